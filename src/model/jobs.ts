@@ -1,0 +1,31 @@
+import type { CenterId } from './ids.ts';
+
+/**
+ * One row of the backup control table (SEED 121): which files, when to take the backup, when it may travel.
+ * `backup` and `transfer` are texts in the grammar of docs/scheduling.md, read in `zone`.
+ */
+export interface Job {
+  readonly name: string;
+  /** Absolute paths as people type them. */
+  readonly paths: readonly string[];
+  /** gitignore patterns, relative to each path. */
+  readonly excludes: readonly string[];
+  readonly excludeCaches: boolean;
+  readonly oneFileSystem: boolean;
+  /** When to take: `daily 22:00`, `Mon-Fri 18:30`, `every 6 h`, `manual`. */
+  readonly backup: string;
+  /** When it may travel: `00:00-03:00`, `Mon-Fri 22:00-06:00, Sat-Sun any`, `any`. */
+  readonly transfer: string;
+  /** IANA zone of both. */
+  readonly zone: string;
+  /** Centers that this job's snapshots are owed to; empty means every center that the agent has joined. */
+  readonly centers: readonly CenterId[];
+  readonly spool: SpoolMode;
+  readonly freeAfter: FreeAfter;
+  /** Keeps the paths out of the manifest's clear labels. */
+  readonly private: boolean;
+}
+
+/** `files`: a changed file is spooled whole. `difference`: only its new chunks. */
+export type SpoolMode = 'files' | 'difference';
+export type FreeAfter = 'centers' | 'custody';

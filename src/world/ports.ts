@@ -1,0 +1,210 @@
+import type { Entry, Stat } from '../model/entries.ts';
+import type { Event, Problem, Progress } from '../model/events.ts';
+import type { Limits } from '../model/limits.ts';
+import type { ByteName, PathKey } from '../model/paths.ts';
+import type { UnixMillis } from '../model/time.ts';
+
+/**
+ * Everything that is not computation. A World belongs to one incarnation of a node: after its crash no port answers
+ * any more (calls stay pending for ever), so a dead incarnation cannot act.
+ */
+export interface World {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly disk: Disk;
+  readonly files: Files;
+  readonly databases: Databases;
+  readonly work: Work;
+  readonly monitor: Monitor;
+  readonly limits: Limits;
+}
+
+export interface Clock {
+  now(): UnixMillis;
+  /** Milliseconds from an arbitrary start; never goes back. The only clock for durations. */
+  monotonic(): number;
+  /** Resolves after `ms`, or at once when `stop` aborts (without an error: look at `stop.aborted`). */
+  sleep(ms: number, stop?: AbortSignal): Promise<void>;
+  /** The machine's IANA time zone. */
+  readonly zone: string;
+}
+
+export interface Random {
+  bytes(length: number): Uint8Array;
+}
+
+/**
+ * A node's own storage. Paths are absolute. What POSIX promises and no more: bytes and sizes are durable after
+ * `sync` of the file, names after `syncDirectory` of the directory (`makeDirectory` does that itself). A failed sync
+ * means that the data since the last good one is lost: give the file up and write it again elsewhere (promise P1).
+ * Errors: LowtideError `disk-full` on ENOSPC and EDQUOT, `not-found`, else `disk-failed`, with the path.
+ */
+export interface Disk {
+  /** Opens an existing file for ranged reads. */
+  openRead(path: string): Promise<ReadableFile>;
+  /** Makes a new file (mode 0600), which must not exist. */
+  create(path: string): Promise<WritableFile>;
+  /** Opens an existing file to append to it or cut it. */
+  openAppend(path: string): Promise<WritableFile>;
+  /** Sorted by name. `not-found` if there is no such directory. */
+  list(path: string): Promise<DiskName[]>;
+  stat(path: string): Promise<{ readonly size: number; readonly kind: DiskName['kind'] } | null>;
+  /** With its parents, mode 0700, each synced into its parent. Nothing happens if it exists. */
+  makeDirectory(path: string): Promise<void>;
+  /** Replaces `to` atomically. Durable only after `syncDirectory`. */
+  rename(from: string, to: string): Promise<void>;
+  /** Nothing happens if it does not exist. */
+  remove(path: string): Promise<void>;
+  syncDirectory(path: string): Promise<void>;
+  /** An exclusive lock that dies with its process; null if somebody has it. Makes the file if need be. */
+  lock(path: string): Promise<DiskLock | null>;
+  space(path: string): Promise<{ readonly free: number; readonly total: number }>;
+}
+
+export interface DiskName {
+  readonly name: string;
+  readonly kind: 'file' | 'directory' | 'other';
+}
+
+export interface ReadableFile {
+  size(): Promise<number>;
+  /** Up to `length` bytes from `position`; fewer only at the end of the file. */
+  read(position: number, length: number): Promise<Uint8Array>;
+  close(): Promise<void>;
+}
+
+export interface WritableFile {
+  /** Appends all of them. The caller must not touch the arrays before this resolves. */
+  write(...pieces: Uint8Array[]): Promise<void>;
+  /** Where the next write goes. */
+  position(): number;
+  truncate(length: number): Promise<void>;
+  sync(): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface DiskLock {
+  release(): Promise<void>;
+}
+
+/** The user's file system: what is backed up and where a restore goes. Names are bytes; no link is ever followed. */
+export interface Files {
+  /**
+   * Everything in one directory with its lstat, sorted by name in bytes. What vanished meanwhile is left out; what
+   * cannot be looked at is a problem. Opened with O_NOFOLLOW | O_DIRECTORY relative to a checked parent.
+   * Errors (LowtideError): `not-found`, `source-unreadable`.
+   */
+  scan(directory: PathKey): Promise<ScannedDirectory>;
+  /** lstat of one path; null if there is nothing. */
+  lstat(path: PathKey): Promise<ScannedEntry | null>;
+  /** Opens a regular file (O_NOFOLLOW | O_NONBLOCK, checked by fstat to be one). Errors as `scan`. */
+  openSource(path: PathKey): Promise<SourceFile>;
+  /** A directory to restore into, made with its parents if need be. Nothing is ever done outside it. */
+  openTarget(root: PathKey): Promise<RestoreTarget>;
+}
+
+export interface ScannedDirectory {
+  readonly entries: readonly ScannedEntry[];
+  readonly problems: readonly { readonly name: ByteName; readonly code: string; readonly message: string }[];
+}
+
+export interface ScannedEntry extends Stat {
+  readonly name: ByteName;
+  /** Of a symlink: its target as bytes, one character (0-255) a byte. */
+  readonly target?: string;
+}
+
+export interface SourceFile {
+  stat(): Promise<Stat>;
+  /** Reads into `into` from `position` until it is full or the file ends; resolves to the number of bytes. */
+  read(into: Uint8Array, position: number): Promise<number>;
+  /** The next run of data at or after `position`: [start, end), end = size if it reaches there; null if only a hole follows. */
+  nextData(position: number): Promise<{ readonly start: number; readonly end: number } | null>;
+  close(): Promise<void>;
+}
+
+/**
+ * Paths are relative to the target's root. Parents must have been made (or be directories already): every component
+ * is opened with O_NOFOLLOW, so a planted symlink gives LowtideError `target-exists`, never a write through it.
+ */
+export interface RestoreTarget {
+  lstat(path: PathKey): Promise<ScannedEntry | null>;
+  /** Ok if it is a directory already. `target-exists` if something else has the name. */
+  makeDirectory(path: PathKey): Promise<void>;
+  /** A temporary file beside `path`; `finish` gives it its name. */
+  createFile(path: PathKey): Promise<TargetFile>;
+  /** The next four: `target-exists` unless `replace`; then what is there (not a directory) is replaced atomically. */
+  symlink(path: PathKey, target: string, replace: boolean): Promise<void>;
+  /** A hard link to `existing`, another path of this target. */
+  link(path: PathKey, existing: PathKey, replace: boolean): Promise<void>;
+  fifo(path: PathKey, replace: boolean): Promise<void>;
+  /** Needs root: else LowtideError `forbidden`. */
+  device(path: PathKey, entry: Entry, replace: boolean): Promise<void>;
+  /** Owner, mode, times (in this order). Answers what the target could not take; never throws for that. */
+  applyMetadata(path: PathKey, entry: Entry): Promise<readonly MetadataRefusal[]>;
+  /** Makes finished files durable: called at the end and now and then. */
+  sync(): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface MetadataRefusal {
+  readonly what: 'owner' | 'mode' | 'times';
+  readonly message: string;
+}
+
+export interface TargetFile {
+  /** Writes at any position; what is never written stays a hole. */
+  write(bytes: Uint8Array, position: number): Promise<void>;
+  /** Sets the size (for holes at the end) and gives the file its final name. `target-exists` unless `replace`. */
+  finish(size: number, replace: boolean): Promise<void>;
+  /** Removes the temporary file. */
+  discard(): Promise<void>;
+}
+
+/** SQL databases of one node, one file each. SQL never supplies the time. */
+export interface Databases {
+  open(path: string): Promise<SqlConnection>;
+  /** For a second process beside the writer: reads what is committed, writes nothing. */
+  openReadOnly(path: string): Promise<SqlConnection>;
+}
+
+export type SqlValue = null | number | bigint | string | Uint8Array;
+
+/** SQLite's dialect. Committed means durable (synchronous = FULL): after a crash the database is at its last commit. */
+export interface SqlConnection {
+  execute(sql: string, parameters: readonly SqlValue[]): Promise<SqlResult>;
+  close(): Promise<void>;
+}
+
+export interface SqlResult {
+  readonly rows: readonly Record<string, SqlValue>[];
+  readonly changes: number;
+  readonly lastInsertRowid: number;
+}
+
+/** A pure function that may run in a worker thread: it must be exported by `module` under `name`. */
+export interface Task<Input, Output> {
+  readonly module: string;
+  readonly name: string;
+  readonly run: (input: Input) => Output;
+}
+
+export interface Work {
+  /** How many tasks are worth having under way at once. */
+  readonly lanes: number;
+  /**
+   * Runs the task, in any order among those under way. Input and output must survive structured clone.
+   * @param transfer buffers that the caller gives up
+   */
+  run<Input, Output>(
+    task: Task<Input, Output>,
+    input: Input,
+    transfer?: readonly ArrayBuffer[],
+  ): Promise<Output>;
+}
+
+export interface Monitor {
+  event(event: Event): void;
+  problem(problem: Problem): void;
+  progress(progress: Progress): void;
+}
