@@ -40,3 +40,8 @@ export const parseClientId = parser<ClientId>('a client id', 32);
 export const parseInstanceId = parser<InstanceId>('an instance id', 32);
 export const parseCenterId = parser<CenterId>('a center id', 32);
 export const parseOrderId = parser<OrderId>('an order id', 32);
+
+/** The first 12 digits: enough for people and messages. */
+export function shortId(id: string): string {
+  return id.slice(0, 12);
+}

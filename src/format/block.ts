@@ -1,0 +1,260 @@
+import { createCipheriv, createDecipheriv, createHash, createHmac } from 'node:crypto';
+import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
+import { equalBytes } from '../model/bytes.ts';
+import { LowtideError } from '../model/errors.ts';
+import type { BlockId, ChunkDigest, DomainKeyId } from '../model/ids.ts';
+import type { DomainKeys, KeyStore } from './domain-keys.ts';
+import { deriveKey } from './siv-box.ts';
+
+/** Sealed bytes with the name that anybody can check without a key: id = SHA-256(bytes) (format F3). */
+export interface SealedBlock {
+  readonly id: BlockId;
+  readonly bytes: Uint8Array;
+}
+
+export type BlockType = 'data' | 'tree' | 'keyring' | 'refs';
+/** `chunk`: raw, and exactly one chunk, whose digest stands for it in the siv (format F8). */
+export type BlockCodec = 'raw' | 'zstd' | 'chunk';
+
+export interface BlockHeader {
+  readonly type: BlockType;
+  readonly codec: BlockCodec;
+  readonly domain: DomainKeyId;
+  /** Bytes of the payload before compression. */
+  readonly plainLength: number;
+  /** Bytes that follow the header. */
+  readonly sealedLength: number;
+  readonly siv: Uint8Array;
+}
+
+export const HEADER_BYTES = 64;
+const MAGIC = Buffer.from('LTB1', 'latin1');
+const VERSION = 1;
+const SUITE_CLEAR = 0;
+const SUITE_1 = 1;
+const SIV_AT = 32;
+const TAG_BYTES = 16;
+const PADDING_FIELD_BYTES = 4;
+const ZERO_NONCE = Buffer.alloc(12);
+
+const TYPES: readonly (BlockType | undefined)[] = [undefined, 'data', 'tree', 'keyring', 'refs'];
+const CODECS: readonly BlockCodec[] = ['raw', 'zstd', 'chunk'];
+/** A payload is stored raw unless zstd makes it smaller than this share: decoding must be worth its time. */
+const WORTH_COMPRESSING = 15 / 16;
+
+export interface SealOptions {
+  readonly type: 'data' | 'tree' | 'keyring';
+  /** zstd level; 0 stores raw. */
+  readonly level: number;
+  /** Set when the payload is exactly one chunk: its digest. Saves a pass over the bytes if it is stored raw. */
+  readonly chunk?: ChunkDigest;
+}
+
+/** Deterministic sealing (format F7, F8): same payload, keys and level give the same bytes. */
+export function sealBlock(keys: DomainKeys, payload: Uint8Array, options: SealOptions): SealedBlock {
+  const { codec, body } = encodePayload(payload, options);
+  const sealedLength = PADDING_FIELD_BYTES + body.length + TAG_BYTES;
+  const bytes = Buffer.allocUnsafe(HEADER_BYTES + sealedLength);
+  writeHeader(bytes, {
+    type: options.type,
+    codec,
+    suite: SUITE_1,
+    plainLength: payload.length,
+    sealedLength,
+  });
+  bytes.set(keys.idBytes, 8);
+  const padding = Buffer.alloc(PADDING_FIELD_BYTES);
+  const siv = blockSiv(keys, bytes.subarray(0, SIV_AT), padding, codec === 'chunk' ? options.chunk! : body);
+  bytes.set(siv, SIV_AT);
+  const cipher = createCipheriv('aes-256-gcm', deriveKey(keys.seal, siv, 'lowtide/1/block'), ZERO_NONCE, {
+    authTagLength: TAG_BYTES,
+  });
+  cipher.setAAD(bytes.subarray(0, HEADER_BYTES));
+  let at = HEADER_BYTES;
+  for (const piece of [cipher.update(padding), cipher.update(body), cipher.final(), cipher.getAuthTag()]) {
+    bytes.set(piece, at);
+    at += piece.length;
+  }
+  return { id: blockIdOf(bytes), bytes };
+}
+
+/** A refs page: clear, so that completeness needs no key, but of a domain like every block (format F30). */
+export function clearBlock(domain: DomainKeyId, payload: Uint8Array): SealedBlock {
+  const bytes = Buffer.alloc(HEADER_BYTES + payload.length);
+  writeHeader(bytes, {
+    type: 'refs',
+    codec: 'raw',
+    suite: SUITE_CLEAR,
+    plainLength: payload.length,
+    sealedLength: payload.length,
+  });
+  bytes.write(domain, 8, 'hex');
+  bytes.set(payload, HEADER_BYTES);
+  return { id: blockIdOf(bytes), bytes };
+}
+
+export function blockIdOf(bytes: Uint8Array): BlockId {
+  return createHash('sha256').update(bytes).digest('hex') as BlockId;
+}
+
+/** @throws LowtideError `hash-mismatch` */
+export function checkBlockId(block: SealedBlock): void {
+  if (blockIdOf(block.bytes) !== block.id) {
+    throw new LowtideError('hash-mismatch', `block ${block.id.slice(0, 12)} does not hash to its id`);
+  }
+}
+
+/**
+ * Reads a header from at least 64 bytes; says nothing about what follows it.
+ * @throws LowtideError `damaged-block`, or `newer-format` for a version or suite that this program does not know
+ */
+export function parseBlockHeader(bytes: Uint8Array, maxBytes: number): BlockHeader {
+  if (bytes.length < HEADER_BYTES || !equalBytes(bytes.subarray(0, 4), MAGIC)) {
+    throw new LowtideError('damaged-block', 'these bytes do not start with a block header');
+  }
+  const view = Buffer.from(bytes.buffer, bytes.byteOffset, HEADER_BYTES);
+  const type = TYPES[view[6]!];
+  const codec = CODECS[view[7]!];
+  const suite = view[5]!;
+  if (view[4] !== VERSION || suite > SUITE_1) {
+    throw new LowtideError(
+      'newer-format',
+      `a block has format ${view[4]}, suite ${suite}: update Lowtide to read it`,
+    );
+  }
+  const header = { plainLength: view.readUInt32BE(24), sealedLength: view.readUInt32BE(28) };
+  if (type === undefined || codec === undefined || !plausible(type, suite, codec, header, maxBytes)) {
+    throw new LowtideError('damaged-block', 'a block header has fields that no writer writes');
+  }
+  return {
+    type,
+    codec,
+    ...header,
+    domain: view.toString('hex', 8, 24) as DomainKeyId,
+    siv: view.subarray(SIV_AT, HEADER_BYTES),
+  };
+}
+
+/**
+ * The payload of a whole block.
+ * @throws LowtideError `damaged-block`, `no-key`, `newer-format`
+ */
+export function openBlock(keys: KeyStore, bytes: Uint8Array, type: BlockType, maxBytes: number): Uint8Array {
+  const header = parseBlockHeader(bytes, maxBytes);
+  if (header.type !== type)
+    throw new LowtideError('damaged-block', `a ${header.type} block stands where a ${type} block must`);
+  if (bytes.length !== HEADER_BYTES + header.sealedLength) {
+    throw new LowtideError(
+      'damaged-block',
+      `a ${type} block is ${bytes.length} bytes long and says otherwise`,
+    );
+  }
+  if (type === 'refs') return bytes.subarray(HEADER_BYTES);
+  const domain = keys.find(header.domain);
+  const { padding, body } = decrypt(domain, header, bytes);
+  const payload = header.codec === 'zstd' ? decompress(body, header.plainLength) : body;
+  if (payload.length !== header.plainLength) throw damaged(type);
+  const text =
+    header.codec === 'chunk' ? createHmac('sha256', domain.chunk).update(payload).digest('hex') : body;
+  const siv = blockSiv(domain, bytes.subarray(0, SIV_AT), padding, text);
+  if (!equalBytes(siv, header.siv)) throw damaged(type);
+  return payload;
+}
+
+const damaged = (type: string): LowtideError =>
+  new LowtideError(
+    'damaged-block',
+    `a ${type} block does not open: a bit of it was changed, or it is another one's`,
+  );
+
+function encodePayload(payload: Uint8Array, options: SealOptions): { codec: BlockCodec; body: Uint8Array } {
+  if (options.level > 0) {
+    const body = zstdCompressSync(payload, {
+      params: { [constants.ZSTD_c_compressionLevel]: options.level, [constants.ZSTD_c_contentSizeFlag]: 1 },
+    });
+    if (body.length < payload.length * WORTH_COMPRESSING) return { codec: 'zstd', body };
+  }
+  return { codec: options.chunk === undefined ? 'raw' : 'chunk', body: payload };
+}
+
+interface HeaderFields {
+  type: BlockType;
+  codec: BlockCodec;
+  suite: number;
+  plainLength: number;
+  sealedLength: number;
+}
+
+/** Everything but the domain key id and the siv, which stay as they are. */
+function writeHeader(bytes: Buffer, fields: HeaderFields): void {
+  bytes.set(MAGIC, 0);
+  bytes[4] = VERSION;
+  bytes[5] = fields.suite;
+  bytes[6] = TYPES.indexOf(fields.type);
+  bytes[7] = CODECS.indexOf(fields.codec);
+  bytes.writeUInt32BE(fields.plainLength, 24);
+  bytes.writeUInt32BE(fields.sealedLength, 28);
+}
+
+/** HMAC over the header's first 32 bytes, the padding length and the body; a `chunk` body is covered by its digest. */
+function blockSiv(
+  keys: DomainKeys,
+  head: Uint8Array,
+  padding: Uint8Array,
+  text: Uint8Array | string,
+): Buffer {
+  const body = typeof text === 'string' ? Buffer.from(text, 'hex') : text;
+  return createHmac('sha256', keys.siv).update(head).update(padding).update(body).digest();
+}
+
+function plausible(
+  type: BlockType,
+  suite: number,
+  codec: BlockCodec,
+  lengths: { plainLength: number; sealedLength: number },
+  maxBytes: number,
+): boolean {
+  const { plainLength, sealedLength } = lengths;
+  if (plainLength > maxBytes || sealedLength > maxBytes) return false;
+  if (type === 'refs') return suite === SUITE_CLEAR && codec === 'raw' && plainLength === sealedLength;
+  if (suite === SUITE_CLEAR || (codec === 'chunk' && type !== 'data')) return false;
+  return sealedLength >= PADDING_FIELD_BYTES + TAG_BYTES;
+}
+
+function decrypt(
+  keys: DomainKeys,
+  header: BlockHeader,
+  bytes: Uint8Array,
+): { padding: Buffer; body: Buffer } {
+  const decipher = createDecipheriv(
+    'aes-256-gcm',
+    deriveKey(keys.seal, header.siv, 'lowtide/1/block'),
+    ZERO_NONCE,
+    {
+      authTagLength: TAG_BYTES,
+    },
+  );
+  decipher.setAAD(bytes.subarray(0, HEADER_BYTES));
+  decipher.setAuthTag(bytes.subarray(bytes.length - TAG_BYTES));
+  let text: Buffer;
+  try {
+    text = decipher.update(bytes.subarray(HEADER_BYTES, bytes.length - TAG_BYTES));
+    decipher.final();
+  } catch {
+    throw damaged(header.type);
+  }
+  const padding = text.subarray(0, PADDING_FIELD_BYTES);
+  const paddingLength = padding.readUInt32BE(0);
+  const end = text.length - paddingLength;
+  if (end < PADDING_FIELD_BYTES || text.subarray(end).some((byte) => byte !== 0)) throw damaged(header.type);
+  return { padding, body: text.subarray(PADDING_FIELD_BYTES, end) };
+}
+
+/** Stops at the announced length: a bomb costs no more memory than it announces. */
+function decompress(body: Uint8Array, plainLength: number): Buffer {
+  try {
+    return zstdDecompressSync(body, { maxOutputLength: Math.max(plainLength, 1) });
+  } catch {
+    throw new LowtideError('damaged-block', 'a block does not decompress to the length it announces');
+  }
+}

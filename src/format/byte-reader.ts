@@ -1,0 +1,88 @@
+import { bufferOf } from '../model/bytes.ts';
+import { type ErrorCode, LowtideError } from '../model/errors.ts';
+
+/** Reads what ByteWriter wrote, and refuses everything that does not fit. */
+export class ByteReader {
+  readonly #bytes: Buffer;
+  readonly #code: ErrorCode;
+  readonly #what: string;
+  #at = 0;
+
+  constructor(bytes: Uint8Array, code: ErrorCode, what: string) {
+    this.#bytes = bufferOf(bytes);
+    this.#code = code;
+    this.#what = what;
+  }
+
+  u8(): number {
+    return this.#bytes[this.#take(1)]!;
+  }
+
+  u16(): number {
+    return this.#bytes.readUInt16BE(this.#take(2));
+  }
+
+  u32(): number {
+    return this.#bytes.readUInt32BE(this.#take(4));
+  }
+
+  /** A u64 that must be at most 2^53 - 1. */
+  safe64(): number {
+    const value = Number(this.#bytes.readBigUInt64BE(this.#take(8)));
+    if (!Number.isSafeInteger(value)) throw this.damaged('a number above 2^53');
+    return value;
+  }
+
+  u64(): bigint {
+    return this.#bytes.readBigUInt64BE(this.#take(8));
+  }
+
+  i64(): bigint {
+    return this.#bytes.readBigInt64BE(this.#take(8));
+  }
+
+  varint(): number {
+    let value = 0;
+    let scale = 1;
+    for (;;) {
+      const byte = this.u8();
+      value += (byte & 0x7f) * scale;
+      if (!Number.isSafeInteger(value)) throw this.damaged('a number above 2^53');
+      if (byte < 0x80) {
+        if (byte === 0 && scale > 1) throw this.damaged('a number that is not in its shortest form');
+        return value;
+      }
+      scale *= 0x80;
+    }
+  }
+
+  raw(length: number): Uint8Array {
+    const at = this.#take(length);
+    return new Uint8Array(this.#bytes.subarray(at, at + length));
+  }
+
+  hex(bytes: number): string {
+    const at = this.#take(bytes);
+    return this.#bytes.toString('hex', at, at + bytes);
+  }
+
+  latin1(length: number): string {
+    const at = this.#take(length);
+    return this.#bytes.toString('latin1', at, at + length);
+  }
+
+  end(): void {
+    if (this.#at !== this.#bytes.length) throw this.damaged('bytes after its end');
+  }
+
+  damaged(why: string): LowtideError {
+    return new LowtideError(this.#code, `${this.#what} is damaged: ${why} at byte ${this.#at}`);
+  }
+
+  #take(count: number): number {
+    const at = this.#at;
+    if (at + count > this.#bytes.length) throw this.damaged('it ends too early');
+    this.#at = at + count;
+    return at;
+  }
+}

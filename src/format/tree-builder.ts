@@ -1,0 +1,141 @@
+import { hash } from 'node:crypto';
+import type { BlockId } from '../model/ids.ts';
+import type { Limits } from '../model/limits.ts';
+import type { DomainKeys } from './domain-keys.ts';
+import {
+  compareKeys,
+  encodeInnerPage,
+  keyOf,
+  LeafWriter,
+  type TreeChild,
+  type TreeKey,
+  type TreeRecord,
+} from './tree-page.ts';
+
+/** Seals a page's payload, keeps it, and says what it became. */
+export type StorePage = (payload: Uint8Array) => Promise<StoredPage>;
+
+export interface StoredPage {
+  readonly id: BlockId;
+  /** Bytes of the whole block. */
+  readonly length: number;
+}
+
+/** The tree's top page: its own name is not inside it. */
+export interface TreeRoot extends StoredPage {
+  readonly entries: number;
+  readonly bytes: number;
+}
+
+const TWO_TO_32 = 2 ** 32;
+
+/**
+ * Says where pages end: by a keyed hash of the key alone, so a changed time or size moves nothing (format F22).
+ * Level 0 is leaves.
+ */
+export class PageEnds {
+  readonly #key: Buffer;
+  readonly #threshold: number;
+
+  constructor(keys: DomainKeys, limits: Limits) {
+    this.#key = keys.page;
+    this.#threshold = TWO_TO_32 / limits.tree_page_entries_average;
+  }
+
+  endsAfter(level: number, key: TreeKey): boolean {
+    const text = Buffer.allocUnsafe(this.#key.length + 9 + key.path.length);
+    text.set(this.#key, 0);
+    let at = this.#key.length;
+    text[at++] = level;
+    at = text.writeBigUInt64BE(BigInt(key.offset), at);
+    text.write(key.path, at, 'latin1');
+    return hash('sha256', text, 'buffer').readUInt32BE(0) < this.#threshold;
+  }
+}
+
+/** Makes the pages of a tree from records in key order, keeping one open page a level. */
+export class TreeBuilder {
+  readonly #ends: PageEnds;
+  readonly #limits: Limits;
+  readonly #store: StorePage;
+  readonly #leaf = new LeafWriter();
+  readonly #levels: TreeChild[][] = [];
+  #last: TreeKey | null = null;
+  #entries = 0;
+  #bytes = 0;
+
+  constructor(keys: DomainKeys, limits: Limits, store: StorePage) {
+    this.#ends = new PageEnds(keys, limits);
+    this.#limits = limits;
+    this.#store = store;
+  }
+
+  /** Resolves at once unless a page was closed. Records must come in key order; the builder asserts it. */
+  add(record: TreeRecord): Promise<void> | undefined {
+    const key = keyOf(record);
+    if (this.#last !== null && compareKeys(this.#last, key) >= 0) {
+      throw new TypeError(
+        `tree records must be in key order: ${JSON.stringify(key)} after ${JSON.stringify(this.#last)}`,
+      );
+    }
+    this.#last = key;
+    this.#leaf.add(record);
+    if (record.kind === 'entry') {
+      this.#entries++;
+      if (record.entry.type === 'file') this.#bytes += record.entry.size;
+    }
+    return this.#leafEnds(key) ? this.#closeLeaf(key) : undefined;
+  }
+
+  /** Closes everything. An empty tree is one empty leaf. */
+  async finish(): Promise<TreeRoot> {
+    if (this.#leaf.count > 0 || this.#levels.length === 0) {
+      await this.#closeLeaf(this.#last ?? { path: '' as TreeKey['path'], offset: 0 });
+    }
+    for (let level = 1; ; level++) {
+      const children = this.#levels[level]!;
+      if (this.#levels.length === level + 1 && children.length === 1) {
+        const { id, length, entries, bytes } = children[0]!;
+        return { id, length, entries, bytes };
+      }
+      if (children.length > 0) await this.#closeInner(level);
+    }
+  }
+
+  #leafEnds(key: TreeKey): boolean {
+    return (
+      this.#leaf.count >= this.#limits.tree_page_entries_max ||
+      this.#leaf.length >= this.#limits.tree_page_bytes_max ||
+      this.#ends.endsAfter(0, key)
+    );
+  }
+
+  async #closeLeaf(last: TreeKey): Promise<void> {
+    const page = await this.#store(this.#leaf.finish());
+    const child = { last, ...page, entries: this.#entries, bytes: this.#bytes };
+    this.#entries = 0;
+    this.#bytes = 0;
+    await this.#addChild(1, child);
+  }
+
+  /** An inner page has at least two children, unless it is the last of its level: so levels always shrink. */
+  async #addChild(level: number, child: TreeChild): Promise<void> {
+    const children = (this.#levels[level] ??= []);
+    children.push(child);
+    const full = children.length >= this.#limits.tree_page_entries_max;
+    if (full || (children.length > 1 && this.#ends.endsAfter(level, child.last)))
+      await this.#closeInner(level);
+  }
+
+  async #closeInner(level: number): Promise<void> {
+    const children = this.#levels[level]!;
+    this.#levels[level] = [];
+    const page = await this.#store(encodeInnerPage(level, children));
+    await this.#addChild(level + 1, {
+      last: children.at(-1)!.last,
+      ...page,
+      entries: children.reduce((sum, child) => sum + child.entries, 0),
+      bytes: children.reduce((sum, child) => sum + child.bytes, 0),
+    });
+  }
+}

@@ -1,0 +1,52 @@
+import type { BlockSource } from '../format/block-source.ts';
+import type { SealedBlock } from '../format/block.ts';
+import type {
+  CopyQuery,
+  CopyRecord,
+  CopyState,
+  Hello,
+  Order,
+  Page,
+  Welcome,
+  Wishes,
+} from '../model/exchange.ts';
+import type { BlockId, OrderId, SnapshotId } from '../model/ids.ts';
+
+/**
+ * What a node above offers to a node below; docs/protocol.md is normative. The caller's identity is bound when the
+ * object is made. Everything is idempotent: any call may be repeated after a lost answer.
+ */
+export interface CenterApi extends BlockSource {
+  /** Opens a session. The newest session of an instance takes over. Errors: `revoked`, `clone-suspected`. */
+  hello(me: Hello): Promise<Welcome>;
+  /**
+   * Asks for a snapshot to be collected (SEED fig. 4). Durable when it resolves. The keyring that the manifest names
+   * must be known or come with it.
+   * Errors: `damaged-manifest`, `wrong-signature`, `forbidden`, `sequence-fork` (kept, with an alarm).
+   */
+  offer(manifest: Uint8Array, keyring: Uint8Array, wishes: Wishes): Promise<readonly CopyState[]>;
+  /** Wake-ups until `stop` aborts or the connection ends; losing one loses nothing. The first item comes at once. */
+  orders(stop: AbortSignal): AsyncIterable<Order>;
+  /**
+   * Which of these blocks the node above lacks, inside an order. At most limits.ids_per_message ids.
+   * Errors: `order-ended`, `too-large`.
+   */
+  missing(order: OrderId, ids: readonly BlockId[]): Promise<readonly BlockId[]>;
+  /**
+   * Sends blocks; answers with ids that are durable now, in groups. May end early: what was not answered was not
+   * taken. Errors: `order-ended` (the window closed: go on in the next order), `hash-mismatch`, `disk-full`, `forbidden`.
+   */
+  blocks(order: OrderId, from: AsyncIterable<SealedBlock>): AsyncIterable<readonly BlockId[]>;
+  /** Closes the order if everything is there. Repeated: the same receipt, byte for byte. */
+  commit(order: OrderId): Promise<CommitAnswer>;
+  /** The caller's copies: states, receipts, manifests. How truth comes down. */
+  copies(query: CopyQuery): Promise<Page<CopyRecord>>;
+  /** Closes a snapshot of the caller's that can never be collected. `record` is a signed void record. */
+  withdraw(id: SnapshotId, record: Uint8Array): Promise<void>;
+}
+
+export type CommitAnswer =
+  | { readonly kind: 'receipt'; readonly receipt: Uint8Array }
+  | { readonly kind: 'missing'; readonly missing: readonly BlockId[] };
+
+export const PROTOCOL_VERSION = 1;
