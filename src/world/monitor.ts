@@ -1,0 +1,26 @@
+import type { Event, Problem, Progress } from '../model/events.ts';
+import type { Monitor } from './ports.ts';
+
+export const silentMonitor: Monitor = { event() {}, problem() {}, progress() {} };
+
+export interface CollectingMonitor extends Monitor {
+  readonly events: Event[];
+  readonly problems: Problem[];
+  /** The last of each kind of work. */
+  readonly progressOf: Map<string, Progress>;
+}
+
+/** Keeps everything it is told. */
+export function collectingMonitor(): CollectingMonitor {
+  const events: Event[] = [];
+  const problems: Problem[] = [];
+  const progressOf = new Map<string, Progress>();
+  return {
+    events,
+    problems,
+    progressOf,
+    event: (event) => void events.push(event),
+    problem: (problem) => void problems.push(problem),
+    progress: (progress) => void progressOf.set(progress.doing, progress),
+  };
+}

@@ -1,0 +1,27 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { realClock } from '../../src/world/clock.ts';
+import { realDatabases } from '../../src/world/databases.ts';
+import { realDisk } from '../../src/world/disk.ts';
+import { inlineWork } from '../../src/world/inline-work.ts';
+import { realRandom } from '../../src/world/random.ts';
+import { clockConformance } from './clock.ts';
+import { databasesConformance } from './databases.ts';
+import { diskConformance } from './disk.ts';
+import { randomConformance } from './random.ts';
+import { workConformance } from './work.ts';
+
+const temporary = async (): Promise<{ directory: string; dispose: () => Promise<void> }> => {
+  const directory = await mkdtemp(join(tmpdir(), 'lowtide-conformance-'));
+  return { directory, dispose: () => rm(directory, { recursive: true, force: true }) };
+};
+
+clockConformance('the machine', realClock);
+randomConformance('the machine', realRandom);
+diskConformance('the machine', async () => ({ disk: realDisk(), ...(await temporary()) }));
+databasesConformance('node:sqlite', async () => {
+  const { directory, dispose } = await temporary();
+  return { databases: realDatabases(), path: `${directory}/database`, dispose };
+});
+workConformance('inline', () => ({ work: inlineWork() }));
