@@ -1,0 +1,52 @@
+import type { ClientId } from '../model/ids.ts';
+import type { UnixMillis } from '../model/time.ts';
+import type { Database } from './ledger.ts';
+import type { ClientRow } from './tables.ts';
+
+export async function findClient(db: Database, id: ClientId): Promise<ClientRow | null> {
+  return (await db.selectFrom('clients').selectAll().where('id', '=', id).executeTakeFirst()) ?? null;
+}
+
+export async function findClientByName(db: Database, name: string): Promise<ClientRow | null> {
+  return (await db.selectFrom('clients').selectAll().where('name', '=', name).executeTakeFirst()) ?? null;
+}
+
+export async function listClients(db: Database): Promise<ClientRow[]> {
+  return await db.selectFrom('clients').selectAll().orderBy('name').execute();
+}
+
+export type NewClient = Pick<ClientRow, 'id' | 'name' | 'role' | 'instance_key' | 'pass' | 'enrolled_at'>;
+
+/** Enrolls, or renews the pass of a client that is enrolled already. */
+export async function putClient(db: Database, client: NewClient): Promise<void> {
+  const { pass, name } = client;
+  await db
+    .insertInto('clients')
+    .values({
+      ...client,
+      address: null,
+      seen_at: null,
+      revoked_at: null,
+      session: null,
+      session_before: null,
+    })
+    .onConflict((conflict) => conflict.column('id').doUpdateSet({ pass, name, revoked_at: null }))
+    .execute();
+}
+
+export async function revokeClient(db: Database, id: ClientId, now: UnixMillis): Promise<void> {
+  await db.updateTable('clients').set({ revoked_at: now }).where('id', '=', id).execute();
+}
+
+export async function setSession(
+  db: Database,
+  id: ClientId,
+  session: { token: string; before: string | null; address: string | null },
+  now: UnixMillis,
+): Promise<void> {
+  await db
+    .updateTable('clients')
+    .set({ session: session.token, session_before: session.before, address: session.address, seen_at: now })
+    .where('id', '=', id)
+    .execute();
+}

@@ -1,0 +1,24 @@
+import type { SnapshotId } from '../model/ids.ts';
+import type { UnixMillis } from '../model/time.ts';
+import type { Database } from './ledger.ts';
+import type { HistoryKind, HistoryRow, NewHistoryRow } from './tables.ts';
+
+type Details = Partial<Pick<NewHistoryRow, 'center' | 'client' | 'address' | 'bytes' | 'code'>>;
+
+/** Appends one line to a snapshot's transfer history (SEED 223-4). */
+export async function appendHistory(
+  db: Database,
+  snapshot: SnapshotId,
+  what: HistoryKind,
+  at: UnixMillis,
+  details: Details = {},
+): Promise<void> {
+  await db
+    .insertInto('history')
+    .values({ snapshot, at, what, center: null, client: null, address: null, bytes: 0, code: '', ...details })
+    .execute();
+}
+
+export async function historyOf(db: Database, snapshot: SnapshotId): Promise<HistoryRow[]> {
+  return await db.selectFrom('history').selectAll().where('snapshot', '=', snapshot).orderBy('id').execute();
+}

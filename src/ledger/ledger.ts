@@ -1,0 +1,57 @@
+import type { Kysely, Transaction } from 'kysely';
+import { hexOf } from '../model/bytes.ts';
+import { kyselyOver } from '../world/kysely.ts';
+import type { World } from '../world/ports.ts';
+import { migrate } from './migrations.ts';
+import type { Tables } from './tables.ts';
+
+/** A ledger or a transaction on it: every function of this room takes one. */
+export type Database = Kysely<Tables> | Transaction<Tables>;
+
+/** The database of one node. Its functions live beside it by subject: snapshots, copies, offers, history, clients, jobs. */
+export class Ledger {
+  readonly db: Kysely<Tables>;
+
+  private constructor(db: Kysely<Tables>) {
+    this.db = db;
+  }
+
+  static async open(world: World, path: string): Promise<Ledger> {
+    const db = kyselyOver<Tables>(await world.databases.open(path));
+    await migrate(db);
+    const incarnation = hexOf(world.random.bytes(16));
+    await db
+      .insertInto('facts')
+      .values({ name: 'incarnation', value: incarnation })
+      .onConflict((conflict) => conflict.doNothing())
+      .execute();
+    return new Ledger(db);
+  }
+
+  /** For a second process beside the writer. */
+  static async openReadOnly(world: World, path: string): Promise<Ledger> {
+    return new Ledger(kyselyOver<Tables>(await world.databases.openReadOnly(path)));
+  }
+
+  /** Everything in `work` becomes durable at once or not at all. Inside, use only the transaction. */
+  transaction<T>(work: (transaction: Transaction<Tables>) => Promise<T>): Promise<T> {
+    return this.db.transaction().execute(work);
+  }
+
+  async fact(name: string): Promise<string | null> {
+    const row = await this.db.selectFrom('facts').select('value').where('name', '=', name).executeTakeFirst();
+    return row?.value ?? null;
+  }
+
+  async setFact(name: string, value: string): Promise<void> {
+    await this.db
+      .insertInto('facts')
+      .values({ name, value })
+      .onConflict((conflict) => conflict.column('name').doUpdateSet({ value }))
+      .execute();
+  }
+
+  async close(): Promise<void> {
+    await this.db.destroy();
+  }
+}

@@ -1,0 +1,62 @@
+import { type Kysely, sql } from 'kysely';
+import { LowtideError } from '../model/errors.ts';
+import type { Tables } from './tables.ts';
+
+/** Numbered by their place, run in order, never edited once released. */
+const migrations: readonly ((database: Kysely<Tables>) => Promise<void>)[] = [first];
+
+/**
+ * Brings a ledger to this program's schema.
+ * @throws LowtideError `newer-format` if a newer program wrote it
+ */
+export async function migrate(database: Kysely<Tables>): Promise<void> {
+  const version = await schemaVersion(database);
+  if (version > migrations.length) {
+    throw new LowtideError(
+      'newer-format',
+      `the ledger has schema ${version}, this program knows ${migrations.length}: update Lowtide`,
+    );
+  }
+  for (let next = version; next < migrations.length; next++) {
+    await database.transaction().execute(async (transaction) => {
+      await migrations[next]!(transaction);
+      await sql`PRAGMA user_version = ${sql.lit(next + 1)}`.execute(transaction);
+    });
+  }
+}
+
+async function schemaVersion(database: Kysely<Tables>): Promise<number> {
+  const result = await sql<{ user_version: number }>`PRAGMA user_version`.execute(database);
+  return result.rows[0]?.user_version ?? 0;
+}
+
+async function first(database: Kysely<Tables>): Promise<void> {
+  const statements = [
+    'CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID',
+    `CREATE TABLE clients (id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, role TEXT NOT NULL, instance_key BLOB NOT NULL,
+      pass TEXT NOT NULL, address TEXT, enrolled_at INTEGER NOT NULL, seen_at INTEGER, revoked_at INTEGER, session TEXT,
+      session_before TEXT) STRICT`,
+    `CREATE TABLE tokens (hash TEXT PRIMARY KEY, name TEXT NOT NULL, role TEXT NOT NULL, created_at INTEGER NOT NULL,
+      expires_at INTEGER NOT NULL, used_at INTEGER, used_by TEXT) STRICT`,
+    `CREATE TABLE snapshots (id TEXT PRIMARY KEY, client TEXT NOT NULL, instance TEXT NOT NULL, job TEXT NOT NULL,
+      sequence INTEGER NOT NULL, previous TEXT, base TEXT, taken_at INTEGER NOT NULL, complete INTEGER NOT NULL,
+      files INTEGER NOT NULL, bytes INTEGER NOT NULL, problems INTEGER NOT NULL, label TEXT, new_bytes INTEGER NOT NULL,
+      new_blocks INTEGER NOT NULL, pack_group TEXT, known_at INTEGER NOT NULL) STRICT`,
+    'CREATE INDEX snapshots_chain ON snapshots (client, instance, job, sequence)',
+    'CREATE INDEX snapshots_time ON snapshots (taken_at, id)',
+    `CREATE TABLE copies (snapshot TEXT NOT NULL REFERENCES snapshots (id), center TEXT NOT NULL, phase TEXT NOT NULL,
+      code TEXT NOT NULL, until INTEGER, since INTEGER NOT NULL, receipt BLOB, arrived_at INTEGER,
+      PRIMARY KEY (snapshot, center)) STRICT, WITHOUT ROWID`,
+    'CREATE INDEX copies_phase ON copies (center, phase)',
+    `CREATE TABLE offers (snapshot TEXT PRIMARY KEY REFERENCES snapshots (id), client TEXT NOT NULL, manifest BLOB NOT NULL,
+      wishes TEXT NOT NULL, offered_at INTEGER NOT NULL, received INTEGER NOT NULL) STRICT`,
+    `CREATE TABLE history (id INTEGER PRIMARY KEY, snapshot TEXT NOT NULL, at INTEGER NOT NULL, what TEXT NOT NULL,
+      center TEXT, client TEXT, address TEXT, bytes INTEGER NOT NULL, code TEXT NOT NULL) STRICT`,
+    'CREATE INDEX history_snapshot ON history (snapshot, id)',
+    `CREATE TABLE runs (pack_group TEXT PRIMARY KEY, job TEXT NOT NULL, instance TEXT NOT NULL, sequence INTEGER NOT NULL,
+      started_at INTEGER NOT NULL) STRICT`,
+    `CREATE TABLE jobs (name TEXT PRIMARY KEY, since INTEGER NOT NULL, last_taken INTEGER, last_tried INTEGER,
+      last_code TEXT NOT NULL, last_message TEXT NOT NULL, full_needed INTEGER NOT NULL) STRICT`,
+  ];
+  for (const statement of statements) await sql.raw(statement).execute(database);
+}

@@ -1,0 +1,66 @@
+import type { Wishes } from '../model/exchange.ts';
+import type { ClientId, SnapshotId } from '../model/ids.ts';
+import type { UnixMillis } from '../model/time.ts';
+import type { Database } from './ledger.ts';
+import type { OfferRow } from './tables.ts';
+
+export interface Offer {
+  readonly snapshot: SnapshotId;
+  readonly client: ClientId;
+  readonly manifest: Uint8Array;
+  readonly wishes: Wishes;
+  readonly offeredAt: UnixMillis;
+  /** Bytes that are durable here already. */
+  readonly received: number;
+}
+
+/** The newest wishes win; when it was first offered stays. */
+export async function putOffer(db: Database, offer: Omit<Offer, 'received'>): Promise<void> {
+  const wishes = JSON.stringify(offer.wishes);
+  await db
+    .insertInto('offers')
+    .values({
+      snapshot: offer.snapshot,
+      client: offer.client,
+      manifest: offer.manifest,
+      wishes,
+      offered_at: offer.offeredAt,
+      received: 0,
+    })
+    .onConflict((conflict) => conflict.column('snapshot').doUpdateSet({ wishes }))
+    .execute();
+}
+
+export async function findOffer(db: Database, snapshot: SnapshotId): Promise<Offer | null> {
+  const row = await db.selectFrom('offers').selectAll().where('snapshot', '=', snapshot).executeTakeFirst();
+  return row === undefined ? null : offerOf(row);
+}
+
+/** The collection queue, oldest first. */
+export async function listOffers(db: Database): Promise<Offer[]> {
+  const rows = await db.selectFrom('offers').selectAll().orderBy('offered_at').orderBy('snapshot').execute();
+  return rows.map(offerOf);
+}
+
+export async function addReceived(db: Database, snapshot: SnapshotId, bytes: number): Promise<void> {
+  await db
+    .updateTable('offers')
+    .set((e) => ({ received: e('received', '+', bytes) }))
+    .where('snapshot', '=', snapshot)
+    .execute();
+}
+
+export async function removeOffer(db: Database, snapshot: SnapshotId): Promise<void> {
+  await db.deleteFrom('offers').where('snapshot', '=', snapshot).execute();
+}
+
+function offerOf(row: OfferRow): Offer {
+  return {
+    snapshot: row.snapshot,
+    client: row.client,
+    manifest: row.manifest,
+    wishes: JSON.parse(row.wishes) as Wishes,
+    offeredAt: row.offered_at,
+    received: row.received,
+  };
+}

@@ -1,0 +1,154 @@
+import type { Generated, Insertable, Selectable } from 'kysely';
+import type { CopyPhase } from '../model/exchange.ts';
+import type { CenterId, ClientId, InstanceId, SnapshotId } from '../model/ids.ts';
+import type { UnixMillis } from '../model/time.ts';
+
+/**
+ * What a node knows about snapshots, the same tables on every kind of node (SEED 121's state, 221, 223, 313).
+ * Flags are 0 or 1.
+ */
+export interface Tables {
+  /** Single values: incarnation, role. */
+  facts: { name: string; value: string };
+  clients: ClientTable;
+  tokens: TokenTable;
+  snapshots: SnapshotTable;
+  copies: CopyTable;
+  offers: OfferTable;
+  history: HistoryTable;
+  runs: RunTable;
+  jobs: JobTable;
+}
+
+/** Who may send here (a center or relay), and what it looked like last. */
+interface ClientTable {
+  id: ClientId;
+  name: string;
+  role: 'agent' | 'relay';
+  /** Ed25519 public key of the newest instance. */
+  instance_key: Uint8Array;
+  /** SHA-256 of the certificate's public key: revoked with it. */
+  pass: string;
+  address: string | null;
+  enrolled_at: UnixMillis;
+  seen_at: UnixMillis | null;
+  revoked_at: UnixMillis | null;
+  session: string | null;
+  /** The session before: seeing it again means two machines with one identity. */
+  session_before: string | null;
+}
+
+interface TokenTable {
+  /** SHA-256 of the secret. The secret itself is nowhere. */
+  hash: string;
+  name: string;
+  role: 'agent' | 'relay';
+  created_at: UnixMillis;
+  expires_at: UnixMillis;
+  used_at: UnixMillis | null;
+  used_by: ClientId | null;
+}
+
+/** One row for every snapshot this node ever knew; rows stay when blocks go. */
+interface SnapshotTable {
+  id: SnapshotId;
+  client: ClientId;
+  instance: InstanceId;
+  job: string;
+  sequence: number;
+  previous: SnapshotId | null;
+  base: SnapshotId | null;
+  taken_at: UnixMillis;
+  complete: number;
+  files: number;
+  bytes: number;
+  problems: number;
+  label: string | null;
+  /** Bytes of the blocks that are not in the base: what has to travel. */
+  new_bytes: number;
+  new_blocks: number;
+  /** On an agent: the pack group of its data blocks; null once freed, and on other nodes. */
+  pack_group: string | null;
+  known_at: UnixMillis;
+}
+
+/** Whom a snapshot is owed to, and how far that is (SEED 401: one row for each center). */
+interface CopyTable {
+  snapshot: SnapshotId;
+  center: CenterId;
+  phase: CopyPhase;
+  code: string;
+  until: UnixMillis | null;
+  since: UnixMillis;
+  receipt: Uint8Array | null;
+  /** When the center says that it had everything. */
+  arrived_at: UnixMillis | null;
+}
+
+/** The collection management table (SEED 221): outstanding requests with their wishes. Gone once committed or void. */
+interface OfferTable {
+  snapshot: SnapshotId;
+  client: ClientId;
+  manifest: Uint8Array;
+  wishes: string;
+  offered_at: UnixMillis;
+  /** Bytes that are durable here already. */
+  received: number;
+}
+
+/** The transfer history (SEED 223-4): appended only. */
+interface HistoryTable {
+  id: Generated<number>;
+  snapshot: SnapshotId;
+  at: UnixMillis;
+  what: HistoryKind;
+  center: CenterId | null;
+  client: ClientId | null;
+  address: string | null;
+  bytes: number;
+  code: string;
+}
+
+export type HistoryKind =
+  | 'taken'
+  | 'offered'
+  | 'ordered'
+  | 'paused'
+  | 'failed'
+  | 'arrived'
+  | 'receipted'
+  | 'freed'
+  | 'voided'
+  | 'discarded'
+  | 'went-back';
+
+/** A backup under way on an agent: what a restart must finish or sweep. */
+interface RunTable {
+  pack_group: string;
+  job: string;
+  instance: InstanceId;
+  sequence: number;
+  started_at: UnixMillis;
+}
+
+/** What an agent remembers of each job. */
+interface JobTable {
+  name: string;
+  since: UnixMillis;
+  last_taken: UnixMillis | null;
+  last_tried: UnixMillis | null;
+  last_code: string;
+  last_message: string;
+  /** The next snapshot must have no base. */
+  full_needed: number;
+}
+
+export type ClientRow = Selectable<ClientTable>;
+export type SnapshotRow = Selectable<SnapshotTable>;
+export type CopyRow = Selectable<CopyTable>;
+export type OfferRow = Selectable<OfferTable>;
+export type HistoryRow = Selectable<HistoryTable>;
+export type NewHistoryRow = Insertable<HistoryTable>;
+export type RunRow = Selectable<RunTable>;
+export type JobRow = Selectable<JobTable>;
+export type TokenRow = Selectable<TokenTable>;
