@@ -30,6 +30,9 @@ export function decodeCbor<T>(bytes: Uint8Array, shape: z.ZodType<T>, code: Erro
   if (!equalBytes(encodeCbor(value), bytes)) {
     throw new LowtideError(code, `${what} is not in deterministic CBOR`);
   }
+  if (isNewer(value)) {
+    throw new LowtideError('newer-format', `${what} has format ${value.format}: update Lowtide to read it`);
+  }
   const result = shape.safeParse(value);
   if (!result.success) {
     const issue = result.error.issues[0];
@@ -37,6 +40,12 @@ export function decodeCbor<T>(bytes: Uint8Array, shape: z.ZodType<T>, code: Erro
     throw new LowtideError(code, `${what} has a bad field ${where}: ${issue?.message ?? 'unknown'}`);
   }
   return result.data;
+}
+
+/** Every body says its format, so that a newer one is not taken for a damaged one (format F2). */
+function isNewer(value: unknown): value is { readonly format: number } {
+  const format = (value as { readonly format?: unknown } | null)?.format;
+  return typeof format === 'number' && format > 1;
 }
 
 /** Exactly `length` bytes. */

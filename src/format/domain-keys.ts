@@ -53,6 +53,8 @@ export function chunkDigest(keys: DomainKeys, plaintext: Uint8Array): ChunkDiges
 /** The key epochs that a keyring opened: what a reader needs to open blocks. */
 export class KeyStore {
   readonly #keys: ReadonlyMap<DomainKeyId, DomainKeys>;
+  /** Oldest first. */
+  readonly epochs: readonly DomainKeys[];
   /** The newest epoch: what a writer seals under. */
   readonly newest: DomainKeys;
 
@@ -60,6 +62,7 @@ export class KeyStore {
   constructor(epochs: readonly DomainKeys[]) {
     const newest = epochs.at(-1);
     if (newest === undefined) throw new TypeError('a key store needs at least one epoch');
+    this.epochs = epochs;
     this.newest = newest;
     this.#keys = new Map(epochs.map((keys) => [keys.id, keys]));
   }
