@@ -18,6 +18,7 @@ export const errorRegistry = {
   'bad-id': row(400),
   'bad-name': row(400),
   'bad-path': row(400),
+  'bad-recovery-sheet': row(400),
   'bad-request': row(400),
   'bad-config': row(400),
   'bad-schedule': row(400),
