@@ -58,7 +58,14 @@ export type Grant =
       readonly code: StopCode;
     };
 
-export type StopCode = 'client-window' | 'center-window' | 'streams-busy' | 'client-offline' | 'withdrawn';
+/** `after-predecessor`: an earlier snapshot of the same job has turned up. */
+export type StopCode =
+  | 'client-window'
+  | 'center-window'
+  | 'streams-busy'
+  | 'client-offline'
+  | 'after-predecessor'
+  | 'withdrawn';
 
 export interface Rate {
   readonly snapshot: SnapshotId;

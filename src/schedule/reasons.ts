@@ -1,0 +1,83 @@
+import type { SnapshotId } from '../model/ids.ts';
+import { DAY_MS, type UnixMillis } from '../model/time.ts';
+import { heapTop } from './heap.ts';
+import type { Reason, ReasonCode, Reasons } from './plan.ts';
+import { SHORT_DAYS } from './scanner.ts';
+import { isFirst, type OfferRecord, type PlannerState } from './planner-state.ts';
+
+const texts: Record<ReasonCode, string> = {
+  running: 'being collected',
+  next: 'next in line',
+  'client-offline': 'waiting for the computer to connect to the center',
+  'client-window': 'waiting for your window',
+  'center-window': "waiting for the center's window",
+  'no-shared-window':
+    "your windows and the center's are not open together at any time of the next five weeks",
+  'streams-busy': 'waiting for a free stream: the center is collecting others first',
+  'client-busy': 'waiting for another snapshot of the same computer',
+  'after-predecessor': 'waiting for an earlier snapshot of the same job',
+  'backing-off': 'the last attempt did not finish',
+};
+
+/** How the time is added to the sentence of a code that has one. */
+const endings: Partial<Record<ReasonCode, string>> = {
+  running: ', until',
+  'client-window': ': opens',
+  'center-window': ': opens',
+  'backing-off': ': tries again',
+};
+
+export function reasonsOf(state: PlannerState): Reasons {
+  return {
+    size: state.offers.size,
+    get(snapshot: SnapshotId): Reason | undefined {
+      const record = state.offers.get(snapshot);
+      return record && reasonOf(state, record);
+    },
+    *[Symbol.iterator](): Iterator<Reason> {
+      for (const record of state.offers.values()) yield reasonOf(state, record);
+    },
+  };
+}
+
+function reasonOf(state: PlannerState, record: OfferRecord): Reason {
+  const { code, until } = verdict(state, record);
+  return { snapshot: record.offer.snapshot, code, until, text: texts[code] };
+}
+
+/** S50: the first that applies, from what is certain to what may change any moment. */
+function verdict(state: PlannerState, record: OfferRecord): Pick<Reason, 'code' | 'until'> {
+  const { client, track, retryAt } = record;
+  const { standing } = track;
+  const run = state.runs.get(record.offer.snapshot);
+  if (run?.phase === 'running') return { code: 'running', until: standing.until };
+  if (run?.phase === 'ordered') return { code: 'next', until: null };
+  if (!standing.open) return { code: standing.code, until: standing.until };
+  if (!client.online) return { code: 'client-offline', until: null };
+  if (!isFirst(record)) return { code: 'after-predecessor', until: null };
+  if (retryAt !== null) return { code: 'backing-off', until: retryAt };
+  // Its own run may still be stopping because the streams became fewer.
+  if (client.run !== null && client.run !== run) return { code: 'client-busy', until: null };
+  const first = state.conditions.streams > 0 ? heapTop(state.startable) : undefined;
+  const isNext = first === client && heapTop(client.ready) === record;
+  return { code: isNext ? 'next' : 'streams-busy', until: null };
+}
+
+/**
+ * The reason as one sentence with its time, such as `waiting for your window: opens 00:00 Asia/Tokyo`. The date is
+ * added when the moment is not within 24 hours of `now`.
+ */
+export function describeReason(reason: Reason, zone: string, now: UnixMillis): string {
+  const ending = endings[reason.code];
+  if (ending === undefined || reason.until === null) return reason.text;
+  return `${reason.text}${ending} ${momentText(reason.until, zone, now)}`;
+}
+
+function momentText(at: UnixMillis, zone: string, now: UnixMillis): string {
+  const local = Temporal.Instant.fromEpochMilliseconds(at).toZonedDateTimeISO(zone);
+  const smallestUnit = local.second === 0 ? 'minute' : 'second';
+  const time = local.toPlainTime().toString({ smallestUnit });
+  const day = SHORT_DAYS[local.dayOfWeek - 1]!;
+  const soon = now <= at && at - now < DAY_MS;
+  return `${soon ? '' : `${day} ${local.toPlainDate().toString()} `}${time} ${zone}`;
+}
