@@ -13,18 +13,19 @@ type Pointer = Uint8Array;
 export interface Native {
   /** False if somebody else has the lock. It belongs to the open file and dies with its last descriptor. */
   tryLock(fd: number): boolean;
-  /** Sets the modification time and leaves the access time; never follows a link. */
-  setModified(directory: number, name: Uint8Array, nanoseconds: bigint): void;
+  /** Sets the modification time and leaves the access time. */
+  setModified(path: Uint8Array, nanoseconds: bigint, lastLink: 'follow' | 'keep'): void;
   /** The first byte of data (or of a hole) at or after `position`; null if there is none. */
   seekData(fd: number, position: number): number | null;
   seekHole(fd: number, position: number): number | null;
   makeNode(path: Uint8Array, mode: number, major: number, minor: number): void;
   /** False if the file system cannot refuse by itself; EEXIST is thrown. */
-  renameNoReplace(directory: number, from: Uint8Array, to: Uint8Array): boolean;
+  renameNoReplace(from: Uint8Array, to: Uint8Array): boolean;
   syncFileSystem(fd: number): Promise<void>;
 }
 
 const LOCK_EX_NB = 2 | 4;
+const AT_FDCWD = -100;
 const AT_SYMLINK_NOFOLLOW = 0x100;
 const RENAME_NOREPLACE = 1;
 const UTIME_OMIT = 0x3ffffffen;
@@ -91,18 +92,18 @@ function nativeOver(koffi: typeof Koffi, libc: Koffi.LibraryHandle): Native {
       if (koffi.errno() === constants.errno.EWOULDBLOCK) return false;
       throw failed('flock');
     },
-    setModified(directory, name, nanoseconds) {
-      if (utimensat(directory, cString(name), timesOf(nanoseconds), AT_SYMLINK_NOFOLLOW) !== 0)
-        throw failed('utimensat');
+    setModified(path, nanoseconds, lastLink) {
+      const flags = lastLink === 'keep' ? AT_SYMLINK_NOFOLLOW : 0;
+      if (utimensat(AT_FDCWD, cString(path), timesOf(nanoseconds), flags) !== 0) throw failed('utimensat');
     },
     seekData: (fd, position) => seek(fd, position, SEEK_DATA),
     seekHole: (fd, position) => seek(fd, position, SEEK_HOLE),
     makeNode(path, mode, major, minor) {
       if (mknod(cString(path), mode, deviceNumber(major, minor)) !== 0) throw failed('mknod');
     },
-    renameNoReplace(directory, from, to) {
+    renameNoReplace(from, to) {
       if (renameat2 === null) return false;
-      if (renameat2(directory, cString(from), directory, cString(to), RENAME_NOREPLACE) === 0) return true;
+      if (renameat2(AT_FDCWD, cString(from), AT_FDCWD, cString(to), RENAME_NOREPLACE) === 0) return true;
       const cannot: number[] = [constants.errno.EINVAL, constants.errno.ENOSYS, constants.errno.EPERM];
       if (cannot.includes(koffi.errno())) return false;
       throw failed('renameat2');

@@ -1,14 +1,19 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { execFile } from 'node:child_process';
+import { mkdtemp, rename, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { pathKeyOf, pathToBytes } from '../../src/model/paths.ts';
 import { realClock } from '../../src/world/clock.ts';
 import { realDatabases } from '../../src/world/databases.ts';
 import { realDisk } from '../../src/world/disk.ts';
+import { realFiles } from '../../src/world/files.ts';
 import { inlineWork } from '../../src/world/inline-work.ts';
 import { realRandom } from '../../src/world/random.ts';
 import { clockConformance } from './clock.ts';
 import { databasesConformance } from './databases.ts';
 import { diskConformance } from './disk.ts';
+import { filesConformance } from './files.ts';
 import { randomConformance } from './random.ts';
 import { workConformance } from './work.ts';
 
@@ -25,3 +30,22 @@ databasesConformance('node:sqlite', async () => {
   return { databases: realDatabases(), path: `${directory}/database`, dispose };
 });
 workConformance('inline', () => ({ work: inlineWork() }));
+
+const isRoot = process.getuid?.() === 0;
+filesConformance(
+  'the machine',
+  async () => {
+    const { directory } = await temporary();
+    return {
+      files: realFiles(),
+      root: pathKeyOf(directory),
+      meddle: {
+        rename: (from, to) => rename(pathToBytes(from), pathToBytes(to)),
+        remove: (path) => rm(pathToBytes(path), { recursive: true }),
+      },
+      // Not by node, which cannot remove paths longer than the system takes at once.
+      dispose: async () => void (await promisify(execFile)('rm', ['-rf', directory])),
+    };
+  },
+  { owners: isRoot, devices: isRoot },
+);

@@ -1,0 +1,114 @@
+import { closeSync } from 'node:fs';
+import { readdir } from 'node:fs/promises';
+import { setImmediate } from 'node:timers/promises';
+import { LowtideError } from '../model/errors.ts';
+import { baseName, displayPath, joinPath, ROOT_PATH, type ByteName, type PathKey } from '../model/paths.ts';
+import { errnoName, errnoWords } from './errno.ts';
+import { nativeLoader, nativeOrNull, type Native } from './native.ts';
+import { BrokenPath, ofDescriptor, openNamed, withParent } from './paths-by-handle.ts';
+import type { Files, ScannedDirectory, ScannedEntry, SourceFile } from './ports.ts';
+import { openRestoreTarget } from './restore-target.ts';
+import { openSourceFile } from './source-file.ts';
+import { lookAt, lookAtDirectory } from './stats.ts';
+
+/** The event loop runs again after about this long of looking at entries one after another. */
+const TURN_MS = 8;
+const ENTRIES_PER_CLOCK = 32;
+
+/**
+ * The machine's files (Linux: it needs /proc). What only takes the kernel microseconds is done synchronously: lstat
+ * through promises takes twice the processor time.
+ */
+export function realFiles(native: () => Native = nativeLoader()): Files {
+  return {
+    scan,
+    lstat: async (path) => lstat(path),
+    openSource: (path) => openSource(path, native),
+    openTarget: (root) => openRestoreTarget(root, native),
+  };
+}
+
+function sourceError(error: unknown, path: PathKey): LowtideError {
+  if (error instanceof LowtideError) return error;
+  const options = { cause: error };
+  if (error instanceof BrokenPath) {
+    return new LowtideError(
+      error.kind === 'missing' ? 'not-found' : 'source-unreadable',
+      error.message,
+      options,
+    );
+  }
+  const shown = displayPath(path);
+  if (errnoName(error) === 'ENOENT') return new LowtideError('not-found', `${shown} does not exist`, options);
+  return new LowtideError('source-unreadable', `${shown} cannot be read: ${errnoWords(error)}`, options);
+}
+
+async function scan(path: PathKey): Promise<ScannedDirectory> {
+  try {
+    const directory = openNamed(path, 'directory');
+    try {
+      const names = (await readdir(ofDescriptor(directory), { encoding: 'latin1' })) as ByteName[];
+      return await lookAtAll(directory, path, names.sort());
+    } finally {
+      closeSync(directory);
+    }
+  } catch (error) {
+    throw sourceError(error, path);
+  }
+}
+
+async function lookAtAll(
+  directory: number,
+  path: PathKey,
+  names: readonly ByteName[],
+): Promise<ScannedDirectory> {
+  const entries: ScannedEntry[] = [];
+  const problems: { name: ByteName; code: string; message: string }[] = [];
+  let turn = performance.now();
+  for (const [at, name] of names.entries()) {
+    if (at % ENTRIES_PER_CLOCK === 0 && performance.now() - turn > TURN_MS) {
+      await setImmediate();
+      turn = performance.now();
+    }
+    try {
+      const entry = lookAt(directory, name);
+      if (entry !== null) entries.push(entry);
+    } catch (error) {
+      const { code, message } = sourceError(error, joinPath(path, name));
+      if (code !== 'not-found') problems.push({ name, code, message });
+    }
+  }
+  return { entries, problems };
+}
+
+function lstat(path: PathKey): ScannedEntry | null {
+  try {
+    return path === ROOT_PATH ? lookAtRoot() : withParent(path, (parent) => lookAt(parent, baseName(path)));
+  } catch (error) {
+    if (error instanceof BrokenPath && (error.kind === 'missing' || error.kind === 'no-directory'))
+      return null;
+    throw sourceError(error, path);
+  }
+}
+
+function lookAtRoot(): ScannedEntry {
+  const root = openNamed(ROOT_PATH, 'directory');
+  try {
+    return lookAtDirectory(root);
+  } finally {
+    closeSync(root);
+  }
+}
+
+async function openSource(path: PathKey, native: () => Native): Promise<SourceFile> {
+  try {
+    const named = openNamed(path, 'any');
+    try {
+      return await openSourceFile(named, path, nativeOrNull(native));
+    } finally {
+      closeSync(named);
+    }
+  } catch (error) {
+    throw sourceError(error, path);
+  }
+}

@@ -1,0 +1,179 @@
+import { closeSync, constants, linkSync, mkdirSync, openSync, renameSync, symlinkSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
+import type { Entry } from '../model/entries.ts';
+import { LowtideError } from '../model/errors.ts';
+import {
+  baseName,
+  checkName,
+  displayPath,
+  parentPath,
+  pathComponents,
+  pathToBytes,
+  ROOT_PATH,
+  type ByteName,
+  type PathKey,
+} from '../model/paths.ts';
+import { errnoName } from './errno.ts';
+import { nativeOrNull, type Native } from './native.ts';
+import { inDirectory, O_PATH } from './paths-by-handle.ts';
+import type { MetadataRefusal, RestoreTarget, ScannedEntry, TargetFile } from './ports.ts';
+import { lookAt, lookAtDirectory } from './stats.ts';
+import { TargetDirectories } from './target-directories.ts';
+import { createTargetFile } from './target-file.ts';
+import { applyMetadata } from './target-metadata.ts';
+import { removeQuietly, targetError, temporaryName } from './target-names.ts';
+import { syncFileSystems } from './target-sync.ts';
+
+const DIRECTORY_MODE = 0o700;
+
+/** The root may be reached through links, as the user has named it; below it none is followed. */
+export async function openRestoreTarget(root: PathKey, native: () => Native): Promise<RestoreTarget> {
+  for (const name of pathComponents(root)) checkName(name);
+  const path = pathToBytes(root);
+  try {
+    await mkdir(path, { recursive: true, mode: DIRECTORY_MODE });
+    const directories = new TargetDirectories(openSync(path, O_PATH | constants.O_DIRECTORY), root);
+    return new RealRestoreTarget(directories, native);
+  } catch (error) {
+    throw targetError(error, displayPath(root));
+  }
+}
+
+class RealRestoreTarget implements RestoreTarget {
+  readonly #directories: TargetDirectories;
+  readonly #native: () => Native;
+
+  constructor(directories: TargetDirectories, native: () => Native) {
+    this.#directories = directories;
+    this.#native = native;
+  }
+
+  async lstat(path: PathKey): Promise<ScannedEntry | null> {
+    return this.#naming(path, () => {
+      if (path === ROOT_PATH) return lookAtDirectory(this.#directories.open(ROOT_PATH));
+      const parent = this.#directories.openIfThere(parentPath(path));
+      return parent === null ? null : lookAt(parent, checkName(baseName(path)));
+    });
+  }
+
+  async makeDirectory(path: PathKey): Promise<void> {
+    this.#naming(path, () => {
+      if (path === ROOT_PATH) return;
+      const [parent, name] = this.#place(path);
+      try {
+        mkdirSync(inDirectory(parent, name), DIRECTORY_MODE);
+      } catch (error) {
+        if (lookAt(parent, name)?.type !== 'directory') throw error;
+      }
+    });
+  }
+
+  async createFile(path: PathKey): Promise<TargetFile> {
+    return this.#naming(path, () => {
+      const [, name] = this.#place(path);
+      const directory = this.#directories.openOwn(parentPath(path));
+      try {
+        return createTargetFile(directory, name, this.#shown(path), nativeOrNull(this.#native), () =>
+          this.#directories.forget(path),
+        );
+      } catch (error) {
+        closeSync(directory);
+        throw error;
+      }
+    });
+  }
+
+  async symlink(path: PathKey, target: string, replace: boolean): Promise<void> {
+    const bytes = Buffer.from(target, 'latin1');
+    this.#make(path, replace, (made) => symlinkSync(bytes, made));
+  }
+
+  async link(path: PathKey, existing: PathKey, replace: boolean): Promise<void> {
+    const [from, name] = this.#naming(existing, () => {
+      const found = this.#place(existing);
+      if (lookAt(...found) === null)
+        throw new LowtideError('not-found', `${this.#shown(existing)} does not exist`);
+      // Its own, as the other directory that is opened next may push this one out.
+      return [this.#directories.openOwn(parentPath(existing)), found[1]] as const;
+    });
+    try {
+      this.#make(path, replace, (made) => linkSync(inDirectory(from, name), made));
+    } finally {
+      closeSync(from);
+    }
+  }
+
+  async fifo(path: PathKey, replace: boolean): Promise<void> {
+    const native = this.#native();
+    this.#make(path, replace, (made) => native.makeNode(made, constants.S_IFIFO | 0o600, 0, 0));
+  }
+
+  async device(path: PathKey, entry: Entry, replace: boolean): Promise<void> {
+    const native = this.#native();
+    const { major, minor } = entry.rdev ?? { major: 0, minor: 0 };
+    const kind = entry.type === 'block-device' ? constants.S_IFBLK : constants.S_IFCHR;
+    this.#make(path, replace, (made) => {
+      try {
+        native.makeNode(made, kind | 0o600, major, minor);
+      } catch (error) {
+        if (errnoName(error) !== 'EPERM') throw error;
+        const message = `only root may make the device node ${this.#shown(path)}`;
+        throw new LowtideError('forbidden', message, { cause: error });
+      }
+    });
+  }
+
+  async applyMetadata(path: PathKey, entry: Entry): Promise<readonly MetadataRefusal[]> {
+    return applyMetadata(this.#directories, nativeOrNull(this.#native), path, this.#shown(path), entry);
+  }
+
+  async sync(): Promise<void> {
+    try {
+      await syncFileSystems(this.#directories.fileSystems(), nativeOrNull(this.#native));
+    } catch (error) {
+      throw targetError(error, this.#shown(ROOT_PATH));
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#directories.close();
+  }
+
+  /** Makes something under its name, or under a temporary one that then replaces what has the name. */
+  #make(path: PathKey, replace: boolean, make: (path: Buffer) => void): void {
+    this.#naming(path, () => {
+      const [parent, name] = this.#place(path);
+      if (!replace) {
+        make(inDirectory(parent, name));
+      } else {
+        const temporary = inDirectory(parent, temporaryName());
+        try {
+          make(temporary);
+          renameSync(temporary, inDirectory(parent, name));
+        } finally {
+          // Still there after an error, and after a rename to another name of the same inode, which does nothing.
+          removeQuietly(temporary);
+        }
+      }
+      this.#directories.forget(path);
+    });
+  }
+
+  #place(path: PathKey): [parent: number, name: ByteName] {
+    if (path === ROOT_PATH) throw new LowtideError('target-exists', `${this.#shown(path)} is a directory`);
+    const name = checkName(baseName(path));
+    return [this.#directories.open(parentPath(path)), name];
+  }
+
+  #naming<T>(path: PathKey, run: () => T): T {
+    try {
+      return run();
+    } catch (error) {
+      throw targetError(error, this.#shown(path));
+    }
+  }
+
+  #shown(path: PathKey): string {
+    return displayPath(this.#directories.whole(path));
+  }
+}
