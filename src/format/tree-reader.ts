@@ -6,7 +6,6 @@ import {
   compareKeys,
   decodeTreePage,
   keyOf,
-  type TreeChild,
   type TreeKey,
   type TreePage,
   type TreeRecord,
@@ -15,9 +14,13 @@ import {
 /** The opened payload of a tree block. */
 export type LoadPage = (id: BlockId) => Promise<Uint8Array>;
 
-/** A part of the tree that cannot be read: everything after `after` (null: from the start) up to `last` is unknown. */
+/**
+ * A part of the tree that cannot be read: everything after `after` (null: from the start) up to `last` (null: to the
+ * end) is unknown.
+ */
 export interface LostPage {
   readonly id: BlockId;
+  readonly after: TreeKey | null;
   readonly last: TreeKey | null;
   readonly error: unknown;
 }
@@ -28,9 +31,19 @@ interface Range {
   readonly before: TreeKey | null;
 }
 
-const LEVELS_MAX = 32;
+/** What the page above says of a page: its keys come after `after`, and `last` is the last of them. Null: not known. */
+interface Place {
+  readonly after: TreeKey | null;
+  readonly last: TreeKey | null;
+}
 
-/** Reads a tree page by page; holds one page a level. */
+const LEVELS_MAX = 32;
+const ANYWHERE: Place = { after: null, last: null };
+
+/**
+ * Reads a tree page by page; holds one page a level. Whatever the pages say, keys only grow: a page that does not fit
+ * its place is a damaged one, so that no tree makes a walk go on for ever.
+ */
 export class TreeReader {
   readonly #root: BlockId;
   readonly #load: LoadPage;
@@ -45,13 +58,13 @@ export class TreeReader {
 
   /** Records of the whole tree in key order, a leaf at a time. */
   records(from: PathKey = '' as PathKey): AsyncGenerator<readonly TreeRecord[]> {
-    return this.#walk(this.#root, { from: { path: from, offset: 0 }, before: null }, null, LEVELS_MAX);
+    return this.#walk(this.#root, { from: { path: from, offset: 0 }, before: null }, ANYWHERE, LEVELS_MAX);
   }
 
   /** Records of `path` and everything within it. */
   async *subtree(path: PathKey): AsyncGenerator<readonly TreeRecord[]> {
     const range = { from: { path, offset: 0 }, before: { path: afterSubtree(path), offset: 0 } };
-    for await (const records of this.#walk(this.#root, range, null, LEVELS_MAX)) {
+    for await (const records of this.#walk(this.#root, range, ANYWHERE, LEVELS_MAX)) {
       const within = records.filter((record) => isWithin(keyOf(record).path, path));
       if (within.length > 0) yield within;
     }
@@ -69,35 +82,36 @@ export class TreeReader {
   async *#walk(
     id: BlockId,
     range: Range,
-    child: TreeChild | null,
+    place: Place,
     levels: number,
   ): AsyncGenerator<readonly TreeRecord[]> {
-    const page = await this.#page(id, child, levels);
+    const page = await this.#page(id, place, levels);
     if (page === null) return;
     if (page.kind === 'leaf') {
       const records = page.records.filter((record) => inRange(keyOf(record), range));
       if (records.length > 0) yield records;
       return;
     }
-    let start: TreeKey | null = null;
-    for (const next of page.children) {
-      const beyond = start !== null && range.before !== null && compareKeys(start, range.before) >= 0;
+    let after = place.after;
+    for (const { id, last } of page.children) {
+      const beyond = after !== null && range.before !== null && compareKeys(after, range.before) >= 0;
       if (beyond) return;
-      if (compareKeys(next.last, range.from) >= 0) yield* this.#walk(next.id, range, next, page.level);
-      start = next.last;
+      if (compareKeys(last, range.from) >= 0) yield* this.#walk(id, range, { after, last }, page.level);
+      after = last;
     }
   }
 
-  async #page(id: BlockId, child: TreeChild | null, levels: number): Promise<TreePage | null> {
+  async #page(id: BlockId, place: Place, levels: number): Promise<TreePage | null> {
     try {
       const page = decodeTreePage(await this.#load(id));
       if (page.kind === 'inner' && page.level >= levels) {
         throw new LowtideError('damaged-page', 'an inner page stands below one of its own level');
       }
+      checkPlace(page, place);
       return page;
     } catch (error) {
       if (this.#lost === undefined) throw error;
-      this.#lost({ id, last: child?.last ?? null, error });
+      this.#lost({ id, ...place, error });
       return null;
     }
   }
@@ -106,4 +120,17 @@ export class TreeReader {
 function inRange(key: TreeKey, range: Range): boolean {
   if (compareKeys(key, range.from) < 0) return false;
   return range.before === null || compareKeys(key, range.before) < 0;
+}
+
+function checkPlace(page: TreePage, { after, last }: Place): void {
+  const keys =
+    page.kind === 'leaf'
+      ? [page.records[0], page.records.at(-1)].filter((record) => record !== undefined).map(keyOf)
+      : [page.children[0]!.last, page.children.at(-1)!.last];
+  const [first = null, end = null] = keys;
+  const starts = after === null || (first !== null && compareKeys(first, after) > 0);
+  const ends = last === null || (end !== null && compareKeys(end, last) === 0);
+  if (!starts || !ends) {
+    throw new LowtideError('damaged-page', 'a page of the tree holds other keys than the page above says');
+  }
 }
