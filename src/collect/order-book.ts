@@ -1,0 +1,100 @@
+import { AsyncQueue } from '../model/async-queue.ts';
+import { LowtideError } from '../model/errors.ts';
+import type { Order } from '../model/exchange.ts';
+import type { ClientId, OrderId, SnapshotId } from '../model/ids.ts';
+import type { UnixMillis } from '../model/time.ts';
+
+/** One order that a client was given and that has not ended. Lives in memory: after a restart there are none. */
+export interface ActiveOrder {
+  readonly id: OrderId;
+  readonly client: ClientId;
+  readonly snapshot: SnapshotId;
+  readonly until: UnixMillis | null;
+  /** Aborts when the order must end; the reason is a code. */
+  readonly stop: AbortController;
+  /** The client has made its first call. */
+  accepted: boolean;
+  /** Bytes made durable under this order. */
+  received: number;
+  /** Calls under way: an order ends when it was stopped and this is 0. */
+  calls: number;
+  /** By the monotonic clock. */
+  lastActivity: number;
+}
+
+/** The connection of one client that is listening for orders. */
+export interface Session {
+  readonly client: ClientId;
+  readonly queue: AsyncQueue<Order>;
+}
+
+/** Who is listening, and which orders are under way. */
+export class OrderBook {
+  readonly #orders = new Map<OrderId, ActiveOrder>();
+  readonly #sessions = new Map<ClientId, Session>();
+
+  /** The newest session of a client takes over; the one before is told to end. */
+  openSession(client: ClientId): Session {
+    this.#sessions.get(client)?.queue.end();
+    const session = { client, queue: new AsyncQueue<Order>() };
+    this.#sessions.set(client, session);
+    return session;
+  }
+
+  /** True if `session` was the client's newest: the client is offline now. */
+  closeSession(session: Session): boolean {
+    session.queue.end();
+    if (this.#sessions.get(session.client) !== session) return false;
+    this.#sessions.delete(session.client);
+    return true;
+  }
+
+  send(client: ClientId, order: Order): void {
+    this.#sessions.get(client)?.queue.push(order);
+  }
+
+  isOnline(client: ClientId): boolean {
+    return this.#sessions.has(client);
+  }
+
+  online(): readonly ClientId[] {
+    return [...this.#sessions.keys()];
+  }
+
+  add(order: ActiveOrder): void {
+    this.#orders.set(order.id, order);
+  }
+
+  remove(order: ActiveOrder): boolean {
+    return this.#orders.delete(order.id);
+  }
+
+  /** @throws LowtideError `order-ended`, also if it was told to stop, and also for another client's order: nobody learns which orders there are */
+  find(client: ClientId, id: OrderId): ActiveOrder {
+    const order = this.#orders.get(id);
+    if (order === undefined || order.client !== client) {
+      throw new LowtideError('order-ended', 'this order has ended: wait for the next one');
+    }
+    if (order.stop.signal.aborted) throw orderEnded(order);
+    return order;
+  }
+
+  ofSnapshot(snapshot: SnapshotId): ActiveOrder | null {
+    for (const order of this.#orders.values()) if (order.snapshot === snapshot) return order;
+    return null;
+  }
+
+  all(): readonly ActiveOrder[] {
+    return [...this.#orders.values()];
+  }
+
+  endAll(): void {
+    for (const session of this.#sessions.values()) session.queue.end();
+    for (const order of this.#orders.values()) order.stop.abort('stopped');
+  }
+}
+
+export function orderEnded(order: ActiveOrder): LowtideError {
+  const code = String(order.stop.signal.reason);
+  return new LowtideError('order-ended', `this order has ended (${code}): wait for the next one`);
+}
