@@ -78,6 +78,15 @@ export function sealBlock(keys: DomainKeys, payload: Uint8Array, options: SealOp
   return { id: blockIdOf(bytes), bytes };
 }
 
+/**
+ * The payload of a whole refs block; needs no key.
+ * @throws LowtideError `damaged-block`, `newer-format`
+ */
+export function openClearBlock(bytes: Uint8Array, maxBytes: number): Uint8Array {
+  wholeHeader(bytes, 'refs', maxBytes);
+  return bytes.subarray(HEADER_BYTES);
+}
+
 /** A refs page: clear, so that completeness needs no key, but of a domain like every block (format F30). */
 export function clearBlock(domain: DomainKeyId, payload: Uint8Array): SealedBlock {
   const bytes = Buffer.alloc(HEADER_BYTES + payload.length);
@@ -122,17 +131,18 @@ export function parseBlockHeader(bytes: Uint8Array, maxBytes: number): BlockHead
       `a block has format ${view[4]}, suite ${suite}: update Lowtide to read it`,
     );
   }
-  const header = { plainLength: view.readUInt32BE(24), sealedLength: view.readUInt32BE(28) };
-  if (type === undefined || codec === undefined || !plausible(type, suite, codec, header, maxBytes)) {
-    throw new LowtideError('damaged-block', 'a block header has fields that no writer writes');
+  if (type !== undefined && codec !== undefined) {
+    const header = {
+      type,
+      codec,
+      plainLength: view.readUInt32BE(24),
+      sealedLength: view.readUInt32BE(28),
+      domain: view.toString('hex', 8, 24) as DomainKeyId,
+      siv: view.subarray(SIV_AT, HEADER_BYTES),
+    };
+    if (plausible(header, suite, maxBytes)) return header;
   }
-  return {
-    type,
-    codec,
-    ...header,
-    domain: view.toString('hex', 8, 24) as DomainKeyId,
-    siv: view.subarray(SIV_AT, HEADER_BYTES),
-  };
+  throw new LowtideError('damaged-block', 'a block header has fields that no writer writes');
 }
 
 /**
@@ -140,15 +150,7 @@ export function parseBlockHeader(bytes: Uint8Array, maxBytes: number): BlockHead
  * @throws LowtideError `damaged-block`, `no-key`, `newer-format`
  */
 export function openBlock(keys: KeyStore, bytes: Uint8Array, type: BlockType, maxBytes: number): Uint8Array {
-  const header = parseBlockHeader(bytes, maxBytes);
-  if (header.type !== type)
-    throw new LowtideError('damaged-block', `a ${header.type} block stands where a ${type} block must`);
-  if (bytes.length !== HEADER_BYTES + header.sealedLength) {
-    throw new LowtideError(
-      'damaged-block',
-      `a ${type} block is ${bytes.length} bytes long and says otherwise`,
-    );
-  }
+  const header = wholeHeader(bytes, type, maxBytes);
   if (type === 'refs') return bytes.subarray(HEADER_BYTES);
   const domain = keys.find(header.domain);
   const { padding, body } = decrypt(domain, header, bytes);
@@ -159,6 +161,20 @@ export function openBlock(keys: KeyStore, bytes: Uint8Array, type: BlockType, ma
   const siv = blockSiv(domain, bytes.subarray(0, SIV_AT), padding, text);
   if (!equalBytes(siv, header.siv)) throw damaged(type);
   return payload;
+}
+
+/** The header of bytes that must be exactly one block of this type. */
+function wholeHeader(bytes: Uint8Array, type: BlockType, maxBytes: number): BlockHeader {
+  const header = parseBlockHeader(bytes, maxBytes);
+  if (header.type !== type)
+    throw new LowtideError('damaged-block', `a ${header.type} block stands where a ${type} block must`);
+  if (bytes.length !== HEADER_BYTES + header.sealedLength) {
+    throw new LowtideError(
+      'damaged-block',
+      `a ${type} block is ${bytes.length} bytes long and says otherwise`,
+    );
+  }
+  return header;
 }
 
 const damaged = (type: string): LowtideError =>
@@ -207,18 +223,17 @@ function blockSiv(
   return createHmac('sha256', keys.siv).update(head).update(padding).update(body).digest();
 }
 
-function plausible(
-  type: BlockType,
-  suite: number,
-  codec: BlockCodec,
-  lengths: { plainLength: number; sealedLength: number },
-  maxBytes: number,
-): boolean {
-  const { plainLength, sealedLength } = lengths;
+/** What every reader checks, with a key or without (format F9). */
+function plausible(header: BlockHeader, suite: number, maxBytes: number): boolean {
+  const { type, codec, plainLength, sealedLength, siv } = header;
   if (plainLength > maxBytes || sealedLength > maxBytes) return false;
-  if (type === 'refs') return suite === SUITE_CLEAR && codec === 'raw' && plainLength === sealedLength;
+  if (type === 'refs') {
+    const clear = suite === SUITE_CLEAR && codec === 'raw' && plainLength === sealedLength;
+    return clear && siv.every((byte) => byte === 0);
+  }
   if (suite === SUITE_CLEAR || (codec === 'chunk' && type !== 'data')) return false;
-  return sealedLength >= PADDING_FIELD_BYTES + TAG_BYTES;
+  const bodyLength = sealedLength - PADDING_FIELD_BYTES - TAG_BYTES;
+  return bodyLength >= (codec === 'zstd' ? 1 : plainLength);
 }
 
 function decrypt(

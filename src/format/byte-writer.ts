@@ -32,6 +32,8 @@ export class ByteWriter {
   }
 
   varint(value: number): void {
+    if (!Number.isSafeInteger(value) || value < 0)
+      throw new RangeError(`${value} is not a length or a count`);
     let rest = value;
     while (rest >= 0x80) {
       this.u8((rest % 0x80) | 0x80);
@@ -45,7 +47,9 @@ export class ByteWriter {
   }
 
   hex(digits: string): void {
-    this.#bytes.write(digits, this.#reserve(digits.length / 2), 'hex');
+    const count = digits.length / 2;
+    const written = this.#bytes.write(digits, this.#reserve(count), 'hex');
+    if (written !== count) throw new TypeError(`${JSON.stringify(digits)} is not hexadecimal`);
   }
 
   /** One byte a character (0-255). */

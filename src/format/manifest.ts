@@ -7,7 +7,14 @@ import type { UnixMillis } from '../model/time.ts';
 import { bytesOf, bytesUpTo, count, decodeCbor, encodeCbor } from './cbor.ts';
 import type { DomainKeys, KeyStore } from './domain-keys.ts';
 import type { RefsRoot } from './refs.ts';
-import { checkSignature, parseRecord, type SignedRecord, type SigningKey, signRecord } from './signing.ts';
+import {
+  checkSignature,
+  keyName,
+  parseRecord,
+  type SignedRecord,
+  type SigningKey,
+  signRecord,
+} from './signing.ts';
 import { openBox, sealBox } from './siv-box.ts';
 import type { TreeRoot } from './tree-builder.ts';
 
@@ -71,7 +78,8 @@ export interface SignedManifest {
 }
 
 const MANIFEST_BYTES_MAX = 1 << 16;
-export const JOB_NAME = /^[a-z0-9][a-z0-9._/-]{0,99}$/;
+/** Every part between slashes starts with a letter or a digit: no name can climb out of a directory. */
+export const JOB_NAME = /^(?=.{1,100}$)[a-z0-9][a-z0-9._-]*(\/[a-z0-9][a-z0-9._-]*)*$/;
 
 const pageShape = { id: bytesOf(32), length: count };
 const bodyShape = z.strictObject({
@@ -179,7 +187,16 @@ export function parseManifest(bytes: Uint8Array): SignedManifest {
   return { id: record.hash as SnapshotId, manifest, bytes, record };
 }
 
-/** @throws LowtideError `wrong-signature` */
+/**
+ * Checks that the manifest is signed by the instance that it names, and that this is its key.
+ * @throws LowtideError `wrong-signature`
+ */
 export function checkManifest(signed: SignedManifest, instanceKey: Uint8Array): void {
   checkSignature('manifest', signed.record, instanceKey);
+  if (signed.manifest.instance !== keyName(instanceKey)) {
+    throw new LowtideError(
+      'wrong-signature',
+      'the manifest names another instance than the one that signed it',
+    );
+  }
 }

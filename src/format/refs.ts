@@ -1,83 +1,19 @@
+import { LowtideError } from '../model/errors.ts';
 import type { BlockId } from '../model/ids.ts';
 import type { Limits } from '../model/limits.ts';
-import { ByteReader } from './byte-reader.ts';
-import { ByteWriter } from './byte-writer.ts';
+import {
+  decodeRefsPage,
+  encodeRefsInner,
+  encodeRefsLeaf,
+  type Ref,
+  type RefsChild,
+  type RefsPage,
+  type RefsRoot,
+} from './refs-page.ts';
 
-/** One block that a snapshot needs. */
-export interface Ref {
-  readonly id: BlockId;
-  /** Bytes of the whole block, header included: what it costs to move and to store. */
-  readonly length: number;
-}
+export type { Ref, RefsChild, RefsPage, RefsRoot } from './refs-page.ts';
 
-/** A page of refs below another. */
-export interface RefsChild extends Ref {
-  /** Blocks named below, refs pages not counted. */
-  readonly blocks: number;
-  /** Sum of their lengths. */
-  readonly bytes: number;
-}
-
-export type RefsPage =
-  | { readonly kind: 'leaf'; readonly refs: readonly Ref[] }
-  | { readonly kind: 'inner'; readonly level: number; readonly children: readonly RefsChild[] };
-
-/** The top page of a snapshot's refs, as its manifest names it. */
-export type RefsRoot = RefsChild;
-
-const LEAF = 1;
-const INNER = 2;
 const TWO_TO_32 = 2 ** 32;
-
-export function encodeRefsLeaf(refs: readonly Ref[]): Uint8Array {
-  const writer = new ByteWriter(refs.length * 36 + 8);
-  writer.u8(LEAF);
-  writer.u32(refs.length);
-  for (const ref of refs) {
-    writer.hex(ref.id);
-    writer.u32(ref.length);
-  }
-  return writer.slice();
-}
-
-/** @param level 1 if the children are leaves */
-export function encodeRefsInner(level: number, children: readonly RefsChild[]): Uint8Array {
-  const writer = new ByteWriter(children.length * 52 + 8);
-  writer.u8(INNER);
-  writer.u8(level);
-  writer.u32(children.length);
-  for (const child of children) {
-    writer.hex(child.id);
-    writer.u32(child.length);
-    writer.u64(child.blocks);
-    writer.u64(child.bytes);
-  }
-  return writer.slice();
-}
-
-/** @throws LowtideError `damaged-page` */
-export function decodeRefsPage(payload: Uint8Array): RefsPage {
-  const reader = new ByteReader(payload, 'damaged-page', 'a page of refs');
-  const kind = reader.u8();
-  if (kind === LEAF) {
-    const count = reader.u32();
-    const refs: Ref[] = [];
-    for (let i = 0; i < count; i++) refs.push({ id: reader.hex(32) as BlockId, length: reader.u32() });
-    reader.end();
-    return { kind: 'leaf', refs };
-  }
-  if (kind !== INNER) throw reader.damaged('an unknown kind of page');
-  const level = reader.u8();
-  const count = reader.u32();
-  if (level === 0 || count === 0) throw reader.damaged('an inner page without children');
-  const children: RefsChild[] = [];
-  for (let i = 0; i < count; i++) {
-    const id = reader.hex(32) as BlockId;
-    children.push({ id, length: reader.u32(), blocks: reader.safe64(), bytes: reader.safe64() });
-  }
-  reader.end();
-  return { kind: 'inner', level, children };
-}
 
 /** Keeps a refs page (a clear block) and says what it became. */
 export type StoreRefsPage = (payload: Uint8Array) => Promise<Ref>;
@@ -158,18 +94,50 @@ export type RefsStep =
 
 /**
  * Walks refs in order, leaving out every page for which `skip` says true (because the base has it: then it has all
- * below it too).
+ * below it too). A page that is not what the page above announces is refused, so that the walk costs no more than the
+ * manifest's own counts say, whoever wrote the pages (format F32).
  */
 export async function* walkRefs(
-  root: Ref,
+  root: RefsRoot,
   load: LoadRefsPage,
   skip: (page: BlockId) => boolean = () => false,
 ): AsyncGenerator<RefsStep> {
-  if (skip(root.id)) return;
-  yield { kind: 'page', ref: { id: root.id, length: root.length } };
-  const page = decodeRefsPage(await load(root.id));
+  yield* walk(root, null, load, skip);
+}
+
+async function* walk(
+  place: RefsChild,
+  level: number | null,
+  load: LoadRefsPage,
+  skip: (page: BlockId) => boolean,
+): AsyncGenerator<RefsStep> {
+  if (skip(place.id)) return;
+  yield { kind: 'page', ref: { id: place.id, length: place.length } };
+  const page = await loadPage(place, level, load);
   if (page.kind === 'leaf') yield { kind: 'blocks', refs: page.refs };
-  else for (const child of page.children) yield* walkRefs(child, load, skip);
+  else for (const child of page.children) yield* walk(child, page.level - 1, load, skip);
+}
+
+/** @param level 0 for a leaf; null if not known, because it is the root */
+async function loadPage(place: RefsChild, level: number | null, load: LoadRefsPage): Promise<RefsPage> {
+  const page = decodeRefsPage(await load(place.id));
+  const found = page.kind === 'leaf' ? 0 : page.level;
+  let blocks = 0;
+  let bytes = 0;
+  if (page.kind === 'leaf') {
+    blocks = page.refs.length;
+    for (const ref of page.refs) bytes += ref.length;
+  } else {
+    for (const child of page.children) {
+      blocks += child.blocks;
+      bytes += child.bytes;
+    }
+  }
+  const empty = blocks === 0 && level !== null;
+  if ((level !== null && found !== level) || blocks !== place.blocks || bytes !== place.bytes || empty) {
+    throw new LowtideError('damaged-page', 'a page of refs is not what the page above it announces');
+  }
+  return page;
 }
 
 /**
@@ -177,16 +145,16 @@ export async function* walkRefs(
  * skipped page is given too, what is below it is not.
  */
 async function* pagesOf(
-  root: Ref,
+  place: RefsChild,
+  level: number | null,
   load: LoadRefsPage,
   skip: (page: BlockId) => boolean,
-  isLeaf = false,
 ): AsyncGenerator<BlockId> {
-  yield root.id;
-  if (isLeaf || skip(root.id)) return;
-  const page = decodeRefsPage(await load(root.id));
+  yield place.id;
+  if (level === 0 || skip(place.id)) return;
+  const page = await loadPage(place, level, load);
   if (page.kind === 'leaf') return;
-  for (const child of page.children) yield* pagesOf(child, load, skip, page.level === 1);
+  for (const child of page.children) yield* pagesOf(child, page.level - 1, load, skip);
 }
 
 /**
@@ -194,16 +162,16 @@ async function* pagesOf(
  * (format F33). Loads the inner pages of both and the leaves in which they differ.
  */
 export async function* newRefs(
-  root: Ref,
-  base: Ref | null,
+  root: RefsRoot,
+  base: RefsRoot | null,
   load: LoadRefsPage,
 ): AsyncGenerator<readonly Ref[]> {
   const basePages = new Set<BlockId>();
   const known = new Set<BlockId>();
   if (base !== null) {
-    for await (const page of pagesOf(base, load, () => false)) basePages.add(page);
+    for await (const page of pagesOf(base, null, load, () => false)) basePages.add(page);
     const shared = new Set<BlockId>();
-    for await (const page of pagesOf(root, load, (id) => basePages.has(id)))
+    for await (const page of pagesOf(root, null, load, (id) => basePages.has(id)))
       if (basePages.has(page)) shared.add(page);
     for await (const step of walkRefs(base, load, (id) => shared.has(id))) {
       if (step.kind === 'blocks') for (const ref of step.refs) known.add(ref.id);

@@ -1,9 +1,10 @@
 import { z } from 'zod';
 import { bytesOfHex, hexOf } from '../model/bytes.ts';
+import { LowtideError } from '../model/errors.ts';
 import type { ClientId, InstanceId, SnapshotId } from '../model/ids.ts';
 import type { UnixMillis } from '../model/time.ts';
 import { bytesOf, count, decodeCbor, encodeCbor } from './cbor.ts';
-import { checkSignature, parseRecord, type SigningKey, signRecord } from './signing.ts';
+import { checkSignature, keyName, parseRecord, type SigningKey, signRecord } from './signing.ts';
 
 /** Closes a snapshot that can never be collected, for example because its spool was lost (format F47). */
 export interface VoidRecord {
@@ -40,10 +41,17 @@ export function openVoid(bytes: Uint8Array, instanceKey: Uint8Array): VoidRecord
   checkSignature('void', record, instanceKey);
   const { format, ...body } = decodeCbor(record.body, bodyShape, 'damaged-manifest', 'the void record');
   void format;
-  return {
+  const opened: VoidRecord = {
     ...body,
     client: hexOf(body.client) as ClientId,
     instance: hexOf(body.instance) as InstanceId,
     snapshot: hexOf(body.snapshot) as SnapshotId,
   };
+  if (opened.instance !== keyName(instanceKey)) {
+    throw new LowtideError(
+      'wrong-signature',
+      'the void record names another instance than the one that signed it',
+    );
+  }
+  return opened;
 }
