@@ -1,9 +1,9 @@
 import { LowtideError } from '../model/errors.ts';
-import { DAY_MS, type UnixMillis } from '../model/time.ts';
+import { DAY_MS, MINUTE_MS, type UnixMillis } from '../model/time.ts';
 import { clip, intersect, subtract, totalTime, unite, type Span } from './spans.ts';
 import { describeWindows, isAlways, isNever } from './windows-text.ts';
-import type { Interval, WeeklySpan, Windows } from './weekly.ts';
-import { dateAt, momentOf } from './zones.ts';
+import { dayOf, includesDay, type Interval, type WeeklySpan, type Windows } from './weekly.ts';
+import { momentOf, offsetsOf, wallAt } from './zones.ts';
 
 export { describeWindows, isAlways, isNever, parseWindows } from './windows-text.ts';
 export type { Interval, Windows } from './weekly.ts';
@@ -25,12 +25,13 @@ type Timeline = (from: UnixMillis, to: UnixMillis) => Span[];
 function daysOf(span: WeeklySpan, from: UnixMillis, to: UnixMillis): Span[] {
   const result: Span[] = [];
   // A span ends on the day after its start at the latest; and a clock that was set back may show yesterday (S2).
-  const last = dateAt(to, span.zone).add({ days: 1 });
-  let date = dateAt(from, span.zone).subtract({ days: 1 });
-  for (; Temporal.PlainDate.compare(date, last) <= 0; date = date.add({ days: 1 })) {
-    if ((span.days & (1 << (date.dayOfWeek - 1))) === 0) continue;
-    const start = momentOf(date, span.start, span.zone);
-    if (start < to) result.push({ start, end: momentOf(date, span.end, span.zone) });
+  const offsets = offsetsOf(span.zone, from - 3 * DAY_MS, to);
+  const last = dayOf(wallAt(to, offsets)) + 1;
+  for (let day = dayOf(wallAt(from, offsets)) - 1; day <= last; day++) {
+    if (!includesDay(span.days, day)) continue;
+    const midnight = day * DAY_MS;
+    const start = momentOf(midnight + span.start * MINUTE_MS, offsets);
+    if (start < to) result.push({ start, end: momentOf(midnight + span.end * MINUTE_MS, offsets) });
   }
   return result;
 }

@@ -1,9 +1,7 @@
 import { LowtideError } from '../model/errors.ts';
 import type { UnixMillis } from '../model/time.ts';
 import { quote } from './scanner.ts';
-import { MINUTES_PER_DAY } from './weekly.ts';
 
-const MINUTES_PER_HOUR = 60;
 const NAME = /^[A-Za-z][A-Za-z0-9_+-]*(\/[A-Za-z0-9_+-]+)*$/;
 const LONGEST_NAME = 64;
 
@@ -53,24 +51,41 @@ function editDistance(a: string, b: string): number {
   return above.at(-1)!;
 }
 
-/** The date on the wall. */
-export function dateAt(at: UnixMillis, zone: string): Temporal.PlainDate {
-  return Temporal.Instant.fromEpochMilliseconds(at).toZonedDateTimeISO(zone).toPlainDate();
+/** A zone's clocks over some time: from each of these instants on, the wall shows UTC + `offset`. */
+export type Offsets = readonly { readonly from: UnixMillis; readonly offset: number }[];
+
+/** Milliseconds since 1970-01-01 00:00 as the wall shows it, whatever the zone. */
+export type WallMillis = number;
+
+/** Right between `from` and `to`; before the first and after the last change the clocks are taken to go on as they are. */
+export function offsetsOf(zone: string, from: UnixMillis, to: UnixMillis): Offsets {
+  let at = Temporal.Instant.fromEpochMilliseconds(Math.floor(from)).toZonedDateTimeISO(zone);
+  const offsets = [{ from: Number.NEGATIVE_INFINITY, offset: offsetMillis(at) }];
+  for (;;) {
+    const next = at.getTimeZoneTransition('next');
+    if (next === null || next.epochMilliseconds > to) return offsets;
+    offsets.push({ from: next.epochMilliseconds, offset: offsetMillis(next) });
+    at = next;
+  }
+}
+
+function offsetMillis(at: Temporal.ZonedDateTime): number {
+  return at.offsetNanoseconds / 1_000_000;
+}
+
+export function wallAt(at: UnixMillis, offsets: Offsets): WallMillis {
+  return at + offsets.findLast(({ from }) => from <= at)!.offset;
 }
 
 /**
  * The one instant that a time on the wall means (S2): the first at which a clock that is never set back shows it or
  * has gone past it. So: in a repeated hour the first time round, in a gap the end of the gap.
- * @param minutes since midnight of `date`; above 1440 it is on the next day
  */
-export function momentOf(date: Temporal.PlainDate, minutes: number, zone: string): UnixMillis {
-  const day = minutes >= MINUTES_PER_DAY ? date.add({ days: 1 }) : date;
-  const left = minutes % MINUTES_PER_DAY;
-  const wall = day.toPlainDateTime({
-    hour: Math.floor(left / MINUTES_PER_HOUR),
-    minute: left % MINUTES_PER_HOUR,
+export function momentOf(wall: WallMillis, offsets: Offsets): UnixMillis {
+  const stretch = offsets.findIndex(({ offset }, i) => {
+    const next = offsets[i + 1];
+    return next === undefined || wall < next.from + offset;
   });
-  const found = wall.toZonedDateTime(zone, { disambiguation: 'earlier' });
-  if (found.toPlainDateTime().equals(wall)) return found.epochMilliseconds;
-  return found.getTimeZoneTransition('next')!.epochMilliseconds;
+  const { from, offset } = offsets[stretch]!;
+  return Math.max(from, wall - offset);
 }

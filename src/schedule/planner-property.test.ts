@@ -1,0 +1,198 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import * as fc from 'fast-check';
+import type { ClientId, SnapshotId } from '../model/ids.ts';
+import { HOUR_MS, SECOND_MS } from '../model/time.ts';
+import type { CenterConditions, Grant, PlannedOffer, PlannerEvent } from './plan.ts';
+import { newPlanner, step, type PlannerStep } from './planner.ts';
+import { SlowPlanner } from './test-planner.ts';
+import { isOpen, parseWindows } from './windows.ts';
+
+/** Two nights around the one on which London's clocks go back. */
+const START = Temporal.Instant.from('2026-10-24T22:30Z').epochMilliseconds;
+const ZONE = 'Europe/London';
+const CLIENT_WINDOWS = [
+  'any',
+  'any',
+  '00:00-03:00',
+  '01:30-02:30',
+  '22:00-24:00, 02:00-06:00',
+  '12:00-12:30',
+  'never',
+];
+const CENTER_WINDOWS = [
+  'any',
+  '22:00-06:00',
+  '22:00-08:00',
+  '22:00-08:00 except 01:00-01:30',
+  '20:00-21:00',
+  '01:15-04:00',
+];
+
+interface Action {
+  readonly kind: PlannerEvent['kind'] | 'wait' | 'go back';
+  readonly client: number;
+  readonly snapshot: number;
+  readonly windows: number;
+  readonly streams: number;
+  readonly outcome: 'committed' | 'paused' | 'failed';
+  readonly wait: number;
+}
+
+const kinds = fc.oneof(
+  { weight: 8, arbitrary: fc.constantFrom<Action['kind']>('offered', 'offered', 'ended', 'wait') },
+  { weight: 4, arbitrary: fc.constantFrom<Action['kind']>('online', 'online', 'started', 'progress') },
+  { weight: 1, arbitrary: fc.constantFrom<Action['kind']>('withdrawn', 'offline', 'conditions', 'go back') },
+);
+
+const action: fc.Arbitrary<Action> = fc.record({
+  kind: kinds,
+  client: fc.nat(3),
+  snapshot: fc.nat(11),
+  windows: fc.nat(55),
+  streams: fc.nat(3),
+  outcome: fc.constantFrom('committed', 'paused', 'failed'),
+  wait: fc.oneof(fc.nat(60 * SECOND_MS), fc.nat(HOUR_MS), fc.constant(6 * HOUR_MS)),
+});
+
+const read = (texts: readonly string[], which: number) => parseWindows(texts[which % texts.length]!, ZONE);
+const conditionsOf = ({ windows, streams }: Action): CenterConditions => ({
+  windows: read(CENTER_WINDOWS, windows),
+  streams,
+});
+const clientId = (n: number): ClientId => `client-${n}` as ClientId;
+
+/** Snapshot n is always of the same client, job and place in it. */
+function offerOf({ snapshot: n, windows }: Action, now: number): PlannedOffer {
+  return {
+    snapshot: `snapshot-${String(n).padStart(2, '0')}` as SnapshotId,
+    client: clientId(n % 4),
+    job: n % 8 < 4 ? 'docs' : 'mail',
+    sequence: Math.floor(n / 8),
+    bytes: 1000,
+    windows: read(CLIENT_WINDOWS, windows),
+    offeredAt: now,
+  };
+}
+
+function eventOf(action: Action, slow: SlowPlanner, now: number): PlannerEvent {
+  const offer = offerOf(action, now);
+  const { snapshot } = offer;
+  // Most that is told about transfers is about ones that exist.
+  const running = [...slow.runs.keys()];
+  const transfer = running[action.snapshot % (running.length + 1)] ?? snapshot;
+  switch (action.kind) {
+    case 'offered':
+      return { kind: 'offered', offer };
+    case 'withdrawn':
+      return { kind: 'withdrawn', snapshot };
+    case 'online':
+    case 'offline':
+      return { kind: action.kind, client: clientId(action.client) };
+    case 'started':
+      return { kind: 'started', snapshot: transfer };
+    case 'progress':
+      return { kind: 'progress', snapshot: transfer, bytes: 900 - action.windows };
+    case 'ended':
+      return { kind: 'ended', snapshot: transfer, outcome: action.outcome };
+    case 'conditions':
+      return { kind: 'conditions', conditions: conditionsOf(action) };
+    default:
+      return { kind: 'tick' };
+  }
+}
+
+function assertSafe(slow: SlowPlanner, result: PlannerStep, now: number): void {
+  const { windows, streams } = slow.conditions;
+  const going = [...slow.runs.values()].filter(({ phase }) => phase !== 'stopping');
+  assert.ok(going.length <= streams, 'more going than streams');
+  assert.equal(new Set([...slow.runs.values()].map(({ offer }) => offer.client)).size, slow.runs.size);
+  for (const { offer } of going) {
+    const known = slow.offers.get(offer.snapshot)!.offer;
+    assert.ok(isOpen(known.windows, now) && isOpen(windows, now), 'outside a window');
+  }
+  assert.ok(result.nextChange === null || result.nextChange > now, 'the next change is past');
+}
+
+function assertReasons(slow: SlowPlanner, { reasons }: PlannerStep, now: number): void {
+  assert.equal(reasons.size, slow.offers.size);
+  const all = [...reasons];
+  assert.deepEqual(new Set(all.map(({ snapshot }) => snapshot)), new Set(slow.offers.keys()));
+  assert.equal(all.length, slow.offers.size);
+  for (const reason of all) {
+    assert.deepEqual(reasons.get(reason.snapshot), reason);
+    assert.equal(reason.code, slow.reasonCode(reason.snapshot), reason.snapshot);
+    assert.ok(reason.until === null || reason.until > now);
+    assert.ok(reason.text.length > 0);
+  }
+}
+
+const stopsOf = (grants: readonly Grant[]): Grant[] =>
+  grants.filter(({ kind }) => kind === 'stop').sort((a, b) => (a.snapshot < b.snapshot ? -1 : 1));
+const startsOf = (grants: readonly Grant[]): Grant[] => grants.filter(({ kind }) => kind === 'start');
+
+test('S40-S52: any sequence of events gives what looking at everything anew gives, inside streams and windows', () => {
+  let [starts, stops] = [0, 0];
+  fc.assert(
+    fc.property(action, fc.array(action, { minLength: 40, maxLength: 70 }), (first, actions) => {
+      let now = START;
+      const slow = new SlowPlanner(conditionsOf({ ...first, streams: 1 + (first.streams % 3) }));
+      let state = newPlanner(slow.conditions, now);
+      let nextChange: number | null = null;
+      const online = [0, 1, 2, 3].map((client): Action => ({ ...first, kind: 'online', client }));
+      for (const action of [...online, ...actions]) {
+        if (action.kind === 'wait') now = Math.min(now + action.wait, nextChange ?? Infinity);
+        if (action.kind === 'go back') now -= Math.floor(action.wait / 20);
+        const event = eventOf(action, slow, now);
+        const expected = slow.step(event, now);
+        const result = step(state, event, now);
+        ({ state, nextChange } = result);
+        assert.deepEqual(startsOf(result.grants), startsOf(expected));
+        assert.deepEqual(stopsOf(result.grants), stopsOf(expected));
+        assert.deepEqual(result.grants, [
+          ...result.grants.filter(({ kind }) => kind === 'stop'),
+          ...startsOf(result.grants),
+        ]);
+        starts += startsOf(expected).length;
+        stops += stopsOf(expected).length;
+        assertSafe(slow, result, now);
+        assertReasons(slow, result, now);
+      }
+    }),
+    { numRuns: 100 },
+  );
+
+  assert.ok(starts > 150 && stops > 50, `hardly anything happened: ${starts} starts, ${stops} stops`);
+});
+
+test('S41: ten thousand offers of a thousand clients are all collected, and nothing is left in the state', () => {
+  const now = START;
+  let state = newPlanner({ windows: parseWindows('any', ZONE), streams: 7 }, now);
+  const running: SnapshotId[] = [];
+  let collected = 0;
+  const tell = (event: PlannerEvent): void => {
+    const result = step(state, event, now);
+    state = result.state;
+    for (const grant of result.grants) running.push(grant.snapshot);
+  };
+  for (let n = 0; n < 10_000; n++) {
+    const client = clientId(n % 1000);
+    const snapshot = `snapshot-${n}` as SnapshotId;
+    const windows = parseWindows('any', ZONE);
+    const offer = { snapshot, client, job: 'docs', sequence: 10_000 - n, bytes: 1, windows, offeredAt: now };
+    tell({ kind: 'offered', offer });
+  }
+  for (let n = 0; n < 1000; n++) tell({ kind: 'online', client: clientId(n) });
+  for (let snapshot = running.shift(); snapshot !== undefined; snapshot = running.shift()) {
+    assert.ok(running.length < 7);
+    tell({ kind: 'ended', snapshot, outcome: 'committed' });
+    collected++;
+  }
+  assert.equal(collected, 10_000);
+  for (let n = 0; n < 1000; n++) tell({ kind: 'offline', client: clientId(n) });
+  assert.deepEqual(
+    [state.offers.size, state.clients.size, state.runs.size, state.tracks.all.size],
+    [0, 0, 0, 0],
+  );
+  assert.deepEqual([state.startable.items.length, state.retries.items.length], [0, 0]);
+});
