@@ -28,9 +28,10 @@ export class ByteReader {
 
   /** A u64 that must be at most 2^53 - 1. */
   safe64(): number {
-    const value = Number(this.#bytes.readBigUInt64BE(this.#take(8)));
-    if (!Number.isSafeInteger(value)) throw this.damaged('a number above 2^53');
-    return value;
+    const at = this.#take(8);
+    const high = this.#bytes.readUInt32BE(at);
+    if (high > 0x1f_ffff) throw this.damaged('a number above 2^53');
+    return high * 0x1_0000_0000 + this.#bytes.readUInt32BE(at + 4);
   }
 
   u64(): bigint {

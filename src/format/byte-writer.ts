@@ -1,3 +1,5 @@
+const NOT_BYTES = /[^\0-\xff]/;
+
 /** A growing buffer for page payloads. Integers are big-endian; varints are LEB128 (format F20). */
 export class ByteWriter {
   #bytes: Buffer;
@@ -12,23 +14,37 @@ export class ByteWriter {
   }
 
   u8(value: number): void {
-    this.#bytes[this.#reserve(1)] = value;
+    const at = this.#reserve(1);
+    this.#bytes.writeUInt8(value, at);
   }
 
   u16(value: number): void {
-    this.#bytes.writeUInt16BE(value, this.#reserve(2));
+    const at = this.#reserve(2);
+    this.#bytes.writeUInt16BE(value, at);
   }
 
   u32(value: number): void {
-    this.#bytes.writeUInt32BE(value, this.#reserve(4));
+    const at = this.#reserve(4);
+    this.#bytes.writeUInt32BE(value, at);
   }
 
-  u64(value: number | bigint): void {
-    this.#bytes.writeBigUInt64BE(BigInt(value), this.#reserve(8));
+  /** A whole number up to 2^53 - 1. */
+  safe64(value: number): void {
+    if (!Number.isSafeInteger(value) || value < 0)
+      throw new RangeError(`${value} is not a length or a count`);
+    const at = this.#reserve(8);
+    this.#bytes.writeUInt32BE(Math.floor(value / 0x1_0000_0000), at);
+    this.#bytes.writeUInt32BE(value % 0x1_0000_0000, at + 4);
+  }
+
+  u64(value: bigint): void {
+    const at = this.#reserve(8);
+    this.#bytes.writeBigUInt64BE(value, at);
   }
 
   i64(value: bigint): void {
-    this.#bytes.writeBigInt64BE(value, this.#reserve(8));
+    const at = this.#reserve(8);
+    this.#bytes.writeBigInt64BE(value, at);
   }
 
   varint(value: number): void {
@@ -43,18 +59,23 @@ export class ByteWriter {
   }
 
   raw(bytes: Uint8Array): void {
-    this.#bytes.set(bytes, this.#reserve(bytes.length));
+    const at = this.#reserve(bytes.length);
+    this.#bytes.set(bytes, at);
   }
 
   hex(digits: string): void {
     const count = digits.length / 2;
-    const written = this.#bytes.write(digits, this.#reserve(count), 'hex');
-    if (written !== count) throw new TypeError(`${JSON.stringify(digits)} is not hexadecimal`);
+    const at = this.#reserve(count);
+    if (this.#bytes.write(digits, at, count, 'hex') !== count) {
+      throw new TypeError(`${JSON.stringify(digits)} is not hexadecimal`);
+    }
   }
 
   /** One byte a character (0-255). */
   latin1(text: string): void {
-    this.#bytes.write(text, this.#reserve(text.length), 'latin1');
+    if (NOT_BYTES.test(text)) throw new TypeError(`${JSON.stringify(text)} is not made of bytes`);
+    const at = this.#reserve(text.length);
+    this.#bytes.write(text, at, 'latin1');
   }
 
   /** A copy of what was written since `start`. */
@@ -66,6 +87,7 @@ export class ByteWriter {
     this.#length = 0;
   }
 
+  /** May replace the buffer: call it before naming `#bytes` in the same expression. */
   #reserve(count: number): number {
     const at = this.#length;
     this.#length += count;

@@ -49,8 +49,8 @@ export function encodeRefsInner(level: number, children: readonly RefsChild[]): 
   for (const child of children) {
     writer.hex(child.id);
     writer.u32(child.length);
-    writer.u64(child.blocks);
-    writer.u64(child.bytes);
+    writer.safe64(child.blocks);
+    writer.safe64(child.bytes);
   }
   return writer.slice();
 }

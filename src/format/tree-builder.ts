@@ -28,6 +28,8 @@ export interface TreeRoot extends StoredPage {
 }
 
 const TWO_TO_32 = 2 ** 32;
+/** What a child costs beside its path, about: for the bound of an inner page (format F23). */
+const INNER_CHILD_BYTES = 64;
 
 /**
  * Says where pages end: by a keyed hash of the key alone, so a changed time or size moves nothing (format F22).
@@ -53,13 +55,20 @@ export class PageEnds {
   }
 }
 
+/** An inner page that is not closed yet. */
+interface OpenPage {
+  readonly children: TreeChild[];
+  /** About what the page will take. */
+  size: number;
+}
+
 /** Makes the pages of a tree from records in key order, keeping one open page a level. */
 export class TreeBuilder {
   readonly #ends: PageEnds;
   readonly #limits: Limits;
   readonly #store: StorePage;
   readonly #leaf = new LeafWriter();
-  readonly #levels: TreeChild[][] = [];
+  readonly #levels: OpenPage[] = [];
   #last: TreeKey | null = null;
   #entries = 0;
   #bytes = 0;
@@ -93,7 +102,7 @@ export class TreeBuilder {
       await this.#closeLeaf(this.#last ?? { path: '' as TreeKey['path'], offset: 0 });
     }
     for (let level = 1; ; level++) {
-      const children = this.#levels[level]!;
+      const { children } = this.#levels[level]!;
       if (this.#levels.length === level + 1 && children.length === 1) {
         const { id, length, entries, bytes } = children[0]!;
         return { id, length, entries, bytes };
@@ -120,16 +129,19 @@ export class TreeBuilder {
 
   /** An inner page has at least two children, unless it is the last of its level: so levels always shrink. */
   async #addChild(level: number, child: TreeChild): Promise<void> {
-    const children = (this.#levels[level] ??= []);
-    children.push(child);
-    const full = children.length >= this.#limits.tree_page_entries_max;
-    if (full || (children.length > 1 && this.#ends.endsAfter(level, child.last)))
+    const open = (this.#levels[level] ??= { children: [], size: 0 });
+    open.children.push(child);
+    open.size += child.last.path.length + INNER_CHILD_BYTES;
+    const full =
+      open.children.length >= this.#limits.tree_page_entries_max ||
+      open.size >= this.#limits.tree_page_bytes_max;
+    if (open.children.length > 1 && (full || this.#ends.endsAfter(level, child.last)))
       await this.#closeInner(level);
   }
 
   async #closeInner(level: number): Promise<void> {
-    const children = this.#levels[level]!;
-    this.#levels[level] = [];
+    const { children } = this.#levels[level]!;
+    this.#levels[level] = { children: [], size: 0 };
     const page = await this.#store(encodeInnerPage(level, children));
     await this.#addChild(level + 1, {
       last: children.at(-1)!.last,

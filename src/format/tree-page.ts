@@ -1,6 +1,6 @@
 import type { DeviceNumber, Entry, EntryType, Extent } from '../model/entries.ts';
 import type { BlockId, ChunkDigest } from '../model/ids.ts';
-import { type PathKey, pathComponents } from '../model/paths.ts';
+import type { PathKey } from '../model/paths.ts';
 import type { UnixNanos } from '../model/time.ts';
 import { ByteReader } from './byte-reader.ts';
 import { ByteWriter } from './byte-writer.ts';
@@ -68,6 +68,8 @@ const HOLE = 2;
 const INLINE = 3;
 const NANOS = 1_000_000_000n;
 const HASH_BYTES = 32;
+/** A slash, or a component that is empty, `.` or `..` (format F21). */
+const BAD_NAME = /\/|(?:^|\0)\.{0,2}(?:\0|$)/;
 
 export function keyOf(record: TreeRecord): TreeKey {
   return record.kind === 'entry'
@@ -192,10 +194,7 @@ function readPath(reader: ByteReader, previous: PathKey): PathKey {
   const shared = reader.varint();
   if (shared > previous.length) throw reader.damaged('a path that shares more than there is');
   const path = (previous.slice(0, shared) + reader.latin1(reader.varint())) as PathKey;
-  for (const name of pathComponents(path)) {
-    if (name === '' || name === '.' || name === '..' || name.includes('/'))
-      throw reader.damaged('a path with a bad name');
-  }
+  if (path !== '' && BAD_NAME.test(path)) throw reader.damaged('a path with a bad name');
   return path;
 }
 
@@ -210,7 +209,7 @@ function writeEntry(writer: ByteWriter, entry: Entry): void {
   writer.u16(entry.mode);
   writer.u32(entry.uid);
   writer.u32(entry.gid);
-  writer.u64(entry.size);
+  writer.safe64(entry.size);
   writeTime(writer, entry.mtime);
   writeTime(writer, entry.ctime);
   writer.u64(entry.inode);
@@ -251,7 +250,7 @@ function readEntry(reader: ByteReader, path: PathKey, type: EntryType): Entry {
     type,
     unsettled: (flags & UNSETTLED) !== 0,
     partial: (flags & PARTIAL) !== 0,
-    mode: reader.u16(),
+    mode: readMode(reader),
     uid: reader.u32(),
     gid: reader.u32(),
     size: reader.safe64(),
@@ -271,6 +270,12 @@ function readEntry(reader: ByteReader, path: PathKey, type: EntryType): Entry {
     ...extra,
     extents: type === 'file' ? readExtents(reader) : [],
   };
+}
+
+function readMode(reader: ByteReader): number {
+  const mode = reader.u16();
+  if (mode > 0o7777) throw reader.damaged('a mode with more than permission bits');
+  return mode;
 }
 
 const isDevice = (type: EntryType): boolean => type === 'character-device' || type === 'block-device';
@@ -304,7 +309,7 @@ function writeExtents(writer: ByteWriter, extents: readonly Extent[]): void {
       writer.hex(extent.digest);
     } else if (extent.kind === 'hole') {
       writer.u8(HOLE);
-      writer.u64(extent.length);
+      writer.safe64(extent.length);
     } else {
       writer.u8(INLINE);
       writer.varint(extent.bytes.length);
