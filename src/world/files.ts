@@ -23,7 +23,7 @@ export function realFiles(native: () => Native = nativeLoader()): Files {
   return {
     scan,
     lstat: async (path) => lstat(path),
-    openSource: (path) => openSource(path, native),
+    openSource: async (path) => openSource(path, native),
     openTarget: (root) => openRestoreTarget(root, native),
   };
 }
@@ -100,11 +100,11 @@ function lookAtRoot(): ScannedEntry {
   }
 }
 
-async function openSource(path: PathKey, native: () => Native): Promise<SourceFile> {
+function openSource(path: PathKey, native: () => Native): SourceFile {
   try {
     const named = openNamed(path, 'any');
     try {
-      return await openSourceFile(named, path, nativeOrNull(native));
+      return openSourceFile(named, path, nativeOrNull(native));
     } finally {
       closeSync(named);
     }

@@ -8,6 +8,8 @@ import type { TargetFile } from './ports.ts';
 import { removeQuietly, targetError, temporaryName } from './target-names.ts';
 
 const FILE_MODE = 0o600;
+/** Closing may wait for a network's disk; for a few bytes that is not worth a thread. */
+const SMALL_BYTES = 65_536;
 const { O_CREAT, O_EXCL, O_NOFOLLOW, O_WRONLY } = fs.constants;
 
 const write = promisify(fs.write);
@@ -46,26 +48,27 @@ interface Parts {
 class RealTargetFile implements TargetFile {
   readonly #parts: Parts;
   #open = true;
+  /** The end of what has been written. */
+  #size = 0;
+  #failed: unknown;
+  readonly #busy = new Set<Promise<void>>();
 
   constructor(parts: Parts) {
     this.#parts = parts;
   }
 
   async write(bytes: Uint8Array, position: number): Promise<void> {
+    if (!this.#open) throw new TypeError(`${this.#parts.shown} is finished`);
+    this.#size = Math.max(this.#size, position + bytes.length);
+    const writing = this.#writeAll(bytes, position);
+    this.#busy.add(writing);
     try {
-      let done = 0;
-      while (done < bytes.length) {
-        const { bytesWritten } = await write(
-          this.#descriptor(),
-          bytes,
-          done,
-          bytes.length - done,
-          position + done,
-        );
-        done += bytesWritten;
-      }
+      await writing;
     } catch (error) {
+      this.#failed ??= error;
       throw targetError(error, this.#parts.shown);
+    } finally {
+      this.#busy.delete(writing);
     }
   }
 
@@ -74,11 +77,14 @@ class RealTargetFile implements TargetFile {
    * called done before RestoreTarget.sync.
    */
   async finish(size: number, replace: boolean): Promise<void> {
-    const { directory, temporary, name, native, named, shown } = this.#parts;
+    const { directory, descriptor, temporary, name, native, named, shown } = this.#parts;
     const from = inDirectory(directory, temporary);
     const to = inDirectory(directory, name);
+    if (!this.#open) throw new TypeError(`${shown} is finished`);
     try {
-      await truncate(this.#descriptor(), size);
+      await Promise.all(this.#busy);
+      if (this.#failed !== undefined) throw this.#failed;
+      if (size !== this.#size) await truncate(descriptor, size);
       await this.#close(() => {
         if (replace) fs.renameSync(from, to);
         else renameToFree(from, to, native);
@@ -96,17 +102,24 @@ class RealTargetFile implements TargetFile {
     await this.#close(() => removeQuietly(temporary)).catch(() => {});
   }
 
-  #descriptor(): number {
-    if (!this.#open) throw systemError('EBADF', fs.constants.O_RDONLY, 'write');
-    return this.#parts.descriptor;
+  async #writeAll(bytes: Uint8Array, position: number): Promise<void> {
+    let done = 0;
+    while (done < bytes.length) {
+      const left = bytes.length - done;
+      const { bytesWritten } = await write(this.#parts.descriptor, bytes, done, left, position + done);
+      done += bytesWritten;
+    }
   }
 
   /** Runs between closing the file, when all write errors are known, and closing its directory. */
   async #close(andThen: () => void): Promise<void> {
     this.#open = false;
     const { directory, descriptor, temporary } = this.#parts;
+    // Closed under a write, the number could be another file's before the write is done.
+    await Promise.allSettled(this.#busy);
     try {
-      await close(descriptor);
+      if (this.#size > SMALL_BYTES) await close(descriptor);
+      else fs.closeSync(descriptor);
       andThen();
     } catch (error) {
       removeQuietly(inDirectory(directory, temporary));

@@ -10,6 +10,7 @@ import { realDisk } from '../../src/world/disk.ts';
 import { realFiles } from '../../src/world/files.ts';
 import { inlineWork } from '../../src/world/inline-work.ts';
 import { realRandom } from '../../src/world/random.ts';
+import { realWork } from '../../src/world/work.ts';
 import { clockConformance } from './clock.ts';
 import { databasesConformance } from './databases.ts';
 import { diskConformance } from './disk.ts';
@@ -30,6 +31,10 @@ databasesConformance('node:sqlite', async () => {
   return { databases: realDatabases(), path: `${directory}/database`, dispose };
 });
 workConformance('inline', () => ({ work: inlineWork() }));
+workConformance('threads', () => {
+  const work = realWork(2);
+  return { work, close: () => work.close() };
+});
 
 const isRoot = process.getuid?.() === 0;
 filesConformance(

@@ -1,0 +1,45 @@
+/** What a worker thread of realWork runs. */
+import { parentPort } from 'node:worker_threads';
+import { isLowtideError, type ErrorCode } from '../model/errors.ts';
+
+export interface Question {
+  readonly id: number;
+  readonly module: string;
+  readonly name: string;
+  readonly input: unknown;
+}
+
+export type Answer =
+  | { readonly id: number; readonly output: unknown }
+  | { readonly id: number; readonly error: { readonly code: ErrorCode | null; readonly error: unknown } };
+
+async function answer({ id, module, name, input }: Question): Promise<Answer> {
+  try {
+    const exports = (await import(module)) as Record<string, unknown>;
+    const run = exports[name];
+    if (typeof run !== 'function') throw new TypeError(`${module} exports no function ${name}`);
+    return { id, output: run(input) };
+  } catch (error) {
+    return failed(id, error);
+  }
+}
+
+const failed = (id: number, error: unknown): Answer => ({
+  id,
+  error: { code: isLowtideError(error) ? error.code : null, error },
+});
+
+function tell(found: Answer): void {
+  // oxlint-disable-next-line unicorn/require-post-message-target-origin -- threads have no origin
+  parentPort?.postMessage(found);
+}
+
+parentPort?.on('message', (question: Question) => {
+  void answer(question).then((found) => {
+    try {
+      tell(found);
+    } catch (error) {
+      tell(failed(question.id, error));
+    }
+  });
+});

@@ -1,0 +1,136 @@
+import { availableParallelism } from 'node:os';
+import { Worker } from 'node:worker_threads';
+import { LowtideError, messageOf, type ErrorCode } from '../model/errors.ts';
+import type { Task, Work } from './ports.ts';
+import type { Answer, Question } from './work-thread.ts';
+
+/** The one a thread works at, and the next, so that it never waits for the main thread. */
+const TASKS_PER_THREAD = 2;
+
+export interface WorkPool extends Work {
+  /** Ends all threads; what is under way is rejected. */
+  close(): Promise<void>;
+}
+
+interface Job {
+  readonly question: Question;
+  readonly transfer: readonly ArrayBuffer[];
+  readonly resolve: (output: unknown) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+interface Thread {
+  readonly worker: Worker;
+  readonly underWay: Map<number, Job>;
+}
+
+/**
+ * Worker threads, started when there is work for them. An idle one does not keep the process alive. The input is
+ * copied when a thread is free for it: leave it as it is until the task answers.
+ */
+export function realWork(lanes = availableParallelism()): WorkPool {
+  return new ThreadPool(lanes);
+}
+
+class ThreadPool implements WorkPool {
+  readonly lanes: number;
+  readonly #threads = new Set<Thread>();
+  readonly #waiting: Job[] = [];
+  #nextId = 0;
+  #closed = false;
+
+  constructor(lanes: number) {
+    this.lanes = lanes;
+  }
+
+  run<Input, Output>(
+    task: Task<Input, Output>,
+    input: Input,
+    transfer: readonly ArrayBuffer[] = [],
+  ): Promise<Output> {
+    return new Promise((resolve, reject) => {
+      if (this.#closed) throw new LowtideError('interrupted', 'the worker threads have been stopped');
+      const question = { id: this.#nextId++, module: task.module, name: task.name, input };
+      this.#waiting.push({ question, transfer, resolve: resolve as (output: unknown) => void, reject });
+      this.#dispatch();
+    });
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    const error = new LowtideError('interrupted', 'the worker threads have been stopped');
+    for (const job of this.#waiting.splice(0)) job.reject(error);
+    const threads = [...this.#threads];
+    for (const thread of threads) this.#lose(thread, error);
+    await Promise.all(threads.map(({ worker }) => worker.terminate()));
+  }
+
+  #dispatch(): void {
+    while (this.#waiting.length > 0) {
+      const thread = this.#freeThread();
+      if (thread === null) return;
+      ask(thread, this.#waiting.shift()!);
+    }
+  }
+
+  /** The one with least to do; a new one before any gets a second task. */
+  #freeThread(): Thread | null {
+    let best: Thread | null = null;
+    for (const thread of this.#threads) {
+      if (best === null || thread.underWay.size < best.underWay.size) best = thread;
+    }
+    if (best?.underWay.size === 0) return best;
+    if (this.#threads.size < this.lanes) return this.#start();
+    return best !== null && best.underWay.size < TASKS_PER_THREAD ? best : null;
+  }
+
+  #start(): Thread {
+    // Beside this file, with its ending: .ts here, .js where it has been emitted.
+    const script = new URL(import.meta.url.replace(/work(\.\w+)$/, 'work-thread$1'));
+    const thread: Thread = { worker: new Worker(script), underWay: new Map() };
+    thread.worker.unref();
+    thread.worker.on('message', (answer: Answer) => {
+      settle(thread, answer);
+      this.#dispatch();
+    });
+    const lost = (why: string): void => {
+      this.#lose(thread, new LowtideError('crashed', `a worker thread has ended amid its work: ${why}`));
+      this.#dispatch();
+    };
+    thread.worker.on('error', (error) => lost(messageOf(error)));
+    thread.worker.on('messageerror', (error) => lost(messageOf(error)));
+    thread.worker.on('exit', (code) => lost(`exit ${code}`));
+    this.#threads.add(thread);
+    return thread;
+  }
+
+  #lose(thread: Thread, error: LowtideError): void {
+    this.#threads.delete(thread);
+    for (const job of thread.underWay.values()) job.reject(error);
+    thread.underWay.clear();
+  }
+}
+
+function ask(thread: Thread, job: Job): void {
+  try {
+    thread.worker.postMessage(job.question, job.transfer);
+  } catch (error) {
+    job.reject(error);
+    return;
+  }
+  thread.underWay.set(job.question.id, job);
+  thread.worker.ref();
+}
+
+function settle(thread: Thread, answer: Answer): void {
+  const job = thread.underWay.get(answer.id);
+  thread.underWay.delete(answer.id);
+  if (thread.underWay.size === 0) thread.worker.unref();
+  if ('output' in answer) job?.resolve(answer.output);
+  else job?.reject(errorOf(answer.error));
+}
+
+/** Structured clone keeps the message and the stack of an error, and not its class. */
+function errorOf({ code, error }: { readonly code: ErrorCode | null; readonly error: unknown }): unknown {
+  return code === null ? error : new LowtideError(code, messageOf(error), { cause: error });
+}
