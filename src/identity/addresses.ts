@@ -17,7 +17,9 @@ const DNS_NAME_LENGTH_MAX = 253;
  */
 export function parseAddress(text: string, defaultPort?: number): Address {
   const match = /^(?:\[([^\]]*)\]|([^:[\]]*))(?::([0-9]{1,5}))?$/.exec(text);
-  const host = normalHost(match?.[1] ?? match?.[2] ?? '');
+  const bracketed = match?.[1];
+  const found = normalHost(bracketed ?? match?.[2] ?? '');
+  const host = bracketed === undefined || found?.includes(':') ? found : null;
   const port = match?.[3] === undefined ? defaultPort : Number(match[3]);
   if (match === null || host === null || port === undefined || port < 1 || port > 65_535) {
     throw new LowtideError(

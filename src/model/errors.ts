@@ -64,6 +64,7 @@ export const errorRegistry = {
   'token-expired': row(401),
   'token-used': row(410),
   'token-other-center': row(401),
+  'client-exists': row(409),
   'not-enrolled': row(401),
   revoked: row(401),
   'wrong-center': row(401),

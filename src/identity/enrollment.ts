@@ -1,0 +1,231 @@
+import { createHash } from 'node:crypto';
+import { LowtideError } from '../model/errors.ts';
+import type { CenterFace } from '../model/exchange.ts';
+import type { ClientId } from '../model/ids.ts';
+import { DAY_MS, MINUTE_MS, type UnixMillis } from '../model/time.ts';
+import { findClient, findClientByName, putClient } from '../ledger/clients.ts';
+import type { Database, Ledger } from '../ledger/ledger.ts';
+import type { ClientRow, TokenRow } from '../ledger/tables.ts';
+import { equalBytes } from '../model/bytes.ts';
+import { keyName } from '../format/signing.ts';
+import type { World } from '../world/ports.ts';
+import type { Address } from './addresses.ts';
+import type { Authority } from './authority.ts';
+import { type Issuance, issueClientCertificate, rawKeyHash } from './certificates.ts';
+import { checkDisplayName } from './names.ts';
+import { checkJoinProof, checkRenewProof, type JoinRequest, type RenewRequest } from './proof.ts';
+import { consumeToken, findToken, insertToken } from './token-table.ts';
+import { formatToken, type JoinToken, type Role, secretHash, TOKEN_SECRET_BYTES } from './token.ts';
+
+const TOKEN_LIFETIME_MAX_MS = DAY_MS;
+const RENEW_SKEW_MS = 5 * MINUTE_MS;
+
+/** The pass that a center gives to a client, and the center's face. */
+export interface Enrolled {
+  readonly client: ClientId;
+  /** What the client is called at the center. */
+  readonly name: string;
+  readonly role: Role;
+  /** PEM: the client's certificate and the issuer's. */
+  readonly chain: string;
+  readonly center: CenterFace;
+}
+
+/** `unknown` too for the key of a pass that was replaced. */
+export type Standing = 'known' | 'unknown' | 'revoked';
+
+export interface TokenWish {
+  readonly addresses: readonly Address[];
+  /** '' to take the host name of the machine that joins. */
+  readonly name: string;
+  readonly role: Role;
+  readonly lifetimeMs?: number;
+}
+
+/** The center's side of joining: tokens out, certificates for them, and who may still come in. */
+export class Enrollment {
+  readonly #world: World;
+  readonly #ledger: Ledger;
+  readonly #authority: Authority;
+
+  constructor(world: World, ledger: Ledger, authority: Authority) {
+    this.#world = world;
+    this.#ledger = ledger;
+    this.#authority = authority;
+  }
+
+  /**
+   * Durable when it resolves.
+   * @throws LowtideError `bad-name`, `bad-request` for a lifetime beyond a day
+   */
+  async makeToken(wish: TokenWish): Promise<{ readonly text: string; readonly token: JoinToken }> {
+    const now = this.#world.clock.now();
+    const lifetime = wish.lifetimeMs ?? this.#world.limits.token_lifetime_ms;
+    if (!(lifetime > 0) || lifetime > TOKEN_LIFETIME_MAX_MS) {
+      throw new LowtideError('bad-request', 'a token lives at most a day: make it when it is needed');
+    }
+    const token: JoinToken = {
+      addresses: wish.addresses,
+      caHash: this.#authority.caHash,
+      center: this.#authority.face.id,
+      secret: this.#world.random.bytes(TOKEN_SECRET_BYTES),
+      expires: now + lifetime,
+      name: wish.name === '' ? '' : checkDisplayName(wish.name, 'the name of a client'),
+      role: wish.role,
+    };
+    const { name, role, expires } = token;
+    const row = { hash: secretHash(token.secret), name, role, created_at: now, expires_at: expires };
+    await this.#ledger.transaction((db) => insertToken(db, row));
+    return { text: formatToken(token), token };
+  }
+
+  /**
+   * Uses a token up and registers the client, at once or not at all. Repeated by the same machine before the token
+   * expires, for a lost answer: the same answer, byte for byte.
+   * @throws LowtideError `token-bad`, `token-expired`, `token-used`, `token-other-center`, `wrong-signature`,
+   *   `forbidden`, `client-exists`, `bad-name`, `revoked`
+   */
+  async redeem(request: JoinRequest): Promise<Enrolled> {
+    this.#checkCenter(request.center, 'token-other-center');
+    checkJoinProof(request);
+    const now = this.#world.clock.now();
+    const row = await this.#ledger.transaction((db) => enroll(db, request, now));
+    const { id: client, name } = row.client;
+    if (row.fresh) this.#world.monitor.event({ kind: 'enrolled', client, name });
+    const serial = createHash('sha256')
+      .update(`lowtide/serial/1\0${row.tokenHash}\0${row.client.pass}`)
+      .digest()
+      .subarray(0, 16);
+    return this.#enrolled(row.client, request.tlsKey, { serial, now: row.usedAt });
+  }
+
+  /**
+   * A new certificate for a client that proves its instance key: also when the old certificate has expired.
+   * @throws LowtideError `not-enrolled`, `revoked`, `clock-off`, `wrong-signature`, `wrong-center`
+   */
+  async renew(request: RenewRequest): Promise<Enrolled> {
+    this.#checkCenter(request.center, 'wrong-center');
+    const now = this.#world.clock.now();
+    const client = await this.#ledger.transaction(async (db) => {
+      const found = await findClient(db, request.client);
+      if (found === null) throw notEnrolled();
+      checkRenewProof(request, found.instance_key);
+      if (found.revoked_at !== null) throw revoked(found);
+      if (Math.abs(now - request.at) > RENEW_SKEW_MS) {
+        throw new LowtideError('clock-off', 'the clocks of this machine and the center differ by minutes');
+      }
+      const { id, name, role, instance_key, enrolled_at } = found;
+      const pass = rawKeyHash(request.tlsKey);
+      if (pass !== found.pass) await putClient(db, { id, name, role, instance_key, pass, enrolled_at });
+      return { ...found, pass };
+    });
+    const serial = this.#world.random.bytes(16);
+    return this.#enrolled(client, request.tlsKey, { serial, now });
+  }
+
+  /** Whether a client with a certificate for this key may come in now: asked for at every request. */
+  async standing(client: ClientId, keyHash: string): Promise<Standing> {
+    const found = await findClient(this.#ledger.db, client);
+    if (found === null || found.pass !== keyHash) return 'unknown';
+    return found.revoked_at === null ? 'known' : 'revoked';
+  }
+
+  #checkCenter(center: string, code: 'token-other-center' | 'wrong-center'): void {
+    const { id, name } = this.#authority.face;
+    if (center !== id) throw new LowtideError(code, `this is the center ${name} (${id}), not ${center}`);
+  }
+
+  #enrolled(client: ClientRow, publicKey: Uint8Array, issuance: Issuance): Enrolled {
+    const { issuer, face } = this.#authority;
+    const leaf = issueClientCertificate(issuer, { client: client.id, publicKey }, issuance);
+    const { id, name, role } = client;
+    return { client: id, name, role, chain: leaf + issuer.certificate, center: face };
+  }
+}
+
+const notEnrolled = (): LowtideError =>
+  new LowtideError('not-enrolled', 'this center does not know this machine: join it with a new token');
+
+const revoked = (client: ClientRow): LowtideError =>
+  new LowtideError('revoked', `the center's operator has shut ${client.name} out`);
+
+interface Redeemed {
+  readonly client: ClientRow;
+  readonly tokenHash: string;
+  readonly usedAt: UnixMillis;
+  readonly fresh: boolean;
+}
+
+async function enroll(db: Database, request: JoinRequest, now: UnixMillis): Promise<Redeemed> {
+  const hash = secretHash(request.secret);
+  const token = await findToken(db, hash);
+  if (token === null) {
+    throw new LowtideError('token-bad', 'this center has not made this token, or has taken it back');
+  }
+  if (now >= token.expires_at)
+    throw new LowtideError('token-expired', 'the join token has expired: ask for a new one');
+  const known = await findClient(db, request.client);
+  if (token.used_at !== null) return answerAgain(token, known, request);
+  await checkMayRegister(db, token, known, request);
+  const { client: id, instanceKey } = request;
+  const client = {
+    id,
+    name: nameFor(token, request),
+    role: token.role,
+    instance_key: instanceKey,
+    pass: rawKeyHash(request.tlsKey),
+    enrolled_at: now,
+  };
+  if (!(await consumeToken(db, hash, id, now))) throw tokenUsed();
+  await putClient(db, client);
+  const row = await findClient(db, id);
+  if (row === null) throw new TypeError('a client that was just registered is missing');
+  return { client: row, tokenHash: hash, usedAt: now, fresh: true };
+}
+
+const tokenUsed = (): LowtideError =>
+  new LowtideError('token-used', 'the join token has been used by another machine: ask for a new one');
+
+function answerAgain(token: TokenRow, known: ClientRow | null, request: JoinRequest): Redeemed {
+  const same =
+    known !== null &&
+    token.used_by === request.client &&
+    known.pass === rawKeyHash(request.tlsKey) &&
+    equalBytes(known.instance_key, request.instanceKey);
+  if (!same || token.used_at === null) throw tokenUsed();
+  if (known.revoked_at !== null) throw revoked(known);
+  return { client: known, tokenHash: token.hash, usedAt: token.used_at, fresh: false };
+}
+
+async function checkMayRegister(
+  db: Database,
+  token: TokenRow,
+  known: ClientRow | null,
+  request: JoinRequest,
+): Promise<void> {
+  const { client, instanceKey } = request;
+  const ownsId =
+    known === null
+      ? keyName(instanceKey) === (client as string)
+      : equalBytes(known.instance_key, instanceKey);
+  if (!ownsId) throw new LowtideError('forbidden', 'this key may not speak for that client');
+  if (known !== null && known.revoked_at !== null) throw revoked(known);
+  if (known !== null && known.role !== token.role) {
+    throw new LowtideError(
+      'forbidden',
+      `this machine is enrolled here as ${known.role}, the token is for ${token.role}`,
+    );
+  }
+  const name = nameFor(token, request);
+  const namesake = await findClientByName(db, name);
+  if (namesake !== null && namesake.id !== client) {
+    throw new LowtideError(
+      'client-exists',
+      `the center has another client named ${name}: ask for a token with another name`,
+    );
+  }
+}
+
+function nameFor(token: TokenRow, request: JoinRequest): string {
+  return checkDisplayName(token.name === '' ? request.host : token.name, 'the name of a client');
+}

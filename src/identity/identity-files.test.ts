@@ -1,0 +1,142 @@
+import assert from 'node:assert/strict';
+import { chmod, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { after, before, test } from 'node:test';
+import { realWorld, type TestWorld } from '../../test/support/real-world.ts';
+import { DAY_MS } from '../model/time.ts';
+import { createAuthority, loadAuthority, serverCredentials } from './authority.ts';
+import { LIFETIME, parseCertificate, readServerCertificate } from './certificates.ts';
+import {
+  addCenter,
+  centerOf,
+  createClientIdentity,
+  type JoinedCenter,
+  loadClientIdentity,
+} from './client-identity.ts';
+
+let world: TestWorld;
+let directories = 0;
+const directory = (): string => `${world.directory}/${directories++}/identity`;
+
+before(async () => void (world = await realWorld()));
+after(() => world.dispose());
+
+test('a center finds its keys again, and every file of them is private', async () => {
+  const at = directory();
+  const made = await createAuthority(world, at, { name: 'Tokyo' });
+  const loaded = await loadAuthority(world, at);
+  assert.deepEqual(loaded.face, made.face);
+  assert.equal(loaded.caHash, made.caHash);
+  assert.deepEqual(loaded.issuer.key.seed, made.issuer.key.seed);
+  for (const name of await readdir(at)) assert.equal((await stat(`${at}/${name}`)).mode & 0o777, 0o600, name);
+  assert.equal((await stat(at)).mode & 0o777, 0o700);
+  await assert.rejects(createAuthority(world, at, { name: 'again' }), { code: 'node-exists' });
+  await assert.rejects(createAuthority(world, directory(), { name: ' \n' }), { code: 'bad-name' });
+});
+
+test('nothing of a center counts before its last file', async () => {
+  const at = directory();
+  await createAuthority(world, at, { name: 'Tokyo' });
+  await rm(`${at}/center.json`);
+  await assert.rejects(loadAuthority(world, at), { code: 'not-a-node' });
+  const made = await createAuthority(world, at, { name: 'Kyoto' });
+  assert.equal((await loadAuthority(world, at)).face.id, made.face.id);
+});
+
+test('an old issuer is renewed under the same root, with the same key', async () => {
+  const at = directory();
+  const made = await createAuthority(world, at, { name: 'Tokyo' });
+  world.advance((LIFETIME.issuer * 3) / 4);
+  const loaded = await loadAuthority(world, at);
+  world.advance(-(LIFETIME.issuer * 3) / 4);
+  const before = parseCertificate(made.issuer.certificate);
+  const after = parseCertificate(loaded.issuer.certificate);
+  assert.ok(after.validToDate.getTime() > before.validToDate.getTime() + 3 * 365 * DAY_MS);
+  assert.ok(after.publicKey.equals(before.publicKey));
+  assert.ok(after.verify(parseCertificate(made.root.certificate).publicKey));
+  assert.equal((await loadAuthority(world, at)).issuer.certificate, loaded.issuer.certificate);
+});
+
+test('a server gets a certificate for its names, a new key every time, and a time to renew it', async () => {
+  const authority = await createAuthority(world, directory(), { name: 'Tokyo' });
+  const credentials = serverCredentials(world, authority, ['backup.example.org', '::1']);
+  const leaf = parseCertificate(credentials.chain);
+  assert.equal(readServerCertificate(leaf).center, authority.face.id);
+  assert.ok(credentials.renewAt < leaf.validToDate.getTime());
+  assert.equal(credentials.chain.match(/BEGIN CERTIFICATE/g)?.length, 3);
+  assert.notEqual(serverCredentials(world, authority, []).key, credentials.key);
+});
+
+test('keys that others may read, or that belong to something else, are refused (faults 68)', async () => {
+  const at = directory();
+  await createAuthority(world, at, { name: 'Tokyo' });
+  await chmod(`${at}/root.key`, 0o640);
+  await assert.rejects(loadAuthority(world, at), { code: 'forbidden' });
+  await chmod(`${at}/root.key`, 0o600);
+  const other = directory();
+  await createAuthority(world, other, { name: 'Osaka' });
+  await world.disk.rename(`${other}/receipt.key`, `${at}/receipt.key`);
+  await assert.rejects(loadAuthority(world, at), { code: 'wrong-key' });
+});
+
+test('a client keeps its keys and the centers it has joined', async () => {
+  const at = directory();
+  await assert.rejects(loadClientIdentity(world, at), { code: 'not-a-node' });
+  const made = await createClientIdentity(world, at);
+  await assert.rejects(createClientIdentity(world, at), { code: 'node-exists' });
+  const joined = await join('Tokyo', 5);
+  const earlier = await join('Osaka', 4);
+  const one = await addCenter(world, at, made, joined);
+  const two = await addCenter(world, at, one, earlier);
+  const loaded = await loadClientIdentity(world, at);
+  assert.deepEqual(plain(loaded), plain(two));
+  assert.deepEqual(
+    loaded.centers.map(({ face }) => face.name),
+    ['Osaka', 'Tokyo'],
+  );
+  assert.deepEqual(centerOf(loaded, joined.face.id), joined);
+  const moved = { ...joined, addresses: [{ host: 'elsewhere', port: 1 }] };
+  await addCenter(world, at, loaded, moved);
+  assert.deepEqual(centerOf(await loadClientIdentity(world, at), joined.face.id), moved);
+  assert.throws(() => centerOf(made, joined.face.id), { code: 'not-enrolled' });
+});
+
+test('a client key that is damaged or readable is an error, never a new key (faults G4)', async () => {
+  const at = directory();
+  await createClientIdentity(world, at);
+  await chmod(`${at}/device.key`, 0o604);
+  await assert.rejects(loadClientIdentity(world, at), { code: 'forbidden' });
+  await chmod(`${at}/device.key`, 0o600);
+  await writeFile(`${at}/device.key`, 'short\n');
+  await assert.rejects(loadClientIdentity(world, at), { code: 'wrong-key' });
+  await writeFile(`${at}/device.key`, 'ab'.repeat(32));
+  await writeFile(`${at}/instance.key`, '');
+  await assert.rejects(loadClientIdentity(world, at), { code: 'wrong-key' });
+  await rm(`${at}/tls.key`);
+  await assert.rejects(loadClientIdentity(world, at));
+  await writeFile(`${at}/client.json`, '{"format":2}');
+  await assert.rejects(loadClientIdentity(world, at), { code: 'bad-config' });
+  await writeFile(`${at}/client.json`, '{');
+  await assert.rejects(loadClientIdentity(world, at), { code: 'bad-config' });
+});
+
+test('a root that is not the one of the token is not remembered', async () => {
+  const at = directory();
+  const identity = await createClientIdentity(world, at);
+  const joined = await join('Tokyo', 1);
+  await assert.rejects(addCenter(world, at, identity, { ...joined, caHash: 'ab'.repeat(32) }), {
+    code: 'wrong-center',
+  });
+});
+
+async function join(name: string, joinedAt: number): Promise<JoinedCenter> {
+  const { face, root, caHash, issuer } = await createAuthority(world, directory(), { name });
+  const addresses = [{ host: 'localhost', port: 8420 }];
+  const ca = root.certificate;
+  return { face, addresses, caHash, ca, chain: issuer.certificate, name: 'ann', role: 'agent', joinedAt };
+}
+
+const plain = ({ instance, tls, ...rest }: Awaited<ReturnType<typeof loadClientIdentity>>) => ({
+  ...rest,
+  instance: instance.seed,
+  tls: tls.seed,
+});
