@@ -3,9 +3,9 @@ import { setPhase } from '../ledger/copies.ts';
 import { appendHistory } from '../ledger/history.ts';
 import { listOffers, type Offer } from '../ledger/offers.ts';
 import { hexOf } from '../model/bytes.ts';
+import { Bell } from '../model/bell.ts';
 import { isLowtideError } from '../model/errors.ts';
 import type { ClientId, OrderId, SnapshotId } from '../model/ids.ts';
-import { aborted } from '../model/stopping.ts';
 import type { UnixMillis } from '../model/time.ts';
 import type { CenterConditions, Grant, Outcome, PlannerEvent, Reason, Reasons } from '../schedule/plan.ts';
 import { newPlanner, type PlannerState, step } from '../schedule/planner.ts';
@@ -28,7 +28,7 @@ export class Collector {
   #planner: PlannerState;
   #reasons: Reasons;
   #nextChange: UnixMillis | null = null;
-  #wake: () => void = () => {};
+  readonly #bell = new Bell();
   /** Ledger writes that follow from the planner's decisions, in order. */
   #journal: Promise<void> = Promise.resolve();
 
@@ -106,7 +106,7 @@ export class Collector {
     this.#nextChange = result.nextChange;
     this.#reasons = result.reasons;
     for (const grant of result.grants) this.#carryOut(grant);
-    this.#wake();
+    if (event.kind !== 'tick') this.#bell.ring();
   }
 
   /** Ends an order once; the planner gets its stream back. */
@@ -231,12 +231,10 @@ export class Collector {
         ? Math.min(limits.plan_interval_ms, limits.order_idle_ms)
         : limits.plan_interval_ms;
     const untilChange = this.#nextChange === null ? interval : Math.max(0, this.#nextChange - clock.now());
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#wake = resolve;
-    const woken = new AbortController();
-    await Promise.race([promise, aborted(stop), clock.sleep(Math.min(interval, untilChange), woken.signal)]);
-    woken.abort();
-    this.#wake = () => {};
+    const over = new AbortController();
+    const until = AbortSignal.any([stop, over.signal]);
+    await Promise.race([this.#bell.wait(until), clock.sleep(Math.min(interval, untilChange), until)]);
+    over.abort();
   }
 }
 

@@ -1,4 +1,4 @@
-import type { SnapshotId } from '../model/ids.ts';
+import type { CenterId, SnapshotId } from '../model/ids.ts';
 import type { UnixMillis } from '../model/time.ts';
 import type { Database } from './ledger.ts';
 import type { HistoryKind, HistoryRow, NewHistoryRow } from './tables.ts';
@@ -21,4 +21,20 @@ export async function appendHistory(
 
 export async function historyOf(db: Database, snapshot: SnapshotId): Promise<HistoryRow[]> {
   return await db.selectFrom('history').selectAll().where('snapshot', '=', snapshot).orderBy('id').execute();
+}
+
+export async function hasHappened(
+  db: Database,
+  snapshot: SnapshotId,
+  what: HistoryKind,
+  center: CenterId,
+): Promise<boolean> {
+  const row = await db
+    .selectFrom('history')
+    .select('id')
+    .where('snapshot', '=', snapshot)
+    .where('what', '=', what)
+    .where('center', '=', center)
+    .executeTakeFirst();
+  return row !== undefined;
 }

@@ -21,7 +21,7 @@ export interface UplinkParts {
   /** A new connection; throws LowtideError `center-unreachable` and the like. */
   readonly connect: () => Promise<CenterApi>;
   /** The job as it is configured now, null if it was removed since. */
-  readonly job: (name: string) => Job | null;
+  readonly job: (name: string) => Promise<Job | null>;
   /** Called after a receipt was stored: the spool may drain now. */
   readonly onReceipt: () => void;
 }

@@ -1,7 +1,8 @@
+import { Bell } from '../model/bell.ts';
 import { isLowtideError, LowtideError, messageOf } from '../model/errors.ts';
 import type { Order, Welcome } from '../model/exchange.ts';
 import type { OrderId } from '../model/ids.ts';
-import { aborted, untilStopped } from '../model/stopping.ts';
+import { untilStopped } from '../model/stopping.ts';
 import { MINUTE_MS } from '../model/time.ts';
 import { type CenterApi, PROTOCOL_VERSION } from '../protocol/center-api.ts';
 import { offerOwed } from './offering.ts';
@@ -28,7 +29,7 @@ export class Uplink {
   readonly #parts: UplinkParts;
   #status: UplinkStatus = { connected: false, code: '', message: 'not connected yet', welcome: null };
   #api: CenterApi | null = null;
-  #wake: (() => void) | null = null;
+  readonly #bell = new Bell();
 
   constructor(parts: UplinkParts) {
     this.#parts = parts;
@@ -40,7 +41,7 @@ export class Uplink {
 
   /** Something new is owed: offer it now, and do not wait for the next attempt to connect. */
   wake(): void {
-    this.#wake?.();
+    this.#bell.ring();
   }
 
   /** Asks the center how our copies stand; nothing happens while it cannot be reached. */
@@ -120,30 +121,26 @@ export class Uplink {
 
   /** Offers, then does what it is ordered, until the connection ends. */
   async #serve(api: CenterApi, stop: AbortSignal): Promise<void> {
-    const offering = this.#offerWhenWoken(api, stop);
+    const ended = new AbortController();
+    const offering = this.#offerWhenWoken(api, AbortSignal.any([stop, ended.signal]));
     const sending = new Map<OrderId, { stop: AbortController; done: Promise<void> }>();
     try {
       for await (const order of untilStopped(api.orders(stop), stop)) {
-        if (order.kind === 'send') this.#startSending(api, order, sending, stop);
+        if (order.kind === 'send') this.#startSending(api, order, sending);
         else if (order.kind === 'stop') sending.get(order.order)?.stop.abort();
         else if (order.kind === 'news') this.wake();
       }
     } finally {
-      this.#api = null;
-      this.wake();
+      ended.abort();
       for (const { stop: abort } of sending.values()) abort.abort();
-      await Promise.allSettled([...sending.values()].map(({ done }) => done));
-      void offering;
+      await Promise.allSettled([offering, ...[...sending.values()].map(({ done }) => done)]);
     }
   }
 
   async #offerWhenWoken(api: CenterApi, stop: AbortSignal): Promise<void> {
-    while (!stop.aborted && this.#api === api) {
-      const { promise, resolve } = Promise.withResolvers<void>();
-      this.#wake = resolve;
-      await Promise.race([promise, aborted(stop)]);
-      this.#wake = null;
-      if (stop.aborted || this.#api !== api) return;
+    for (;;) {
+      await this.#bell.wait(stop);
+      if (stop.aborted) return;
       await offerOwed(this.#parts, api).catch((error: unknown) => this.#report('offering', error));
     }
   }
@@ -152,10 +149,8 @@ export class Uplink {
     api: CenterApi,
     order: Order & { kind: 'send' },
     sending: Map<OrderId, { stop: AbortController; done: Promise<void> }>,
-    stop: AbortSignal,
   ): void {
     const abort = new AbortController();
-    if (stop.aborted) return;
     const done = sendSnapshot(this.#parts, api, order, abort.signal)
       .catch((error: unknown) => {
         if (!isLowtideError(error, 'order-ended', 'center-unreachable')) this.#report('sending', error);
@@ -184,12 +179,11 @@ export class Uplink {
     if (news) world.monitor.event({ kind: 'disconnected', center: center.id, code, message });
   }
 
+  /** A wake-up ends the rest: something new is owed, perhaps the center is back. */
   async #rest(ms: number, stop: AbortSignal): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#wake = resolve;
     const over = new AbortController();
-    await Promise.race([promise, aborted(stop), this.#parts.world.clock.sleep(ms, over.signal)]);
+    const until = AbortSignal.any([stop, over.signal]);
+    await Promise.race([this.#bell.wait(until), this.#parts.world.clock.sleep(ms, until)]);
     over.abort();
-    this.#wake = null;
   }
 }

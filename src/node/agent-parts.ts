@@ -1,0 +1,63 @@
+import type { Depot } from '../depot/depot.ts';
+import type { OpenKeyring } from '../format/keyring.ts';
+import type { SigningKey } from '../format/signing.ts';
+import type { Ledger } from '../ledger/ledger.ts';
+import { LowtideError } from '../model/errors.ts';
+import type { CenterFace } from '../model/exchange.ts';
+import type { ClientId, InstanceId } from '../model/ids.ts';
+import type { Job } from '../model/jobs.ts';
+import type { CenterApi } from '../protocol/center-api.ts';
+import type { World } from '../world/ports.ts';
+
+/** Who this agent is and what it may open. */
+export interface AgentIdentity {
+  readonly client: ClientId;
+  readonly instance: InstanceId;
+  /** For people: shown in manifests' clear labels. */
+  readonly name: string;
+  readonly signingKey: SigningKey;
+  readonly keyring: OpenKeyring;
+}
+
+/** A node above that this agent sends to: a route. What is owed names centers. */
+export interface Upstream {
+  readonly face: CenterFace;
+  readonly connect: () => Promise<CenterApi>;
+}
+
+export interface AgentSettings {
+  readonly software: string;
+  readonly host: string;
+  /** Bytes of data blocks that the spool may hold. */
+  readonly spoolBytes: number;
+  readonly compressionLevel: number;
+  /** Read anew whenever it is needed: people change it while the agent runs. */
+  readonly jobs: () => Promise<readonly Job[]>;
+}
+
+/** What every part of an agent stands on. */
+export interface AgentParts {
+  readonly world: World;
+  readonly depot: Depot;
+  readonly ledger: Ledger;
+  readonly identity: AgentIdentity;
+  readonly settings: AgentSettings;
+  readonly upstreams: readonly Upstream[];
+}
+
+/** The pack group of tree and refs pages: they stay as a base when the data blocks go (DESIGN 2). */
+export const META_GROUP = 'meta';
+
+/** The centers that a job's snapshots are owed to. */
+export function centersOwed(parts: AgentParts, job: Job): readonly CenterFace[] {
+  const all = parts.upstreams.map((center) => center.face);
+  return job.centers.length === 0 ? all : all.filter((face) => job.centers.includes(face.id));
+}
+
+/** @throws LowtideError `no-such-job` */
+export async function findJob(settings: AgentSettings, name: string): Promise<Job> {
+  const job = (await settings.jobs()).find((each) => each.name === name);
+  if (job === undefined)
+    throw new LowtideError('no-such-job', `there is no job ${name}: see 'lowtide job list'`);
+  return job;
+}

@@ -1,0 +1,161 @@
+import { refsPageLoader } from '../depot/refs-pages.ts';
+import { IdSet } from '../backup/id-set.ts';
+import { walkRefs } from '../format/refs.ts';
+import { signVoid } from '../format/void-record.ts';
+import { setPhase } from '../ledger/copies.ts';
+import { appendHistory } from '../ledger/history.ts';
+import { updateJob } from '../ledger/jobs.ts';
+import { drainable, receiptedBases, setPackGroup, spooledSnapshots } from '../ledger/snapshots.ts';
+import type { SnapshotRow } from '../ledger/tables.ts';
+import { LowtideError } from '../model/errors.ts';
+import { shortId, type SnapshotId } from '../model/ids.ts';
+import { type AgentParts, META_GROUP } from './agent-parts.ts';
+
+/** Bytes of data blocks in the spool. Trees and refs are the base: a cache outside the quota (DESIGN 2). */
+export async function spoolBytes(parts: AgentParts): Promise<number> {
+  const all = await parts.depot.usage();
+  const meta = await parts.depot.usage(META_GROUP);
+  return all.bytes - meta.bytes;
+}
+
+/**
+ * Bytes that a new backup may spool.
+ * @throws LowtideError `quota-full`: nothing spooled is ever dropped to make room
+ */
+export async function spoolRoom(parts: AgentParts): Promise<number> {
+  const { spoolBytes: quota } = parts.settings;
+  const used = await spoolBytes(parts);
+  const least = parts.world.limits.chunk_bytes_max;
+  if (quota - used >= least) return quota - used;
+  throw new LowtideError(
+    'quota-full',
+    `the spool holds ${used} of ${quota} bytes and nothing uncollected is dropped: wait for collection, or raise the quota`,
+  );
+}
+
+/**
+ * Frees what nobody is owed any more (SEED fig. 7, S3): data blocks of receipted snapshots, and manifests and pages
+ * that are no base any more. Answers the bytes freed. Idempotent: a crash anywhere is made up for by the next call.
+ */
+export async function drain(parts: AgentParts): Promise<number> {
+  await voidSuperseded(parts);
+  let freed = 0;
+  for (const row of await drainable(parts.ledger.db)) freed += await freeSnapshot(parts, row, 'freed');
+  if (freed === 0) return 0;
+  await dropOldBases(parts);
+  const { db } = parts.ledger;
+  await db
+    .updateTable('jobs')
+    .set({ last_code: '', last_message: '' })
+    .where('last_code', '=', 'quota-full')
+    .execute();
+  return freed;
+}
+
+async function freeSnapshot(
+  parts: AgentParts,
+  row: SnapshotRow,
+  what: 'freed' | 'discarded',
+): Promise<number> {
+  const { depot, ledger, world } = parts;
+  const bytes = await depot.dropGroup(row.pack_group!);
+  await ledger.transaction(async (db) => {
+    await setPackGroup(db, row.id, null);
+    await appendHistory(db, row.id, what, world.clock.now(), { bytes });
+  });
+  world.monitor.event({ kind: 'freed', snapshot: row.id, bytes });
+  return bytes;
+}
+
+/** Keeps the newest receipted snapshot of each job as its base, everything spooled, and the bases of those. */
+async function dropOldBases(parts: AgentParts): Promise<void> {
+  const { depot, ledger, identity, world } = parts;
+  const keep = new Set<SnapshotId>();
+  for (const row of await spooledSnapshots(ledger.db)) {
+    keep.add(row.id);
+    if (row.base !== null) keep.add(row.base);
+  }
+  for (const row of await receiptedBases(ledger.db, identity.instance)) keep.add(row.id);
+  const live = new IdSet();
+  const load = refsPageLoader(depot, world.limits);
+  const old: SnapshotId[] = [];
+  for await (const signed of depot.manifests()) {
+    if ('error' in signed) continue;
+    if (!keep.has(signed.id)) {
+      old.push(signed.id);
+      continue;
+    }
+    for await (const step of walkRefs(signed.manifest.refs, load)) {
+      if (step.kind === 'page') live.add(step.ref.id);
+      else for (const ref of step.refs) live.add(ref.id);
+    }
+  }
+  for (const id of old) await depot.removeManifest(id);
+  await depot.compactGroup(META_GROUP, (id) => live.has(id));
+}
+
+/**
+ * A snapshot whose base a center has lost can never be closed there. Once a later complete snapshot of its job is safe
+ * at that center, its owner closes it with a signed void record.
+ */
+async function voidSuperseded(parts: AgentParts): Promise<void> {
+  const { db } = parts.ledger;
+  const behind = await db
+    .selectFrom('copies')
+    .innerJoin('snapshots as s', 's.id', 'copies.snapshot')
+    .selectAll('s')
+    .where('copies.phase', '=', 'behind')
+    .where((e) =>
+      e.exists(
+        e
+          .selectFrom('snapshots as later')
+          .innerJoin('copies as safe', 'safe.snapshot', 'later.id')
+          .select('later.id')
+          .whereRef('later.instance', '=', 's.instance')
+          .whereRef('later.job', '=', 's.job')
+          .whereRef('later.sequence', '>', 's.sequence')
+          .whereRef('safe.center', '=', 'copies.center')
+          .where('later.complete', '=', 1)
+          .where('safe.phase', '=', 'safe'),
+      ),
+    )
+    .execute();
+  for (const row of behind)
+    await voidSnapshot(parts, row.id, 'its base was lost and a later snapshot is safe');
+}
+
+async function voidSnapshot(parts: AgentParts, snapshot: SnapshotId, reason: string): Promise<void> {
+  const { depot, ledger, identity, world } = parts;
+  const { client, instance, signingKey } = identity;
+  const now = world.clock.now();
+  await depot.putVoid(snapshot, signVoid({ client, instance, snapshot, reason, at: now }, signingKey));
+  const copies = await ledger.db.selectFrom('copies').selectAll().where('snapshot', '=', snapshot).execute();
+  for (const { center } of copies) {
+    await setPhase(ledger.db, { snapshot, center, phase: 'void', code: 'voided', until: null }, now);
+  }
+  await appendHistory(ledger.db, snapshot, 'voided', now, { code: reason });
+  world.monitor.event({ kind: 'voided', snapshot, code: reason });
+}
+
+/**
+ * The owner gives up a spooled snapshot by name (promise P1), and with it the later ones of its job, which lean on it.
+ * The next snapshot of the job has no base.
+ * @throws LowtideError `wrong-state` if it is not in the spool
+ */
+export async function discardSpooled(parts: AgentParts, id: SnapshotId): Promise<readonly SnapshotId[]> {
+  const { ledger, identity } = parts;
+  const spooled = await spooledSnapshots(ledger.db);
+  const first = spooled.find((row) => row.id === id);
+  if (first === undefined)
+    throw new LowtideError('wrong-state', `snapshot ${shortId(id)} is not in the spool`);
+  const doomed = spooled.filter(
+    (row) => row.instance === identity.instance && row.job === first.job && row.sequence >= first.sequence,
+  );
+  await updateJob(ledger.db, first.job, { full_needed: 1 });
+  for (const row of doomed.toReversed()) {
+    await voidSnapshot(parts, row.id, 'discarded by its owner');
+    await freeSnapshot(parts, row, 'discarded');
+  }
+  await dropOldBases(parts);
+  return doomed.map((row) => row.id);
+}
