@@ -16,6 +16,7 @@ test('S10-S15: what people write, and its canonical form', () => {
     '0:00 – 3:00': '00:00-03:00 Europe/London',
     '22:00-00:00': '22:00-24:00 Europe/London',
     '22:00-24:00': '22:00-24:00 Europe/London',
+    'daily 1:00-2:00, 3:00-4:00': '01:00-02:00, 03:00-04:00 (Europe/London)',
     'Mon-Fri 22:00-06:00': 'Mon-Fri 22:00-06:00 Europe/London',
     'Mon-Fri 22:00-06:00, Sat-Sun any': 'Mon-Fri 22:00-06:00, Sat-Sun any (Europe/London)',
     'Mon,Wed 10:00-11:00': 'Mon,Wed 10:00-11:00 Europe/London',

@@ -1,5 +1,6 @@
 import { daysText, Scanner, timeText } from './scanner.ts';
 import { EVERY_DAY, MINUTES_PER_DAY, type DaySet, type WeeklySpan, type Windows } from './weekly.ts';
+import { readCommonZone, readZone } from './zone-text.ts';
 import { checkZone } from './zones.ts';
 
 /** A span whose zone may not be known yet: `(Zone)` at the end of the text speaks for all that name none. */
@@ -31,13 +32,6 @@ export function parseWindows(text: string, zone: string): Windows {
   return makeWindows(open.map(settle), except.map(settle));
 }
 
-function readCommonZone(scanner: Scanner): string | null {
-  if (!scanner.mark('(')) return null;
-  const name = scanner.zoneName() ?? scanner.fail('a time zone such as Europe/London');
-  if (!scanner.mark(')')) scanner.fail('")"');
-  return checkZone(name);
-}
-
 /** Spans up to `except`, `(` or the end. A comma in front of `except` is allowed. */
 function readList(scanner: Scanner): Draft[] {
   const drafts: Draft[] = [];
@@ -46,13 +40,13 @@ function readList(scanner: Scanner): Draft[] {
     const place = scanner.place;
     const days = scanner.days();
     // "Mon-Fri 08:00-09:00, 19:30-20:30" could mean either; guessing would open a window nobody asked for (S12).
-    if (days === null && namedDays && scanner.wordAhead() !== 'except') {
+    if (days === null && namedDays) {
       scanner.fail(
         'the days of this window, because the one before names days ("daily" for every day)',
         place,
       );
     }
-    namedDays ||= days !== null;
+    namedDays ||= days !== null && days !== EVERY_DAY;
     drafts.push(readSpan(scanner, days));
   } while (scanner.mark(',') && scanner.wordAhead() !== 'except');
   return drafts;
@@ -62,9 +56,7 @@ function readSpan(scanner: Scanner, named: DaySet | null): Draft {
   const days = named ?? EVERY_DAY;
   const hours = readHours(scanner);
   if (hours === null && named === null) scanner.fail('a day, a time such as 22:00, "any" or "except"');
-  const name = scanner.zoneName('except', 'any', 'never', 'daily');
-  const zone = name === null ? null : checkZone(name);
-  return { days, ...(hours ?? { start: 0, end: MINUTES_PER_DAY }), zone };
+  return { days, ...(hours ?? { start: 0, end: MINUTES_PER_DAY }), zone: readZone(scanner) };
 }
 
 function readHours(scanner: Scanner): { readonly start: number; readonly end: number } | null {
