@@ -53,7 +53,7 @@ export interface Disk {
   makeDirectory(path: string): Promise<void>;
   /** Replaces `to` atomically. Durable only after `syncDirectory`. */
   rename(from: string, to: string): Promise<void>;
-  /** Nothing happens if it does not exist. */
+  /** A file or an empty directory. Nothing happens if it does not exist. */
   remove(path: string): Promise<void>;
   syncDirectory(path: string): Promise<void>;
   /** An exclusive lock that dies with its process; null if somebody has it. Makes the file if need be. */
@@ -172,12 +172,17 @@ export type SqlValue = null | number | bigint | string | Uint8Array;
 
 /** SQLite's dialect. Committed means durable (synchronous = FULL): after a crash the database is at its last commit. */
 export interface SqlConnection {
+  /**
+   * One statement. LowtideErrors say what the disk did (`disk-full`, `disk-failed`, `locked`); what the statement did
+   * wrong (a constraint, its syntax) comes as SQLite's own Error.
+   */
   execute(sql: string, parameters: readonly SqlValue[]): Promise<SqlResult>;
   close(): Promise<void>;
 }
 
 export interface SqlResult {
   readonly rows: readonly Record<string, SqlValue>[];
+  /** Rows changed; 0 for a query. */
   readonly changes: number;
   readonly lastInsertRowid: number;
 }
@@ -193,7 +198,8 @@ export interface Work {
   /** How many tasks are worth having under way at once. */
   readonly lanes: number;
   /**
-   * Runs the task, in any order among those under way. Input and output must survive structured clone.
+   * Runs the task, in any order among those under way. Input and output must survive structured clone; leave the
+   * input as it is until the task answers.
    * @param transfer buffers that the caller gives up
    */
   run<Input, Output>(

@@ -7,6 +7,9 @@ import type { Answer, Question } from './work-thread.ts';
 /** The one a thread works at, and the next, so that it never waits for the main thread. */
 const TASKS_PER_THREAD = 2;
 
+/** The process's own may be some that a thread refuses. */
+const THREAD_OPTIONS = ['--disable-warning=ExperimentalWarning'];
+
 export interface WorkPool extends Work {
   /** Ends all threads; what is under way is rejected. */
   close(): Promise<void>;
@@ -87,7 +90,8 @@ class ThreadPool implements WorkPool {
   #start(): Thread {
     // Beside this file, with its ending: .ts here, .js where it has been emitted.
     const script = new URL(import.meta.url.replace(/work(\.\w+)$/, 'work-thread$1'));
-    const thread: Thread = { worker: new Worker(script), underWay: new Map() };
+    const worker = new Worker(script, { execArgv: THREAD_OPTIONS });
+    const thread: Thread = { worker, underWay: new Map() };
     thread.worker.unref();
     thread.worker.on('message', (answer: Answer) => {
       settle(thread, answer);

@@ -1,0 +1,67 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { isLowtideError } from '../model/errors.ts';
+import { realDatabases } from './databases.ts';
+import { kyselyOver } from './kysely.ts';
+
+let directory = '';
+before(async () => (directory = await mkdtemp(join(tmpdir(), 'lowtide-databases-'))));
+after(() => rm(directory, { recursive: true }));
+
+test('a database is durable at each commit, and its files are its owner’s only', async () => {
+  const inner = await mkdtemp(join(directory, 'modes-'));
+  const connection = await realDatabases().open(`${inner}/database`);
+  await connection.execute('CREATE TABLE t (id)', []);
+  const setting = async (name: string) => (await connection.execute(`PRAGMA ${name}`, [])).rows[0]?.[name];
+  assert.equal(await setting('journal_mode'), 'wal');
+  assert.equal(await setting('synchronous'), 2);
+  assert.equal(await setting('foreign_keys'), 1);
+  const names = await readdir(inner);
+  assert.deepEqual(names.sort(), ['database', 'database-shm', 'database-wal']);
+  for (const name of names) assert.equal((await stat(`${inner}/${name}`)).mode & 0o777, 0o600, name);
+  await connection.close();
+});
+
+test('a file that is no database is told so, and left as it is', async () => {
+  const path = `${directory}/text`;
+  await writeFile(path, 'this is not a database '.repeat(100));
+  const databases = realDatabases();
+  for (const opening of [databases.open(path), databases.openReadOnly(path)]) {
+    await assert.rejects(opening, (error) => {
+      assert.ok(isLowtideError(error, 'disk-failed'), String(error));
+      return error.message.includes(path);
+    });
+  }
+  assert.equal((await stat(path)).size, 2300);
+});
+
+test('a full database is disk-full, also out of a transaction that SQLite has rolled back itself', async () => {
+  const connection = await realDatabases().open(`${directory}/full`);
+  await connection.execute('CREATE TABLE t (value)', []);
+  await connection.execute('PRAGMA max_page_count = 8', []);
+  const database = kyselyOver<{ t: { value: Uint8Array } }>(connection);
+  const filling = database.transaction().execute(async (transaction) => {
+    for (;;)
+      await transaction
+        .insertInto('t')
+        .values({ value: new Uint8Array(4000) })
+        .execute();
+  });
+  await assert.rejects(filling, (error) => isLowtideError(error, 'disk-full'));
+  assert.deepEqual(await database.selectFrom('t').selectAll().execute(), []);
+  await database.destroy();
+});
+
+test('more different statements than are kept all work', async () => {
+  const connection = await realDatabases().open(`${directory}/many`);
+  for (let round = 0; round < 2; round++) {
+    for (let at = 0; at < 300; at++) {
+      assert.deepEqual((await connection.execute(`SELECT ${at} AS n`, [])).rows, [{ n: at }]);
+    }
+  }
+  await connection.close();
+  await connection.close();
+});

@@ -1,0 +1,51 @@
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { test } from 'node:test';
+import { promisify } from 'node:util';
+import { addTask, dieTask, echoTask } from '../../test/conformance/tasks.ts';
+import { isLowtideError } from '../model/errors.ts';
+import { realWork } from './work.ts';
+
+test('a thread that dies loses its tasks only, and another takes its place', async () => {
+  const work = realWork(1);
+  const dying = work.run(dieTask, null);
+  const behind = work.run(addTask, { a: 1, b: 1 });
+  const waiting = work.run(addTask, { a: 2, b: 2 });
+  await assert.rejects(dying, (error) => isLowtideError(error, 'crashed'));
+  await behind.catch((error: unknown) => assert.ok(isLowtideError(error, 'crashed')));
+  assert.equal(await waiting, 4);
+  assert.equal(await work.run(addTask, { a: 3, b: 3 }), 6);
+  await work.close();
+});
+
+test('close rejects what is under way and what comes after', async () => {
+  const work = realWork(1);
+  const all = Array.from({ length: 5 }, () => work.run(echoTask, 1));
+  const settled = Promise.allSettled(all);
+  await work.close();
+  for (const one of await settled) {
+    if (one.status === 'rejected') assert.ok(isLowtideError(one.reason, 'interrupted'), String(one.reason));
+  }
+  await assert.rejects(work.run(echoTask, 1), (error) => isLowtideError(error, 'interrupted'));
+});
+
+test('a task that its module does not export is an error that names both', async () => {
+  const work = realWork(1);
+  await assert.rejects(work.run({ ...addTask, name: 'subtract' }, { a: 1, b: 1 }), /tasks\.ts.*subtract/);
+  await assert.rejects(work.run({ ...addTask, module: 'file:///no/such.ts' }, { a: 1, b: 1 }), /such\.ts/);
+  await work.close();
+});
+
+test('idle threads do not keep a process alive', async () => {
+  const script = `
+    const { realWork } = await import(process.argv[1]);
+    const { addTask } = await import(process.argv[2]);
+    console.log(await realWork(2).run(addTask, { a: 2, b: 3 }));
+  `;
+  const modules = ['./work.ts', '../../test/conformance/tasks.ts'].map(
+    (path) => new URL(path, import.meta.url).href,
+  );
+  const options = ['--input-type=module', '-e', script, ...modules];
+  const { stdout } = await promisify(execFile)(process.execPath, options, { timeout: 20_000 });
+  assert.equal(stdout.trim(), '5');
+});
