@@ -1,0 +1,201 @@
+import { blockIdOf, HEADER_BYTES, type SealedBlock } from '../format/block.ts';
+import { errorRegistry, isLowtideError, LowtideError, messageOf } from '../model/errors.ts';
+import { type BlockId, shortId, type SnapshotId } from '../model/ids.ts';
+import type { World } from '../world/ports.ts';
+import type { NamedSource, SourceUsage } from './restore-plan.ts';
+import { interruptedIf } from './stop.ts';
+
+/** What became of one block that was asked for. */
+export type Fetched = FetchedBlock | LostBlock;
+
+export interface FetchedBlock {
+  readonly kind: 'block';
+  readonly id: BlockId;
+  /** They hash to `id`. */
+  readonly bytes: Uint8Array;
+}
+
+export interface LostBlock {
+  readonly kind: 'lost';
+  readonly id: BlockId;
+  /** `block-unavailable`, or `damaged-block` if a source has something under that id; it tells what each one said. */
+  readonly error: LowtideError;
+}
+
+/** What a source did wrong, for the report. */
+export interface SourceFault {
+  readonly name: string;
+  readonly code: string;
+  readonly message: string;
+}
+
+/** A source that fails this often, with no good block between, is not asked again. */
+const FAILURES_MAX = 3;
+
+interface SourceState extends NamedSource {
+  blocks: number;
+  bytes: number;
+  /** Since its last good block. */
+  failures: number;
+  /** Not asked again. */
+  over: boolean;
+  /** Of the batch under way. */
+  failed: unknown;
+  readonly wrong: Set<BlockId>;
+  wrongCount: number;
+  firstWrong: BlockId | null;
+  failedCount: number;
+  lastFailure: unknown;
+}
+
+/**
+ * Gets blocks from an ordered list of sources, block by block: what one lacks, does not answer or gives with wrong
+ * bytes is asked of the next. Holds one block at a time. Throws only `interrupted`.
+ */
+export class BlockFetcher {
+  readonly #world: World;
+  readonly #scope: SnapshotId;
+  readonly #stop: AbortSignal;
+  readonly #states: readonly SourceState[];
+
+  constructor(world: World, scope: SnapshotId, sources: readonly NamedSource[], stop: AbortSignal) {
+    this.#world = world;
+    this.#scope = scope;
+    this.#stop = stop;
+    this.#states = sources.map(newState);
+  }
+
+  /** Each of `ids` (no two alike) once, in any order. */
+  async *fetch(ids: readonly BlockId[]): AsyncGenerator<Fetched> {
+    const size = this.#world.limits.ids_per_message;
+    for (let at = 0; at < ids.length; at += size) yield* this.#batch(new Set(ids.slice(at, at + size)));
+  }
+
+  usage(): readonly SourceUsage[] {
+    return this.#states.map(({ name, bytes, blocks }) => ({ name, bytes, blocks }));
+  }
+
+  faults(): readonly SourceFault[] {
+    return this.#states.flatMap(faultsOf);
+  }
+
+  async *#batch(wanted: Set<BlockId>): AsyncGenerator<Fetched> {
+    for (const state of this.#states) {
+      state.failed = null;
+      state.wrong.clear();
+    }
+    let ask = this.#states.filter((state) => !state.over);
+    while (ask.length > 0) {
+      for (const state of ask) if (wanted.size > 0) yield* this.#ask(state, wanted);
+      if (wanted.size === 0) return;
+      ask = this.#states.filter((state) => !state.over && mayRetry(state.failed));
+      if (ask.length > 0) await this.#pause(Math.min(...ask.map((state) => state.failures)));
+    }
+    for (const id of wanted) yield { kind: 'lost', id, error: this.#lost(id) };
+  }
+
+  async *#ask(state: SourceState, wanted: Set<BlockId>): AsyncGenerator<FetchedBlock> {
+    const ids = [...wanted];
+    let surplus = 0;
+    state.failed = null;
+    try {
+      for await (const block of state.source.fetch(this.#scope, ids, this.#stop)) {
+        interruptedIf(this.#stop);
+        if (!wanted.has(block.id)) {
+          if (surplus++ < ids.length) continue;
+          throw new LowtideError('bad-request', 'it sends blocks that nobody asked for');
+        }
+        if (!this.#intact(state, block)) continue;
+        wanted.delete(block.id);
+        yield { kind: 'block', id: block.id, bytes: block.bytes };
+      }
+    } catch (error) {
+      interruptedIf(this.#stop);
+      this.#failed(state, error);
+    }
+    interruptedIf(this.#stop);
+  }
+
+  #intact(state: SourceState, { id, bytes }: SealedBlock): boolean {
+    if (bytes.length <= HEADER_BYTES + this.#world.limits.block_bytes_max && blockIdOf(bytes) === id) {
+      state.blocks++;
+      state.bytes += bytes.length;
+      state.failures = 0;
+      return true;
+    }
+    if (!state.wrong.has(id)) state.wrongCount++;
+    state.wrong.add(id);
+    state.firstWrong ??= id;
+    return false;
+  }
+
+  #failed(state: SourceState, error: unknown): void {
+    state.failed = error;
+    if (isLowtideError(error, 'no-such-snapshot', 'not-found')) {
+      state.over = true;
+      return;
+    }
+    state.failedCount++;
+    state.lastFailure = error;
+    state.over = ++state.failures >= FAILURES_MAX;
+  }
+
+  async #pause(failures: number): Promise<void> {
+    const { retry_ms_min, retry_ms_max } = this.#world.limits;
+    await this.#world.clock.sleep(Math.min(retry_ms_min * 2 ** failures, retry_ms_max), this.#stop);
+    interruptedIf(this.#stop);
+  }
+
+  #lost(id: BlockId): LowtideError {
+    const damaged = this.#states.some((state) => state.wrong.has(id));
+    const said = this.#states.map((state) => `${state.name} ${this.#answer(state, id)}`).join('; ');
+    return new LowtideError(
+      damaged ? 'damaged-block' : 'block-unavailable',
+      `block ${shortId(id)} cannot be had: ${said || 'there is no source to ask'}`,
+    );
+  }
+
+  #answer(state: SourceState, id: BlockId): string {
+    if (state.wrong.has(id)) return 'has it damaged';
+    const failure = state.failed ?? (state.over ? state.lastFailure : null);
+    return failure === null ? 'lacks it' : `does not give it (${messageOf(failure)})`;
+  }
+}
+
+function newState({ name, source }: NamedSource): SourceState {
+  return {
+    name,
+    source,
+    blocks: 0,
+    bytes: 0,
+    failures: 0,
+    over: false,
+    failed: null,
+    wrong: new Set(),
+    wrongCount: 0,
+    firstWrong: null,
+    failedCount: 0,
+    lastFailure: null,
+  };
+}
+
+function mayRetry(failure: unknown): boolean {
+  return isLowtideError(failure) && errorRegistry[failure.code].retry;
+}
+
+function faultsOf(state: SourceState): SourceFault[] {
+  const { name, wrongCount, firstWrong, failedCount, lastFailure } = state;
+  const faults: SourceFault[] = [];
+  if (firstWrong !== null) {
+    const which = wrongCount === 1 ? `block ${shortId(firstWrong)}` : `${wrongCount} blocks`;
+    const message = `${name} has ${which} damaged: verify it`;
+    faults.push({ name, code: 'hash-mismatch', message });
+  }
+  if (failedCount > 0) {
+    const code = isLowtideError(lastFailure) ? lastFailure.code : 'block-unavailable';
+    const gaveUp = state.over ? ', and was not asked again' : '';
+    const message = `${name} failed ${failedCount} times${gaveUp}: ${messageOf(lastFailure)}`;
+    faults.push({ name, code, message });
+  }
+  return faults;
+}

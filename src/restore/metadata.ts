@@ -1,0 +1,70 @@
+import type { Entry } from '../model/entries.ts';
+import { isLowtideError } from '../model/errors.ts';
+import type { PathKey } from '../model/paths.ts';
+import type { MetadataRefusal, RestoreTarget } from '../world/ports.ts';
+import type { RestorePlan } from './restore-plan.ts';
+import type { Tally } from './tally.ts';
+
+/** Set-user-id and set-group-id mean something only with the owner they were set for. */
+const SET_ID_BITS = 0o6000;
+const MODE_BITS = 0o7777;
+
+interface Refused {
+  count: number;
+  readonly first: PathKey;
+  readonly message: string;
+  readonly note: boolean;
+}
+
+/**
+ * Gives what was restored its owner, mode and times. What the target refuses is counted, and told once a kind: a
+ * restore by somebody who is not root cannot set owners, and that is no reason to print a line for each file.
+ */
+export class Metadata {
+  readonly #target: RestoreTarget;
+  readonly #owners: RestorePlan['owners'];
+  readonly #refused = new Map<string, Refused>();
+
+  constructor(target: RestoreTarget, owners: RestorePlan['owners']) {
+    this.#target = target;
+    this.#owners = owners;
+  }
+
+  async apply(entry: Entry): Promise<void> {
+    const wanted = await this.#wanted(entry);
+    const refusals = await this.#target.applyMetadata(entry.path, wanted);
+    const owner = refusals.some(({ what }) => what === 'owner');
+    for (const refusal of refusals) this.#count(entry, refusal, owner);
+  }
+
+  summarise(tally: Tally): void {
+    for (const [what, { count, first, message, note }] of this.#refused) {
+      const text = `the ${what} of ${count} restored names could not be set, of this one first: ${message}`;
+      if (note) tally.summary(first, 'forbidden', text);
+      else tally.problem(first, { code: 'disk-failed', message: text });
+    }
+  }
+
+  /** Without owners the owner that it has stays, and set-id bits would be somebody else's. */
+  async #wanted(entry: Entry): Promise<Entry> {
+    if (this.#owners === 'restore') return { ...entry, mode: entry.mode & MODE_BITS };
+    const made = await this.#target.lstat(entry.path).catch((error: unknown) => {
+      if (isLowtideError(error)) return null;
+      throw error;
+    });
+    const { uid, gid } = made ?? entry;
+    return { ...entry, uid, gid, mode: entry.mode & MODE_BITS & ~SET_ID_BITS };
+  }
+
+  /** Without its owner a name has to lose its set-id bits: that is told of the mode, and means no more. */
+  #count(entry: Entry, { what, message }: MetadataRefusal, ownerless: boolean): void {
+    const onlySetId = what === 'mode' && ownerless && (entry.mode & SET_ID_BITS) !== 0;
+    const kind = onlySetId ? 'set-id bits' : what;
+    const known = this.#refused.get(kind);
+    if (known !== undefined) known.count++;
+    else {
+      const note = what === 'owner' || onlySetId;
+      this.#refused.set(kind, { count: 1, first: entry.path, message, note });
+    }
+  }
+}
