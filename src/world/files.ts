@@ -1,4 +1,4 @@
-import { closeSync } from 'node:fs';
+import { closeSync, readlinkSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { setImmediate } from 'node:timers/promises';
 import { LowtideError } from '../model/errors.ts';
@@ -20,12 +20,29 @@ const ENTRIES_PER_CLOCK = 32;
  * through promises takes twice the processor time.
  */
 export function realFiles(native: () => Native = nativeLoader()): Files {
-  return {
-    scan,
-    lstat: async (path) => lstat(path),
-    openSource: async (path) => openSource(path, native),
-    openTarget: (root) => openRestoreTarget(root, native),
+  let checked = false;
+  const checking = <T>(run: () => T): T => {
+    if (!checked) requireProc();
+    checked = true;
+    return run();
   };
+  return {
+    scan: async (path) => checking(() => scan(path)),
+    lstat: async (path) => checking(() => lstat(path)),
+    openSource: async (path) => checking(() => openSource(path, native)),
+    openTarget: async (root) => checking(() => openRestoreTarget(root, native)),
+  };
+}
+
+/** Names relative to an open directory go through it; without it every path would seem not to exist. */
+function requireProc(): void {
+  try {
+    readlinkSync('/proc/self/exe');
+  } catch (error) {
+    const message =
+      'files can only be reached safely through /proc/self/fd, and this system has none mounted';
+    throw new LowtideError('disk-failed', message, { cause: error });
+  }
 }
 
 function sourceError(error: unknown, path: PathKey): LowtideError {
