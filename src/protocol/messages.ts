@@ -1,0 +1,149 @@
+import { z } from 'zod';
+import type {
+  CenterFace,
+  CopyQuery,
+  CopyRecord,
+  CopyState,
+  Hello,
+  Order,
+  Page,
+  Welcome,
+  Wishes,
+} from '../model/exchange.ts';
+import type { BlockId, CenterId, ClientId, InstanceId, OrderId, SnapshotId } from '../model/ids.ts';
+import type { Limits } from '../model/limits.ts';
+import type { CommitAnswer } from './center-api.ts';
+import { bytesText, idText, instant, textUpTo, wholeNumber } from './fields.ts';
+
+/**
+ * The control messages of `CenterApi` (protocol R20-R36). Requests are strict: an unknown field is an error, so that
+ * nothing is ever silently not done. Answers are not: a newer center may say more.
+ */
+const client = idText<ClientId>(32);
+const center = idText<CenterId>(32);
+const snapshot = idText<SnapshotId>(64);
+
+const RECEIPT_BYTES_MAX = 4096;
+const ROWS_MAX = 10_000;
+
+export const helloMessage: z.ZodType<Hello> = z.strictObject({
+  protocol: wholeNumber,
+  client,
+  instance: idText<InstanceId>(32),
+  software: textUpTo(200),
+  session: textUpTo(200).nullable(),
+  clock: instant,
+});
+
+export const faceMessage: z.ZodType<CenterFace> = z.object({
+  id: center,
+  name: textUpTo(200),
+  receiptKey: bytesText(32, 32),
+});
+
+export const welcomeMessage: z.ZodType<Welcome> = z.object({
+  protocol: wholeNumber,
+  center: faceMessage,
+  session: textUpTo(200),
+  clock: instant,
+  incarnation: textUpTo(200),
+  centers: z.array(faceMessage).max(1000),
+  windows: textUpTo(4000),
+  zone: textUpTo(100),
+});
+
+const wishes: z.ZodType<Wishes> = z.strictObject({
+  transfer: textUpTo(4000),
+  zone: textUpTo(100),
+  centers: z.array(center).max(100),
+  freeAfter: z.enum(['centers', 'custody']),
+  bytes: wholeNumber,
+  blocks: wholeNumber,
+});
+
+export interface Offer {
+  readonly manifest: Uint8Array;
+  readonly keyring: Uint8Array;
+  readonly wishes: Wishes;
+}
+
+export const offerMessage = (limits: Limits): z.ZodType<Offer> =>
+  z.strictObject({
+    manifest: bytesText(1, limits.manifest_bytes_max),
+    keyring: bytesText(1, limits.keyring_bytes_max),
+    wishes,
+  });
+
+const copyState = {
+  snapshot,
+  center,
+  phase: z.enum(['waiting', 'in-transit', 'held', 'safe', 'behind', 'stuck', 'void']),
+  code: textUpTo(100),
+  until: instant.nullable(),
+  since: instant,
+};
+
+export const copyStatesMessage: z.ZodType<{ readonly copies: readonly CopyState[] }> = z.object({
+  copies: z.array(z.object(copyState)).max(1000),
+});
+
+export const copyQueryMessage: z.ZodType<CopyQuery> = z.strictObject({
+  client: client.exactOptional(),
+  snapshot: snapshot.exactOptional(),
+  manifests: z.boolean().exactOptional(),
+  after: textUpTo(200).exactOptional(),
+});
+
+export const copyPageMessage = (limits: Limits): z.ZodType<Page<CopyRecord>> =>
+  z.object({
+    rows: z
+      .array(
+        z.object({
+          ...copyState,
+          receipt: bytesText(1, RECEIPT_BYTES_MAX).nullable(),
+          manifest: bytesText(1, limits.manifest_bytes_max).nullable(),
+        }),
+      )
+      .max(ROWS_MAX),
+    next: textUpTo(200).nullable(),
+  });
+
+export const commitMessage = (limits: Limits): z.ZodType<CommitAnswer> =>
+  z.discriminatedUnion('kind', [
+    z.object({ kind: z.literal('receipt'), receipt: bytesText(1, RECEIPT_BYTES_MAX) }),
+    z.object({
+      kind: z.literal('missing'),
+      missing: z.array(idText<BlockId>(64)).max(limits.ids_per_message),
+    }),
+  ]);
+
+export const withdrawMessage: z.ZodType<{ readonly record: Uint8Array }> = z.strictObject({
+  record: bytesText(1, RECEIPT_BYTES_MAX),
+});
+
+const order = idText<OrderId>(32);
+
+export const orderMessage: z.ZodType<Order> = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('send'), order, snapshot, until: instant.nullable() }),
+  z.object({ kind: z.literal('stop'), order, code: textUpTo(100) }),
+  z.object({ kind: z.literal('news') }),
+  z.object({ kind: z.literal('policy') }),
+]);
+
+/** One line of the long answer to `orders`. Of a kind that this program does not know: `unknown`, to be passed over. */
+export type OrderLine =
+  | { readonly order: Order }
+  | { readonly beat: true }
+  | { readonly end: true }
+  | { readonly unknown: true };
+
+const orderLine = z.union([
+  z.strictObject({ order: orderMessage }),
+  z.strictObject({ beat: z.literal(true) }),
+  z.strictObject({ end: z.literal(true) }),
+]);
+
+export function orderLineOf(value: unknown): OrderLine {
+  const result = orderLine.safeParse(value);
+  return result.success ? result.data : { unknown: true };
+}
