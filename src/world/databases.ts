@@ -42,19 +42,21 @@ async function createPrivately(path: string): Promise<void> {
 }
 
 function openConnection(path: string, readOnly: boolean): SqlConnection {
+  const database = new DatabaseSync(path, {
+    open: false,
+    readOnly,
+    timeout: BUSY_MS,
+    enableForeignKeyConstraints: true,
+    enableDoubleQuotedStringLiterals: false,
+  });
   try {
-    const database = new DatabaseSync(path, {
-      readOnly,
-      timeout: BUSY_MS,
-      enableForeignKeyConstraints: true,
-      enableDoubleQuotedStringLiterals: false,
-    });
-    const connection = new SqliteConnection(path, database);
+    database.open();
     if (!readOnly) database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL');
     // Nothing is read before this: it tells a file that is no database from one.
     database.exec('SELECT count(*) FROM sqlite_schema');
-    return connection;
+    return new SqliteConnection(path, database);
   } catch (error) {
+    if (database.isOpen) database.close();
     throw sqlError(error, path);
   }
 }
