@@ -41,6 +41,8 @@ const TYPES: readonly (BlockType | undefined)[] = [undefined, 'data', 'tree', 'k
 const CODECS: readonly BlockCodec[] = ['raw', 'zstd', 'chunk'];
 /** A payload is stored raw unless zstd makes it smaller than this share: decoding must be worth its time. */
 const WORTH_COMPRESSING = 15 / 16;
+/** 8 MiB, the length of the largest block: no frame needs a larger window (format F9). */
+const ZSTD_WINDOW_LOG_MAX = 23;
 
 export interface SealOptions {
   readonly type: 'data' | 'tree' | 'keyring';
@@ -268,7 +270,10 @@ function decrypt(
 /** Stops at the announced length: a bomb costs no more memory than it announces. */
 function decompress(body: Uint8Array, plainLength: number): Buffer {
   try {
-    return zstdDecompressSync(body, { maxOutputLength: Math.max(plainLength, 1) });
+    return zstdDecompressSync(body, {
+      maxOutputLength: Math.max(plainLength, 1),
+      params: { [constants.ZSTD_d_windowLogMax]: ZSTD_WINDOW_LOG_MAX },
+    });
   } catch {
     throw new LowtideError('damaged-block', 'a block does not decompress to the length it announces');
   }

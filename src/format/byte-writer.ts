@@ -63,11 +63,10 @@ export class ByteWriter {
     this.#bytes.set(bytes, at);
   }
 
-  hex(digits: string): void {
-    const count = digits.length / 2;
+  hex(digits: string, count: number): void {
     const at = this.#reserve(count);
-    if (this.#bytes.write(digits, at, count, 'hex') !== count) {
-      throw new TypeError(`${JSON.stringify(digits)} is not hexadecimal`);
+    if (digits.length !== count * 2 || this.#bytes.write(digits, at, count, 'hex') !== count) {
+      throw new TypeError(`${JSON.stringify(digits)} is not ${count} bytes in hexadecimal`);
     }
   }
 

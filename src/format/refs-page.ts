@@ -26,6 +26,7 @@ export type RefsRoot = RefsChild;
 
 const LEAF = 1;
 const INNER = 2;
+const HASH_BYTES = 32;
 /** Far more than any snapshot needs: pages hold two children at least, but for the last of a level. */
 const LEVELS_MAX = 16;
 
@@ -34,7 +35,7 @@ export function encodeRefsLeaf(refs: readonly Ref[]): Uint8Array {
   writer.u8(LEAF);
   writer.u32(refs.length);
   for (const ref of refs) {
-    writer.hex(ref.id);
+    writer.hex(ref.id, HASH_BYTES);
     writer.u32(ref.length);
   }
   return writer.slice();
@@ -47,7 +48,7 @@ export function encodeRefsInner(level: number, children: readonly RefsChild[]): 
   writer.u8(level);
   writer.u32(children.length);
   for (const child of children) {
-    writer.hex(child.id);
+    writer.hex(child.id, HASH_BYTES);
     writer.u32(child.length);
     writer.safe64(child.blocks);
     writer.safe64(child.bytes);
@@ -62,7 +63,8 @@ export function decodeRefsPage(payload: Uint8Array): RefsPage {
   if (kind === LEAF) {
     const count = reader.u32();
     const refs: Ref[] = [];
-    for (let i = 0; i < count; i++) refs.push({ id: reader.hex(32) as BlockId, length: reader.u32() });
+    for (let i = 0; i < count; i++)
+      refs.push({ id: reader.hex(HASH_BYTES) as BlockId, length: reader.u32() });
     reader.end();
     return { kind: 'leaf', refs };
   }
@@ -73,7 +75,7 @@ export function decodeRefsPage(payload: Uint8Array): RefsPage {
     throw reader.damaged('an inner page without children');
   const children: RefsChild[] = [];
   for (let i = 0; i < count; i++) {
-    const id = reader.hex(32) as BlockId;
+    const id = reader.hex(HASH_BYTES) as BlockId;
     children.push({ id, length: reader.u32(), blocks: reader.safe64(), bytes: reader.safe64() });
   }
   reader.end();

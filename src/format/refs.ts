@@ -11,7 +11,15 @@ import {
   type RefsRoot,
 } from './refs-page.ts';
 
-export type { Ref, RefsChild, RefsPage, RefsRoot } from './refs-page.ts';
+export {
+  decodeRefsPage,
+  encodeRefsInner,
+  encodeRefsLeaf,
+  type Ref,
+  type RefsChild,
+  type RefsPage,
+  type RefsRoot,
+} from './refs-page.ts';
 
 const TWO_TO_32 = 2 ** 32;
 

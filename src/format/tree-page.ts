@@ -1,4 +1,10 @@
-import type { DeviceNumber, Entry, EntryType, Extent } from '../model/entries.ts';
+import {
+  type DeviceNumber,
+  type Entry,
+  type EntryType,
+  type Extent,
+  extentLength,
+} from '../model/entries.ts';
 import type { BlockId, ChunkDigest } from '../model/ids.ts';
 import type { PathKey } from '../model/paths.ts';
 import type { UnixNanos } from '../model/time.ts';
@@ -129,7 +135,7 @@ export function encodeInnerPage(level: number, children: readonly TreeChild[]): 
     writePath(writer, previous, child.last.path);
     previous = child.last.path;
     writer.varint(child.last.offset);
-    writer.hex(child.id);
+    writer.hex(child.id, HASH_BYTES);
     writer.u32(child.length);
     writer.varint(child.entries);
     writer.varint(child.bytes);
@@ -301,12 +307,13 @@ function readTime(reader: ByteReader): UnixNanos {
 function writeExtents(writer: ByteWriter, extents: readonly Extent[]): void {
   writer.varint(extents.length);
   for (const extent of extents) {
+    if (extentLength(extent) === 0) throw new TypeError('an extent has at least one byte');
     if (extent.kind === 'data') {
       writer.u8(DATA);
-      writer.hex(extent.block);
+      writer.hex(extent.block, HASH_BYTES);
       writer.u32(extent.offset);
       writer.u32(extent.length);
-      writer.hex(extent.digest);
+      writer.hex(extent.digest, HASH_BYTES);
     } else if (extent.kind === 'hole') {
       writer.u8(HOLE);
       writer.safe64(extent.length);
@@ -326,6 +333,12 @@ function readExtents(reader: ByteReader): Extent[] {
 }
 
 function readExtent(reader: ByteReader): Extent {
+  const extent = readAnyExtent(reader);
+  if (extentLength(extent) === 0) throw reader.damaged('an extent of no bytes');
+  return extent;
+}
+
+function readAnyExtent(reader: ByteReader): Extent {
   const kind = reader.u8();
   if (kind === HOLE) return { kind: 'hole', length: reader.safe64() };
   if (kind === INLINE) return { kind: 'inline', bytes: reader.raw(reader.varint()) };
