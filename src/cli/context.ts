@@ -1,0 +1,60 @@
+import { homedir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { LowtideError } from '../model/errors.ts';
+import { realWorld } from '../world/real-world.ts';
+import { Output } from './output.ts';
+import { TerminalMonitor } from './terminal-monitor.ts';
+
+/** What every verb gets: its world, its output, and the signal that Ctrl-C and SIGTERM abort. */
+export interface Context {
+  readonly world: ReturnType<typeof realWorld>;
+  readonly output: Output;
+  readonly monitor: TerminalMonitor;
+  readonly stop: AbortSignal;
+}
+
+export interface CommonOptions {
+  readonly json?: boolean;
+  readonly quiet?: boolean;
+}
+
+/** Runs a verb and ends the process with its exit code. A second Ctrl-C does not wait. */
+export async function runVerb(
+  options: CommonOptions,
+  verb: (context: Context) => Promise<number | void>,
+): Promise<void> {
+  const output = new Output({ json: options.json ?? false, quiet: options.quiet ?? false });
+  const monitor = new TerminalMonitor(output);
+  const world = realWorld({ monitor });
+  const stop = new AbortController();
+  const onSignal = (): void => {
+    if (stop.signal.aborted) process.exit(130);
+    stop.abort(new LowtideError('interrupted', 'interrupted'));
+  };
+  process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
+  try {
+    process.exitCode = (await verb({ world, output, monitor, stop: stop.signal })) ?? 0;
+  } catch (error) {
+    monitor.finish();
+    process.exitCode = output.error(error);
+  } finally {
+    monitor.finish();
+    process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
+    await world.close();
+  }
+}
+
+export type Role = 'agent' | 'center' | 'relay';
+
+/** `--data`, LOWTIDE_DATA, or the usual place: /var/lib for root, XDG for people. */
+export function dataFolder(role: Role, given: string | undefined): string {
+  const chosen = given ?? process.env['LOWTIDE_DATA'];
+  if (chosen !== undefined) return resolve(chosen);
+  if (process.getuid?.() === 0) return `/var/lib/lowtide/${role}`;
+  const base = process.env['XDG_DATA_HOME'] ?? join(homedir(), '.local', 'share');
+  return join(base, 'lowtide', role);
+}
+
+export function absolute(path: string): string {
+  return resolve(path);
+}

@@ -1,0 +1,70 @@
+import type { Writable } from 'node:stream';
+import { errorRegistry, isLowtideError, messageOf } from '../model/errors.ts';
+import { type Column, tableLines } from './text.ts';
+
+/** A message of `--json`: one object a line; fields are only ever added. */
+export type JsonMessage = { readonly message_type: string } & Readonly<Record<string, unknown>>;
+
+/** Where a verb's result goes: text for people, or one JSON object a line for scripts. */
+export class Output {
+  readonly json: boolean;
+  readonly quiet: boolean;
+  readonly #out: Writable;
+  readonly #err: Writable;
+  /** True when somebody watches: progress lines are for them only. */
+  readonly interactive: boolean;
+
+  constructor(options: { json: boolean; quiet: boolean }) {
+    this.json = options.json;
+    this.quiet = options.quiet;
+    this.#out = process.stdout;
+    this.#err = process.stderr;
+    this.interactive = process.stderr.isTTY && !options.json && !options.quiet;
+  }
+
+  /** For people only. */
+  line(text = ''): void {
+    if (!this.json && !this.quiet) this.#out.write(text + '\n');
+  }
+
+  /** For people only, and said even with --quiet: warnings and what must be written down. */
+  warn(text: string): void {
+    if (!this.json) this.#err.write(text + '\n');
+  }
+
+  /** For scripts only. */
+  message(message: JsonMessage): void {
+    if (this.json) this.#out.write(JSON.stringify(message, replaceBigInt) + '\n');
+  }
+
+  /** Rows as a table for people, or each as a message for scripts. */
+  table<Row extends object>(
+    type: string,
+    rows: readonly Row[],
+    columns: readonly (Column & { readonly text: (row: Row) => string })[],
+    empty: string,
+  ): void {
+    for (const row of rows) this.message({ message_type: type, ...row });
+    if (rows.length === 0) return this.line(empty);
+    const cells = rows.map((row) => columns.map(({ text }) => text(row)));
+    for (const line of tableLines(columns, cells)) this.line(line);
+  }
+
+  /** Answers the exit code. */
+  error(error: unknown): number {
+    const code = isLowtideError(error) ? error.code : 'crashed';
+    const { exit } = errorRegistry[code];
+    if (this.json) this.message({ message_type: 'exit_error', code, exit, message: messageOf(error) });
+    else if (isLowtideError(error)) this.#err.write(`lowtide: ${error.message} (${code})\n`);
+    else this.#err.write(`lowtide: this is a bug, please report it: ${errorText(error)}\n`);
+    return exit;
+  }
+}
+
+function errorText(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}
+
+function replaceBigInt(_key: string, value: unknown): unknown {
+  return typeof value === 'bigint' ? Number(value) : value;
+}
