@@ -63,7 +63,8 @@ export class ByteWriter {
     this.#bytes.set(bytes, at);
   }
 
-  hex(digits: string, count: number): void {
+  /** @param count bytes that it must be */
+  hex(digits: string, count = digits.length / 2): void {
     const at = this.#reserve(count);
     if (digits.length !== count * 2 || this.#bytes.write(digits, at, count, 'hex') !== count) {
       throw new TypeError(`${JSON.stringify(digits)} is not ${count} bytes in hexadecimal`);
