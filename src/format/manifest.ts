@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { bytesOfHex, hexOf } from '../model/bytes.ts';
 import { LowtideError } from '../model/errors.ts';
-import type { BlockId, ClientId, InstanceId, KeyringHash, SnapshotId } from '../model/ids.ts';
+import type { BlockId, ClientId, DomainKeyId, InstanceId, KeyringHash, SnapshotId } from '../model/ids.ts';
 import type { PathKey } from '../model/paths.ts';
 import type { UnixMillis } from '../model/time.ts';
 import { bytesOf, bytesUpTo, count, decodeCbor, encodeCbor } from './cbor.ts';
@@ -115,6 +115,7 @@ const detailsShape = z.strictObject({
   problems: z.array(z.strictObject({ path: pathShape, code: z.string(), message: z.string() })),
 });
 
+const DOMAIN_ID_BYTES = 16;
 const DETAILS_CONTEXT = 'lowtide/manifest-details/1';
 const bytesOrNull = (hex: string | null): Uint8Array | null => (hex === null ? null : bytesOfHex(hex));
 const hexOrNull = (bytes: Uint8Array | null): SnapshotId | null =>
@@ -135,9 +136,10 @@ export function sealManifestDetails(keys: DomainKeys, details: ManifestDetails):
 
 /** @throws LowtideError `no-key`, `damaged-manifest` */
 export function openManifestDetails(keys: KeyStore, manifest: Manifest): ManifestDetails {
-  const domain = keys.find(hexOf(manifest.sealed.subarray(0, 16)) as never);
-  const box = manifest.sealed.subarray(16);
   const message = 'the sealed half of the manifest does not open';
+  if (manifest.sealed.length < DOMAIN_ID_BYTES) throw new LowtideError('damaged-manifest', message);
+  const domain = keys.find(hexOf(manifest.sealed.subarray(0, DOMAIN_ID_BYTES)) as DomainKeyId);
+  const box = manifest.sealed.subarray(DOMAIN_ID_BYTES);
   const body = openBox(domain.manifest, DETAILS_CONTEXT, box, 'damaged-manifest', message);
   const details = decodeCbor(body, detailsShape, 'damaged-manifest', 'the sealed half of the manifest');
   const { partialUntil } = details;
