@@ -16,6 +16,8 @@ import { type ActiveOrder, OrderBook } from './order-book.ts';
 import type { CollectorParts, Conditions } from './parts.ts';
 import { WriterPool } from './receiving.ts';
 
+const NEVER = new AbortController().signal;
+
 /**
  * The collection program (SEED 212, fig. 5): hears offers, asks the planner, orders clients one after another to send,
  * receives, receipts. Faces down; knows nothing of what is above.
@@ -70,6 +72,7 @@ export class Collector {
       await this.#sleep(stop);
     }
     this.book.endAll();
+    while (this.book.busy) await this.#bell.wait(NEVER);
     await this.#journal;
     await this.writers.close();
   }

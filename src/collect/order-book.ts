@@ -88,6 +88,11 @@ export class OrderBook {
     return [...this.#orders.values()];
   }
 
+  /** Requests of some order are under way. */
+  get busy(): boolean {
+    return this.all().some((order) => order.calls > 0);
+  }
+
   endAll(): void {
     for (const session of this.#sessions.values()) session.queue.end();
     for (const order of this.#orders.values()) order.stop.abort('stopped');

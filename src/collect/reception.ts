@@ -64,7 +64,23 @@ async function keepKeyring(parts: CollectorParts, signed: SignedManifest, bytes:
     throw new LowtideError('damaged-keyring', 'the keyring is not the one that the manifest names');
   }
   checkKeyring(keyring);
+  await claimDomains(parts, keyring);
   await parts.depot.putKeyring(keyring);
+}
+
+/**
+ * A key domain belongs to the client that named it first: otherwise a client could ask for the blocks of another by
+ * writing that one's domain into its own keyring.
+ */
+async function claimDomains({ ledger }: CollectorParts, { keyring }: SignedKeyring): Promise<void> {
+  for (const { domain } of keyring.epochs) {
+    const fact = `domain/${domain}`;
+    const owner = await ledger.fact(fact);
+    if (owner === null) await ledger.setFact(fact, keyring.client);
+    else if (owner !== keyring.client) {
+      throw new LowtideError('forbidden', 'the keyring names a key domain that belongs to another client');
+    }
+  }
 }
 
 /** Two snapshots with one place in a chain: both are kept, and somebody must look (format F43). */

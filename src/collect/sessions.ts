@@ -16,7 +16,12 @@ export async function welcome(collector: Collector, me: Hello, address: string |
   if (client === null) throw new LowtideError('not-enrolled', 'this client is not enrolled here');
   if (client.revoked_at !== null) throw new LowtideError('revoked', "this client's access was revoked");
   const regular = client.session === null || me.session === client.session;
-  if (!regular && client.session_before === STRUCK) throw cloneSuspected(collector, client.name);
+  if (!regular && client.session_before === STRUCK) {
+    // Accepted again next time: a lone machine that lost two answers must not stay locked out.
+    const unchanged = { token: client.session!, before: null, address };
+    await setSession(ledger.db, me.client, unchanged, world.clock.now());
+    throw cloneSuspected(collector, client.name);
+  }
   const token = hexOf(world.random.bytes(16));
   const session = { token, before: regular ? client.session : STRUCK, address };
   await setSession(ledger.db, me.client, session, world.clock.now());

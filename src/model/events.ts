@@ -22,7 +22,7 @@ export type Event =
   | { kind: 'offered'; snapshot: SnapshotId; center: CenterId; bytes: number }
   | { kind: 'reception'; client: ClientId; job: string; snapshot: SnapshotId; bytes: number }
   | { kind: 'ordered'; client: ClientId; snapshot: SnapshotId; order: OrderId }
-  | { kind: 'sending'; snapshot: SnapshotId; center: CenterId; order: OrderId; bytes: number }
+  | { kind: 'sent'; snapshot: SnapshotId; center: CenterId; order: OrderId; bytes: number }
   | { kind: 'paused'; snapshot: SnapshotId; order: OrderId; code: string; bytes: number }
   | { kind: 'committed'; client: ClientId; snapshot: SnapshotId; bytes: number }
   | { kind: 'receipted'; snapshot: SnapshotId; center: CenterId; receipt: 'center' | 'custody' }

@@ -1,5 +1,5 @@
 import { refsPageLoader } from '../depot/refs-pages.ts';
-import { IdSet } from '../backup/id-set.ts';
+import { PackedKeys } from '../backup/packed-keys.ts';
 import { walkRefs } from '../format/refs.ts';
 import { signVoid } from '../format/void-record.ts';
 import { setPhase } from '../ledger/copies.ts';
@@ -76,7 +76,7 @@ async function dropOldBases(parts: AgentParts): Promise<void> {
     if (row.base !== null) keep.add(row.base);
   }
   for (const row of await receiptedBases(ledger.db, identity.instance)) keep.add(row.id);
-  const live = new IdSet();
+  const live = new PackedKeys();
   const load = refsPageLoader(depot, world.limits);
   const old: SnapshotId[] = [];
   for await (const signed of depot.manifests()) {

@@ -13,13 +13,25 @@ import type { AgentIdentity, Upstream } from '../node/agent-parts.ts';
 import { Center } from '../node/center.ts';
 import type { CenterApi } from '../protocol/center-api.ts';
 import type { World } from '../world/ports.ts';
-import { Network } from './network.ts';
+import { type MethodKinds, Network } from './network.ts';
 import { SimulatedNode } from './node.ts';
 import type { Simulation } from './simulation.ts';
 
 const DATA = '/var/lib/lowtide';
 /** A machine that crashed is up again after this. */
 const REBOOT_MS = 30_000;
+
+const CENTER_METHODS: MethodKinds<CenterApi> = {
+  hello: 'call',
+  offer: 'call',
+  orders: 'stream',
+  missing: 'call',
+  blocks: 'stream',
+  commit: 'call',
+  copies: 'call',
+  withdraw: 'call',
+  fetch: 'stream',
+};
 
 /** One machine of a fleet and the node that runs on it, if it runs. */
 export abstract class Machine<Running> {
@@ -155,7 +167,8 @@ export class AgentMachine extends Machine<Agent> {
   #upstream(world: World, center: CenterMachine): Upstream {
     return {
       face: center.face,
-      connect: async () => this.#network.connect<CenterApi>(world, center.node, () => this.#faceAt(center)),
+      connect: async () =>
+        this.#network.connect(world, center.node, () => this.#faceAt(center), CENTER_METHODS),
     };
   }
 
@@ -171,9 +184,21 @@ export class Fleet {
   readonly centers = new Map<string, CenterMachine>();
   readonly agents = new Map<string, AgentMachine>();
 
+  readonly #blockBytes = new Map<string, number>();
+
   constructor(simulation: Simulation) {
     this.simulation = simulation;
     this.network = new Network(simulation);
+    this.network.tamper(({ from, method, direction, kind, bytes }) => {
+      const counts = method === 'blocks' && direction === 'there' && kind === 'item';
+      if (counts) this.#blockBytes.set(from, this.blockBytesFrom(from) + bytes);
+      return undefined;
+    });
+  }
+
+  /** Bytes that a machine sent in block streams, with what each message costs. */
+  blockBytesFrom(machine: string): number {
+    return this.#blockBytes.get(machine) ?? 0;
   }
 
   async addCenter(name: string, conditions: Conditions): Promise<CenterMachine> {

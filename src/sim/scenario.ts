@@ -132,7 +132,8 @@ const verbs: Readonly<Record<string, Verb>> = {
     });
     const { speed } = options;
     for (const center of centers) {
-      if (speed !== undefined) scenario.theFleet.network.setSpeed(agent.node, center.node, sizeOf(speed));
+      if (speed === undefined) continue;
+      scenario.theFleet.network.setLine(agent.name, center.name, { bytesPerSecond: sizeOf(speed) });
     }
     return [];
   },
@@ -220,6 +221,14 @@ const verbs: Readonly<Record<string, Verb>> = {
   async status(scenario, { args }) {
     const agent = scenario.agent(args[0]!);
     return await scenario.theFleet.simulation.finish(statusLines(scenario, agent));
+  },
+
+  /** sent AGENT: bytes of blocks that it sent, against what there was to send. */
+  async sent(scenario, { args }) {
+    const { parts } = scenario.agent(args[0]!).running!;
+    const rows = await scenario.theFleet.simulation.finish(listSnapshots(parts.ledger.db));
+    const owed = rows.reduce((sum, row) => sum + row.new_bytes, 0);
+    return [`sent ${scenario.theFleet.blockBytesFrom(args[0]!)} bytes of blocks for ${owed} bytes owed`];
   },
 
   /** ledger CENTER: the backup file management table of fig. 6. */

@@ -34,7 +34,7 @@ export async function sendSnapshot(
   }
   if (stop.aborted) return;
   await commit(parts, api, order, stop);
-  world.monitor.event({ kind: 'sending', snapshot, center: center.id, order: order.order, bytes });
+  world.monitor.event({ kind: 'sent', snapshot, center: center.id, order: order.order, bytes });
 }
 
 async function commit(
