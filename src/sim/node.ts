@@ -58,6 +58,7 @@ export class SimulatedNode {
   #crashes = 0;
   #running: Incarnation[] = [];
   #suspended = false;
+  readonly #onSuspension: (() => void)[] = [];
 
   constructor(simulation: Simulation, options: NodeOptions) {
     const { name, zone = 'UTC', clockOffset = 0, clockRate = 1, sectorBytes = 4096 } = options;
@@ -70,6 +71,7 @@ export class SimulatedNode {
     this.#lanes = options.lanes ?? 3;
     this.limits = options.limits ?? simulation.limits;
     this.crashPolicy = options.crashPolicy ?? 'draw';
+    simulation.addNode(this);
   }
 
   /** What its own clock says. */
@@ -85,9 +87,9 @@ export class SimulatedNode {
     return this.#running.some((incarnation) => incarnation.alive);
   }
 
-  /** The process that was booted last, while it lives: who answers to the network. */
+  /** The process that was not booted beside another, while it lives: who answers to the network. */
   get incarnation(): Incarnation | null {
-    return this.#running.findLast((incarnation) => incarnation.alive) ?? null;
+    return this.#running.find((incarnation) => incarnation.alive) ?? null;
   }
 
   /** Somebody sets its clock; timers and monotonic time take no notice. */
@@ -131,18 +133,29 @@ export class SimulatedNode {
     this.#running = [];
     for (const incarnation of ended) incarnation.end();
     if (policy !== 'kill') this.disk.restore(this.#diskAfter(policy, this.#crashes++));
-    this.#suspended = false;
+    this.resume();
+  }
+
+  get suspended(): boolean {
+    return this.#suspended;
   }
 
   /** Closes the lid: nothing happens on the machine until `resume`; what was sent to it waits. */
   suspend(): void {
     this.#suspended = true;
     for (const incarnation of this.#running) incarnation.suspend();
+    for (const callback of this.#onSuspension) callback();
   }
 
   resume(): void {
     this.#suspended = false;
     for (const incarnation of this.#running) incarnation.resume();
+    for (const callback of this.#onSuspension) callback();
+  }
+
+  /** Called after each suspension and resumption. */
+  onSuspension(callback: () => void): void {
+    this.#onSuspension.push(callback);
   }
 
   /** What the machine keeps, as whoever looks at it now sees it. Open transactions are not in it. */

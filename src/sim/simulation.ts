@@ -1,9 +1,10 @@
 import { tinyLimits, type Limits } from '../model/limits.ts';
 import type { UnixMillis } from '../model/time.ts';
-import { messageOf } from '../model/errors.ts';
+import { defined, messageOf } from '../model/errors.ts';
 import type { World } from '../world/ports.ts';
 import type { Incarnation } from './incarnation.ts';
 import { Recorder } from './monitor.ts';
+import type { SimulatedNode } from './node.ts';
 import { Operations, type Observer, type OperationRequest } from './operations.ts';
 import { RandomStream } from './random.ts';
 import { TimerQueue, type Timer } from './timers.ts';
@@ -41,6 +42,7 @@ export class Simulation {
   readonly recorder = new Recorder();
   /** Whose each World is: what the network needs to know. */
   readonly incarnations = new WeakMap<World, Incarnation>();
+  readonly #nodes = new Map<string, SimulatedNode>();
   readonly #callsPerInstant: number;
   readonly #timers = new TimerQueue();
   #now: number;
@@ -67,6 +69,15 @@ export class Simulation {
   /** Virtual time with fractions of a millisecond. */
   get exactNow(): number {
     return this.#now;
+  }
+
+  addNode(node: SimulatedNode): void {
+    if (this.#nodes.has(node.name)) throw new TypeError(`there are two nodes called ${node.name}`);
+    this.#nodes.set(node.name, node);
+  }
+
+  node(name: string): SimulatedNode {
+    return defined(this.#nodes.get(name), `node ${name}`);
   }
 
   /** A stream for one purpose, drawn from the workload's seed. */
