@@ -1,7 +1,171 @@
-import type { LowtideError } from '../model/errors.ts';
-import type { BlockId } from '../model/ids.ts';
+import { blockIdOf } from '../format/block.ts';
+import { isLowtideError, LowtideError } from '../model/errors.ts';
+import { shortId, type BlockId } from '../model/ids.ts';
+import type { Limits } from '../model/limits.ts';
+import type { Monitor } from '../world/ports.ts';
+import type { BlockIndex, BlockLocation } from './block-index.ts';
+import type { PackStore } from './pack-store.ts';
 
 /** A block that was checked against its id, or why it cannot be had: `block-unavailable`, `damaged-block`, `disk-failed`. */
 export type BlockRead =
   | { readonly id: BlockId; readonly bytes: Uint8Array }
   | { readonly id: BlockId; readonly error: LowtideError };
+
+/** One place of a block, looked at. */
+export type PlaceRead =
+  | { readonly location: BlockLocation; readonly bytes: Uint8Array }
+  | { readonly location: BlockLocation; readonly error: LowtideError };
+
+export interface ReaderParts {
+  readonly limits: Limits;
+  readonly store: PackStore;
+  readonly index: BlockIndex;
+  readonly monitor: Monitor;
+  /** Null in a depot opened for reading: what is damaged is only told. */
+  readonly quarantine: ((location: BlockLocation) => Promise<boolean>) | null;
+}
+
+/** Reads blocks by id. Whatever it hands out has been checked. */
+export class BlockReader {
+  readonly #parts: ReaderParts;
+  /** Packs of which an alarm was raised: one is enough. */
+  readonly #told = new Set<string>();
+
+  constructor(parts: ReaderParts) {
+    this.#parts = parts;
+  }
+
+  async *read(ids: readonly BlockId[], stop?: AbortSignal): AsyncGenerator<BlockRead> {
+    const wanted = new Set(ids);
+    const chosen = bestPlaces(await this.#parts.index.locations([...wanted]));
+    for (const id of wanted) if (!chosen.has(id)) yield { id, error: unavailable(id) };
+    wanted.clear();
+    for await (const place of this.places([...chosen.values()], stop)) {
+      const { id } = place.location;
+      if ('bytes' in place) yield { id, bytes: place.bytes };
+      else yield await this.#elsewhere(place.location, place.error);
+    }
+  }
+
+  async readOne(id: BlockId): Promise<Uint8Array> {
+    for await (const read of this.read([id])) {
+      if ('bytes' in read) return read.bytes;
+      throw read.error;
+    }
+    throw unavailable(id);
+  }
+
+  /** These places in pack order, neighbours in one read of the disk; what is damaged is quarantined. */
+  async *places(locations: readonly BlockLocation[], stop?: AbortSignal): AsyncGenerator<PlaceRead> {
+    const sorted = locations.toSorted((a, b) => a.pack - b.pack || a.offset - b.offset);
+    for (const run of runsOf(sorted, this.#parts.limits.file_read_bytes)) {
+      if (stop?.aborted === true) throw new LowtideError('interrupted', 'reading blocks was interrupted');
+      yield* this.#readRun(run);
+    }
+  }
+
+  async *#readRun(run: readonly BlockLocation[]): AsyncGenerator<PlaceRead> {
+    const first = run[0]!;
+    const last = run.at(-1)!;
+    const bytes = await this.#tryRead(first, last.offset + last.length - first.offset);
+    for (const location of run) {
+      // One bad sector must not cost its neighbours.
+      const part =
+        bytes instanceof LowtideError
+          ? run.length === 1
+            ? bytes
+            : await this.#tryRead(location, location.length)
+          : partOf(bytes, location, first.offset, run.length > 1);
+      if (part instanceof LowtideError) yield { location, error: await this.#fault(location, part) };
+      else if (part.length === location.length && blockIdOf(part) === location.id) {
+        yield { location, bytes: part };
+      } else yield { location, error: await this.#damaged(location) };
+    }
+  }
+
+  async #tryRead(from: BlockLocation, length: number): Promise<Uint8Array | LowtideError> {
+    try {
+      return await this.#parts.store.read(from.name, from.offset, length);
+    } catch (error) {
+      if (isLowtideError(error, 'disk-failed', 'not-found')) return error;
+      throw error;
+    }
+  }
+
+  /** A disk that fails to read may read again tomorrow; a pack that is gone is gone. */
+  async #fault(location: BlockLocation, error: LowtideError): Promise<LowtideError> {
+    return error.code === 'not-found' ? await this.#damaged(location) : error;
+  }
+
+  async #damaged(location: BlockLocation): Promise<LowtideError> {
+    const { id, name, offset } = location;
+    const message = `block ${shortId(id)} is damaged: the bytes at ${offset} of pack ${name} do not hash to its id`;
+    const news = (await this.#parts.quarantine?.(location)) ?? false;
+    if (news && !this.#told.has(name)) {
+      this.#told.add(name);
+      this.#parts.monitor.event({ kind: 'alarm', code: 'damaged-block', message });
+    }
+    return new LowtideError('damaged-block', message);
+  }
+
+  /** The block's other places: looked up anew, because a compaction may just have moved it. */
+  async #elsewhere(tried: BlockLocation, error: LowtideError): Promise<BlockRead> {
+    const places = await this.#parts.index.locations([tried.id]);
+    if (places.length === 0) return { id: tried.id, error: unavailable(tried.id) };
+    for (const place of places.toSorted(byState)) {
+      if (place.pack === tried.pack) continue;
+      for await (const read of this.#readRun([place])) {
+        if ('bytes' in read) return { id: tried.id, bytes: read.bytes };
+      }
+    }
+    return { id: tried.id, error };
+  }
+}
+
+function unavailable(id: BlockId): LowtideError {
+  return new LowtideError('block-unavailable', `block ${shortId(id)} is not in this depot`);
+}
+
+const STATE_ORDER = { present: 0, condemned: 1, quarantined: 2 } as const;
+
+function byState(a: BlockLocation, b: BlockLocation): number {
+  return STATE_ORDER[a.state] - STATE_ORDER[b.state] || a.pack - b.pack;
+}
+
+function bestPlaces(locations: readonly BlockLocation[]): Map<BlockId, BlockLocation> {
+  const best = new Map<BlockId, BlockLocation>();
+  for (const location of locations) {
+    const known = best.get(location.id);
+    if (known === undefined || byState(location, known) < 0) best.set(location.id, location);
+  }
+  return best;
+}
+
+/** A gap up to this share of a read is read over rather than skipped. */
+const GAP_SHARE = 1 / 16;
+
+/** Neighbours of one pack that are worth one read of at most `most` bytes; a larger block is read alone. */
+function* runsOf(sorted: readonly BlockLocation[], most: number): Generator<BlockLocation[]> {
+  let run: BlockLocation[] = [];
+  for (const location of sorted) {
+    const [first, last] = [run[0], run.at(-1)];
+    if (first !== undefined && last !== undefined) {
+      const near =
+        location.pack === last.pack &&
+        location.offset - (last.offset + last.length) <= most * GAP_SHARE &&
+        location.offset + location.length - first.offset <= most;
+      if (!near) {
+        yield run;
+        run = [];
+      }
+    }
+    run.push(location);
+  }
+  if (run.length > 0) yield run;
+}
+
+/** A copy if it shares the read with others: one small block must not hold on to all of it. */
+function partOf(bytes: Uint8Array, location: BlockLocation, start: number, shared: boolean): Uint8Array {
+  const at = location.offset - start;
+  return shared ? bytes.slice(at, at + location.length) : bytes.subarray(at, at + location.length);
+}

@@ -1,14 +1,22 @@
-import type { SealedBlock } from '../format/block.ts';
+import { HEADER_BYTES, parseBlockHeader, type SealedBlock } from '../format/block.ts';
+import { isLowtideError, LowtideError } from '../model/errors.ts';
 import type { BlockId } from '../model/ids.ts';
+import { type PackedBlock, type PackRoom, PackWriter } from './pack-file.ts';
 
 /**
  * Puts blocks into packs of one group. Used by one caller at a time. Every block must have been checked against its
  * id, by sealing it or by hashing what arrived: the index believes the id.
+ *
+ * `add`, `flush` and `finish` throw what the disk says (`disk-full`, `disk-failed`). The blocks are kept then, and the
+ * next `flush` tries again; `abandon` gives them up.
  */
 export interface BlockWriter {
-  /** Buffered: says nothing about durability. Errors of writing may come here or at the next `flush`. */
+  /**
+   * Says nothing about durability: blocks are made durable in groups of about `limits.flush_bytes`, one of them while
+   * the next is filled.
+   */
   add(block: SealedBlock): Promise<void>;
-  /** The ids added since the last flush: all of them are durable and indexed now. */
+  /** The ids added since the last flush: all of them are durable and indexed now. Call it now and then. */
   flush(): Promise<readonly BlockId[]>;
   /** Flushes, completes the pack and closes it. The writer is of no use afterwards. */
   finish(): Promise<void>;
@@ -16,4 +24,146 @@ export interface BlockWriter {
   abandon(): Promise<void>;
   /** Bytes added so far. */
   readonly bytes: number;
+}
+
+/** The BlockWriter of one depot and group. */
+export class GroupWriter implements BlockWriter {
+  readonly #room: PackRoom;
+  readonly group: string;
+  readonly #onClose: (writer: GroupWriter) => void;
+  #pack: PackWriter | null = null;
+  #pending: PackedBlock[] = [];
+  #pendingBytes = 0;
+  readonly #pendingIds = new Set<BlockId>();
+  /** The group being made durable; never rejects. */
+  #underWay: Promise<void> = Promise.resolve();
+  #failure: { readonly error: unknown } | null = null;
+  #added: BlockId[] = [];
+  #bytes = 0;
+  #closed = false;
+
+  constructor(room: PackRoom, group: string, onClose: (writer: GroupWriter) => void) {
+    this.#room = room;
+    this.group = group;
+    this.#onClose = onClose;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  async add(block: SealedBlock): Promise<void> {
+    this.#requireOpen();
+    const { id, bytes } = block;
+    const { domain, type, sealedLength } = parseBlockHeader(bytes, this.#room.limits.block_bytes_max);
+    if (bytes.length !== HEADER_BYTES + sealedLength) {
+      throw new LowtideError('damaged-block', 'a block is longer or shorter than its header says');
+    }
+    this.#added.push(id);
+    this.#bytes += bytes.length;
+    this.#pend({ id, bytes, domain, type });
+    if (this.#pendingBytes < this.#room.limits.flush_bytes) return;
+    await this.#settle();
+    this.#start(false);
+  }
+
+  async flush(): Promise<readonly BlockId[]> {
+    this.#requireOpen();
+    await this.#store(false);
+    return this.#added.splice(0);
+  }
+
+  async finish(): Promise<void> {
+    this.#requireOpen();
+    await this.#store(true);
+    await this.#sealEmpty();
+    this.#close();
+  }
+
+  async abandon(): Promise<void> {
+    if (this.#closed) return;
+    this.#close();
+    await this.#underWay;
+    this.#pending = [];
+    await this.#pack?.giveUp();
+  }
+
+  async #store(seal: boolean): Promise<void> {
+    await this.#underWay;
+    // What failed while a group was stored in the background is in `#pending` again.
+    this.#failure = null;
+    if (this.#pending.length === 0) return;
+    this.#start(seal);
+    await this.#settle();
+  }
+
+  #pend(block: PackedBlock): void {
+    if (this.#pendingIds.has(block.id)) return;
+    this.#pending.push(block);
+    this.#pendingIds.add(block.id);
+    this.#pendingBytes += block.bytes.length;
+  }
+
+  /** Stores what is pending while the caller goes on. Only one group at a time. */
+  #start(seal: boolean): void {
+    const blocks = this.#pending;
+    this.#pending = [];
+    this.#pendingBytes = 0;
+    this.#pendingIds.clear();
+    this.#underWay = this.#commit(blocks, seal).catch((error: unknown) => {
+      this.#failure = { error };
+      const since = this.#pending;
+      this.#pending = [];
+      this.#pendingBytes = 0;
+      for (const block of [...blocks, ...since]) this.#pend(block);
+    });
+  }
+
+  async #settle(): Promise<void> {
+    await this.#underWay;
+    const failure = this.#failure;
+    this.#failure = null;
+    if (failure !== null) throw failure.error;
+  }
+
+  /** A failed write or sync may have lost what the pack holds beyond its last good sync: once more, in another pack. */
+  async #commit(blocks: readonly PackedBlock[], seal: boolean): Promise<void> {
+    try {
+      await this.#write(blocks, seal);
+    } catch (error) {
+      if (isLowtideError(error, 'disk-full')) throw error;
+      await this.#write(blocks, seal);
+    }
+  }
+
+  async #write(blocks: readonly PackedBlock[], seal: boolean): Promise<void> {
+    const pack = (this.#pack ??= await PackWriter.begin(this.#room, this.group));
+    try {
+      await pack.commit(
+        blocks.filter((block) => !pack.holds(block.id)),
+        seal,
+      );
+      if (pack.closed) this.#pack = null;
+    } catch (error) {
+      this.#pack = null;
+      await pack.giveUp();
+      throw error;
+    }
+  }
+
+  /** Everything is durable; a pack without a trailer is as good, only slower to read when the index is lost. */
+  async #sealEmpty(): Promise<void> {
+    const pack = this.#pack;
+    this.#pack = null;
+    await pack?.commit([], true).catch(() => pack.giveUp());
+  }
+
+  #requireOpen(): void {
+    if (this.#closed) throw new TypeError('this writer was finished or abandoned');
+  }
+
+  #close(): void {
+    this.#closed = true;
+    this.#onClose(this);
+  }
 }

@@ -17,6 +17,8 @@ export interface World {
   readonly work: Work;
   readonly monitor: Monitor;
   readonly limits: Limits;
+  /** The process's id, to tell people who holds a lock. A simulated one has none. */
+  readonly pid?: number;
 }
 
 export interface Clock {

@@ -26,6 +26,7 @@ export function realWorld({ monitor, limits = productionLimits }: RealWorldOptio
     work,
     monitor,
     limits,
+    pid: process.pid,
     close: () => work.close(),
   };
 }
