@@ -1,0 +1,108 @@
+import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { join, matchesGlob } from 'node:path';
+import { describe, it } from 'node:test';
+import { isTest, ourFiles, read, ROOT, sourceFiles } from './repository.ts';
+
+/** What documents name must be there: prose drifts unless it is checked. */
+const documents = ourFiles().filter((path) => path.endsWith('.md'));
+const paths = ourFiles();
+
+/** `src/room/file.ts`, `src/room/*.ts`, `test/folder/`, or `src/room/file.ts#name` for what it declares. */
+const NAMED = /`((?:src|test|docs|scripts|bench|bin|examples)\/[\w./*-]*)(?:#(\w+))?`/g;
+const LINK = /\[[^\]]*\]\(([^)\s]+)\)/g;
+
+/** As GitHub makes the anchor of a heading. */
+function anchorsOf(markdown: string): Set<string> {
+  const headings = markdown.matchAll(/^#{1,6} +(.+)$/gm);
+  return new Set(
+    [...headings].map(([, text]) =>
+      text!
+        .toLowerCase()
+        .replaceAll(/[^\p{L}\p{N}\s_-]/gu, '')
+        .replaceAll(' ', '-'),
+    ),
+  );
+}
+
+function brokenLink(document: string, target: string): boolean {
+  if (/^(?:https?|mailto):/.test(target)) return false;
+  const [file, anchor] = target.split('#');
+  const path = file === '' ? document : join(document, '..', file!);
+  if (!existsSync(join(ROOT, path))) return true;
+  return anchor !== undefined && !anchorsOf(read(path)).has(anchor);
+}
+
+function isThere(path: string): boolean {
+  if (path.includes('*')) return paths.some((each) => matchesGlob(each, path));
+  return existsSync(join(ROOT, path));
+}
+
+describe('documents', () => {
+  it('link to what is there', () => {
+    const broken = documents.flatMap((document) =>
+      [...read(document).matchAll(LINK)]
+        .filter(([, target]) => brokenLink(document, target!))
+        .map(([link]) => `${document}: ${link}`),
+    );
+    assert.deepEqual(broken, []);
+  });
+
+  it('name files that exist, and names that these declare', () => {
+    const wrong = documents
+      .filter((document) => document !== 'CHANGELOG.md')
+      .flatMap((document) =>
+        [...read(document).matchAll(NAMED)]
+          .filter(([, path, name]) => !isThere(path!) || !declares(path!, name))
+          .map(([text]) => `${document}: ${text}`),
+      );
+    assert.deepEqual(wrong, []);
+  });
+
+  it('have the rules that code and tests quote by number', () => {
+    const books = [
+      { page: 'docs/format.md', quoted: /\bformat ((?:[FG]\d+(?:(?:, | and |-)[FG]?\d+)*))/g },
+      { page: 'docs/protocol.md', quoted: /\bprotocol ((?:R\d+(?:(?:, | and |-)R?\d+)*))/g },
+    ];
+    for (const { page, quoted } of books) {
+      const rules = new Set(read(page).match(/\b[A-Z]\d+\b/g));
+      const unknown = sourceFiles().flatMap((path) =>
+        [...read(path).matchAll(quoted)].flatMap(([, list]) =>
+          list!
+            .match(/[A-Z]\d+/g)!
+            .filter((rule) => !rules.has(rule))
+            .map((rule) => `${path}: ${rule}`),
+        ),
+      );
+      assert.deepEqual(unknown, [], page);
+    }
+  });
+});
+
+describe('promises', () => {
+  const sections = new Map(
+    read('docs/promises.md')
+      .split(/^## /m)
+      .slice(1)
+      .map((section) => [section.slice(0, 2), section]),
+  );
+
+  it('are the seven of the house plan', () => {
+    assert.deepEqual([...sections.keys()], ['P1', 'P2', 'P3', 'P4', 'P5', 'P6', 'P7']);
+  });
+
+  it('name every test that says which promise it shows', () => {
+    const missing = paths.filter(isTest).flatMap((path) => {
+      const titles = [...read(path).matchAll(/\b(?:it|test|describe)\(\s*(['"`])(.*?)\1/g)];
+      const shown = new Set(titles.flatMap(([, , title]) => title!.match(/\bP[1-7]\b/g) ?? []));
+      return [...shown]
+        .filter((promise) => !sections.get(promise)?.includes(path))
+        .map((p) => `${p}: ${path}`);
+    });
+    assert.deepEqual(missing, []);
+  });
+});
+
+function declares(path: string, name: string | undefined): boolean {
+  return name === undefined || new RegExp(`\\b${name}\\b`).test(read(path));
+}
