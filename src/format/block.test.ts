@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { createCipheriv, createHmac, hkdfSync } from 'node:crypto';
 import { describe, it } from 'node:test';
 import { constants, zstdCompressSync } from 'node:zlib';
 import * as fc from 'fast-check';
@@ -17,6 +16,7 @@ import {
   type SealOptions,
 } from './block.ts';
 import { chunkDigest, deriveDomainKeys } from './domain-keys.ts';
+import { forgeBlock, zstdBomb } from './test-forgery.ts';
 import { hashOf, refusedAs, secretOf, testKeys, testStore } from './test-support.ts';
 
 const MAX = limits.block_bytes_max;
@@ -31,41 +31,6 @@ const chunkBlock = sealBlock(testKeys, noise, { type: 'data', level: 3, chunk })
 const treeBlock = sealBlock(testKeys, text, { type: 'tree', level: 3 }).bytes;
 const refsBlock = clearBlock(testKeys.id, noise).bytes;
 const blocks = { raw: rawBlock, zstd: zstdBlock, chunk: chunkBlock, tree: treeBlock, refs: refsBlock };
-
-interface Forgery {
-  type?: number;
-  codec?: number;
-  suite?: number;
-  plainLength: number;
-  body: Uint8Array;
-  padding?: number;
-  paddingBytes?: Uint8Array;
-  tagBytes?: number;
-  siv?: Uint8Array;
-}
-
-/** A second writer, straight from docs/format.md, that can also write what no honest one writes. */
-function forge(of: Forgery): Buffer {
-  const { type = 1, codec = 0, suite = 1, padding = 0, tagBytes = 16, body } = of;
-  const paddingBytes = of.paddingBytes ?? Buffer.alloc(padding);
-  const head = Buffer.alloc(32);
-  head.write('LTB1', 0, 'latin1');
-  head.set([1, suite, type, codec], 4);
-  head.set(testKeys.idBytes, 8);
-  head.writeUInt32BE(of.plainLength, 24);
-  head.writeUInt32BE(4 + body.length + paddingBytes.length + tagBytes, 28);
-  const length = Buffer.alloc(4);
-  length.writeUInt32BE(padding);
-  const covered = codec === 2 ? createHmac('sha256', testKeys.chunk).update(body).digest() : body;
-  const siv =
-    of.siv ?? createHmac('sha256', testKeys.siv).update(head).update(length).update(covered).digest();
-  const key = Buffer.from(hkdfSync('sha256', testKeys.seal, siv, 'lowtide/1/block', 32));
-  const cipher = createCipheriv('aes-256-gcm', key, Buffer.alloc(12));
-  cipher.setAAD(Buffer.concat([head, siv]));
-  const sealed = cipher.update(Buffer.concat([length, body, paddingBytes]));
-  cipher.final();
-  return Buffer.concat([head, siv, sealed, cipher.getAuthTag().subarray(0, tagBytes)]);
-}
 
 describe('blocks (format F1-F9)', () => {
   it('F7: any payload opens again, at any level, as a chunk or not', () => {
@@ -104,14 +69,17 @@ describe('blocks (format F1-F9)', () => {
   });
 
   it('F8: a second writer made from the specification writes the same bytes', () => {
-    assert.deepEqual(forge({ plainLength: noise.length, body: noise }), Buffer.from(rawBlock));
-    assert.deepEqual(forge({ plainLength: noise.length, body: noise, codec: 2 }), Buffer.from(chunkBlock));
+    assert.deepEqual(forgeBlock({ plainLength: noise.length, body: noise }), Buffer.from(rawBlock));
+    assert.deepEqual(
+      forgeBlock({ plainLength: noise.length, body: noise, codec: 2 }),
+      Buffer.from(chunkBlock),
+    );
     const header = parseBlockHeader(treeBlock, MAX);
     assert.equal(header.codec, 'zstd');
     const body = zstdCompressSync(text, {
       params: { [constants.ZSTD_c_compressionLevel]: 3, [constants.ZSTD_c_contentSizeFlag]: 1 },
     });
-    const made = forge({ plainLength: text.length, body, codec: 1, type: 2 });
+    const made = forgeBlock({ plainLength: text.length, body, codec: 1, type: 2 });
     assert.deepEqual(made, Buffer.from(treeBlock));
   });
 
@@ -178,28 +146,36 @@ describe('blocks (format F1-F9)', () => {
 
   it('F7: short tags are refused', () => {
     for (const tagBytes of [0, 4, 8, 12, 13, 14, 15]) {
-      const short = forge({ plainLength: noise.length, body: noise, tagBytes });
+      const short = forgeBlock({ plainLength: noise.length, body: noise, tagBytes });
       assert.throws(() => open(short), refusedAs('damaged-block'), `a tag of ${tagBytes} bytes`);
       const honest = { plainLength: noise.length - 16 + tagBytes, body: noise.subarray(16 - tagBytes) };
-      assert.throws(() => open(forge({ ...honest, tagBytes })), refusedAs('damaged-block'));
+      assert.throws(() => open(forgeBlock({ ...honest, tagBytes })), refusedAs('damaged-block'));
     }
   });
 
   it('F8: a siv that does not belong to the payload is refused even if the seal is good', () => {
     const body = { plainLength: noise.length, body: noise };
-    assert.throws(() => open(forge({ ...body, siv: secretOf('x') })), refusedAs('damaged-block'));
-    assert.throws(() => open(forge({ ...body, codec: 2, siv: secretOf('x') })), refusedAs('damaged-block'));
+    assert.throws(() => open(forgeBlock({ ...body, siv: secretOf('x') })), refusedAs('damaged-block'));
+    assert.throws(
+      () => open(forgeBlock({ ...body, codec: 2, siv: secretOf('x') })),
+      refusedAs('damaged-block'),
+    );
   });
 
   it('F7: padding is read and must be zero', () => {
-    const padded = forge({ plainLength: noise.length, body: noise, padding: 100 });
+    const padded = forgeBlock({ plainLength: noise.length, body: noise, padding: 100 });
     assert.deepEqual(open(padded), noise);
     const paddingBytes = Buffer.alloc(100);
     paddingBytes[50] = 1;
-    const dirty = forge({ plainLength: noise.length, body: noise, padding: 100, paddingBytes });
+    const dirty = forgeBlock({ plainLength: noise.length, body: noise, padding: 100, paddingBytes });
     assert.throws(() => open(dirty), refusedAs('damaged-block'));
     for (const padding of [noise.length + 1, 0xffff_ffff]) {
-      const long = forge({ plainLength: noise.length, body: noise, padding, paddingBytes: Buffer.alloc(0) });
+      const long = forgeBlock({
+        plainLength: noise.length,
+        body: noise,
+        padding,
+        paddingBytes: Buffer.alloc(0),
+      });
       assert.throws(() => open(long), refusedAs('damaged-block'));
     }
   });
@@ -207,13 +183,16 @@ describe('blocks (format F1-F9)', () => {
   it('F9: a body that decompresses to more, or to less, than announced is refused', () => {
     const body = zstdCompressSync(text);
     for (const plainLength of [0, 1, text.length - 1, text.length + 1]) {
-      assert.throws(() => open(forge({ plainLength, body, codec: 1 })), refusedAs('damaged-block'));
+      assert.throws(() => open(forgeBlock({ plainLength, body, codec: 1 })), refusedAs('damaged-block'));
     }
-    assert.throws(() => open(forge({ plainLength: 9, body: noise, codec: 1 })), refusedAs('damaged-block'));
+    assert.throws(
+      () => open(forgeBlock({ plainLength: 9, body: noise, codec: 1 })),
+      refusedAs('damaged-block'),
+    );
   });
 
   it('F9: a bomb costs no more memory than it announces', () => {
-    const bomb = forge({ plainLength: 1000, body: zstdBomb(2 ** 30), codec: 1 });
+    const bomb = forgeBlock({ plainLength: 1000, body: zstdBomb(2 ** 30), codec: 1 });
     assert.ok(bomb.length < 40_000);
     const before = process.resourceUsage().maxRSS;
     assert.throws(() => open(bomb), refusedAs('damaged-block'));
@@ -222,9 +201,9 @@ describe('blocks (format F1-F9)', () => {
   });
 
   it('F9: a frame that asks for a window above 8 MiB is refused', () => {
-    const large = forge({ plainLength: 131_072, body: zstdBomb(131_072, 27), codec: 1 });
+    const large = forgeBlock({ plainLength: 131_072, body: zstdBomb(131_072, 27), codec: 1 });
     assert.throws(() => open(large), refusedAs('damaged-block'));
-    const small = forge({ plainLength: 131_072, body: zstdBomb(131_072, 23), codec: 1 });
+    const small = forgeBlock({ plainLength: 131_072, body: zstdBomb(131_072, 23), codec: 1 });
     assert.deepEqual(open(small), Buffer.alloc(131_072));
   });
 
@@ -326,15 +305,4 @@ function waysToSeal(payload: Buffer): SealOptions[] {
     { type: 'tree', level: 3 },
     { type: 'keyring', level: 0 },
   ];
-}
-
-/** A zstd frame of run-length blocks: four bytes for each 128 KiB of zeros (RFC 8878). */
-function zstdBomb(length: number, windowLog = 20): Buffer {
-  const head = Buffer.from([0x28, 0xb5, 0x2f, 0xfd, 0x00, (windowLog - 10) << 3]);
-  const count = length / 131_072;
-  const blocks = Buffer.alloc(count * 4);
-  for (let at = 0; at < count; at++) {
-    blocks.writeUIntLE((at === count - 1 ? 1 : 0) | (1 << 1) | (131_072 << 3), at * 4, 3);
-  }
-  return Buffer.concat([head, blocks]);
 }

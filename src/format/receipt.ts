@@ -4,7 +4,14 @@ import { LowtideError } from '../model/errors.ts';
 import type { BlockId, CenterId, ClientId, SnapshotId } from '../model/ids.ts';
 import type { UnixMillis } from '../model/time.ts';
 import { bytesOf, count, decodeCbor, encodeCbor } from './cbor.ts';
-import { checkSignature, keyName, parseRecord, type SigningKey, signRecord } from './signing.ts';
+import {
+  checkSignature,
+  keyName,
+  parseRecord,
+  type SignedRecord,
+  type SigningKey,
+  signRecord,
+} from './signing.ts';
 
 /**
  * A node's signed word about one snapshot (format F60). `center`: all blocks received, hashed, fsynced, found through
@@ -50,13 +57,12 @@ export function signReceipt(receipt: Receipt, key: SigningKey): Uint8Array {
   return signRecord('receipt', body, key);
 }
 
-/**
- * The receipt, if it is signed by the key that its `by` names and that the caller trusts.
- * @throws LowtideError `damaged-receipt`, `wrong-signature`, `newer-format`
- */
-export function openReceipt(bytes: Uint8Array, trustedKey: Uint8Array): Receipt {
+/** Reads a receipt without trusting it. @throws LowtideError `damaged-receipt`, `newer-format` */
+export function parseReceipt(bytes: Uint8Array): {
+  readonly receipt: Receipt;
+  readonly record: SignedRecord;
+} {
   const record = parseRecord('receipt', bytes, 'damaged-receipt');
-  checkSignature('receipt', record, trustedKey);
   const { format, ...body } = decodeCbor(record.body, bodyShape, 'damaged-receipt', 'the receipt');
   void format;
   const receipt: Receipt = {
@@ -66,6 +72,16 @@ export function openReceipt(bytes: Uint8Array, trustedKey: Uint8Array): Receipt 
     by: hexOf(body.by) as CenterId,
     refs: hexOf(body.refs) as BlockId,
   };
+  return { receipt, record };
+}
+
+/**
+ * The receipt, if it is signed by the key that its `by` names and that the caller trusts.
+ * @throws LowtideError `damaged-receipt`, `wrong-signature`, `newer-format`
+ */
+export function openReceipt(bytes: Uint8Array, trustedKey: Uint8Array): Receipt {
+  const { receipt, record } = parseReceipt(bytes);
+  checkSignature('receipt', record, trustedKey);
   if (receipt.by !== keyName(trustedKey)) {
     throw new LowtideError('wrong-signature', 'the receipt names another center than the one that signed it');
   }

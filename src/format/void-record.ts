@@ -4,7 +4,14 @@ import { LowtideError } from '../model/errors.ts';
 import type { ClientId, InstanceId, SnapshotId } from '../model/ids.ts';
 import type { UnixMillis } from '../model/time.ts';
 import { bytesOf, count, decodeCbor, encodeCbor } from './cbor.ts';
-import { checkSignature, keyName, parseRecord, type SigningKey, signRecord } from './signing.ts';
+import {
+  checkSignature,
+  keyName,
+  parseRecord,
+  type SignedRecord,
+  type SigningKey,
+  signRecord,
+} from './signing.ts';
 
 /** Closes a snapshot that can never be collected, for example because its spool was lost (format F47). */
 export interface VoidRecord {
@@ -35,23 +42,32 @@ export function signVoid(record: VoidRecord, key: SigningKey): Uint8Array {
   return signRecord('void', body, key);
 }
 
-/** @throws LowtideError `damaged-manifest`, `wrong-signature`, `newer-format` */
-export function openVoid(bytes: Uint8Array, instanceKey: Uint8Array): VoidRecord {
+/** Reads a void record without trusting it. @throws LowtideError `damaged-manifest`, `newer-format` */
+export function parseVoid(bytes: Uint8Array): {
+  readonly voidRecord: VoidRecord;
+  readonly record: SignedRecord;
+} {
   const record = parseRecord('void', bytes, 'damaged-manifest');
-  checkSignature('void', record, instanceKey);
   const { format, ...body } = decodeCbor(record.body, bodyShape, 'damaged-manifest', 'the void record');
   void format;
-  const opened: VoidRecord = {
+  const voidRecord: VoidRecord = {
     ...body,
     client: hexOf(body.client) as ClientId,
     instance: hexOf(body.instance) as InstanceId,
     snapshot: hexOf(body.snapshot) as SnapshotId,
   };
-  if (opened.instance !== keyName(instanceKey)) {
+  return { voidRecord, record };
+}
+
+/** @throws LowtideError `damaged-manifest`, `wrong-signature`, `newer-format` */
+export function openVoid(bytes: Uint8Array, instanceKey: Uint8Array): VoidRecord {
+  const { voidRecord, record } = parseVoid(bytes);
+  checkSignature('void', record, instanceKey);
+  if (voidRecord.instance !== keyName(instanceKey)) {
     throw new LowtideError(
       'wrong-signature',
       'the void record names another instance than the one that signed it',
     );
   }
-  return opened;
+  return voidRecord;
 }
