@@ -99,7 +99,7 @@ describe('describing objects', () => {
     const instance = keyName(key.publicKey);
     const bytes = signVoid(
       {
-        client: instance as never,
+        client: instance,
         instance,
         snapshot: hashOf(payload) as never,
         reason: 'gone',
