@@ -101,8 +101,7 @@ export class FileWindow {
     try {
       if (fetched.kind === 'lost') throw fetched.error;
       const opened = openDataBlock(this.#keys, fetched.bytes, this.#limits.block_bytes_max);
-      const used = pieces.reduce((sum, { extent }) => sum + extent.length, 0);
-      if (used < opened.payload.length) this.#cache.set(fetched.id, opened);
+      this.#cache.set(fetched.id, opened);
       block = () => opened;
     } catch (error) {
       const failure = ownError(error);
