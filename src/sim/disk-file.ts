@@ -158,6 +158,12 @@ export class DiskFile {
     }
   }
 
+  /** Other bytes at rest: nobody is told. */
+  replace(bytes: Uint8Array): void {
+    this.#requireAtRest();
+    this.#load(imageOfBytes(Uint8Array.from(bytes), this.sectorBytes));
+  }
+
   /** What readers see now. */
   image(): FileImage {
     this.#refresh();

@@ -47,6 +47,16 @@ export class SimulatedDisk {
     this.tree.file(path).corrupt(offset, typeof xor === 'number' ? Uint8Array.of(xor) : xor);
   }
 
+  /** The stored file has other bytes now (cut, swapped, of another day), durably: nobody is told. */
+  replace(path: string, bytes: Uint8Array): void {
+    this.tree.file(path).replace(bytes);
+  }
+
+  /** Somebody deletes a file or a whole directory, durably. */
+  wipe(path: string): void {
+    this.tree.wipe(path);
+  }
+
   /** Every file's path, sorted: for scenarios and checkers. */
   paths(): string[] {
     const found: string[] = [];

@@ -86,6 +86,16 @@ export class DiskTree {
     if (inode.kind === 'file') inode.abandon();
   }
 
+  /** A whole directory too, and at once durable. */
+  wipe(path: string): void {
+    const inode = this.find(path);
+    if (inode?.kind === 'directory') {
+      for (const name of inode.entries.keys()) this.wipe(`${path}/${name}`);
+    }
+    this.remove(path);
+    this.syncName(path);
+  }
+
   rename(from: string, to: string): void {
     const inode = this.#existing(from);
     const source = this.#place(from);
@@ -115,7 +125,8 @@ export class DiskTree {
   syncName(path: string): void {
     const { directory, name } = this.#place(path);
     const inode = directory.entries.get(name);
-    if (inode !== undefined) directory.durable.set(name, inode);
+    if (inode === undefined) directory.durable.delete(name);
+    else directory.durable.set(name, inode);
     const isOther = (change: NameChange): boolean => change.directory !== directory || change.name !== name;
     this.#pending = this.#pending.map((group) => group.filter(isOther)).filter((group) => group.length > 0);
   }

@@ -291,6 +291,20 @@ test('an injected fault strikes the nth matching operation as often as told', as
   await disk.create('/c');
 });
 
+test('a stored file may become another one, and a directory may be wiped: both for good', async () => {
+  const node = newNode();
+  const { disk } = node.boot();
+  await disk.makeDirectory('/d/e');
+  await durable(disk, '/d/e/a', 'x'.repeat(5000));
+  await durable(disk, '/b', 'hello');
+  node.disk.replace('/b', bytes('he'));
+  node.disk.wipe('/d');
+  assert.equal(node.disk.used, 4096);
+  node.crash('lose');
+  assert.deepEqual([paths(node), content(node, '/b')], ['/b', 'he']);
+  assert.equal(await node.boot().disk.stat('/d'), null);
+});
+
 test('bits flip without anybody being told', async () => {
   const node = newNode();
   const { disk } = node.boot();
