@@ -8,19 +8,15 @@ import {
   foundIn,
   hashOf,
   inPlace,
+  ownerIn,
   realPlace,
   restoreIn,
-  type RestorePlace,
   simulatedPlace,
   targetOf,
 } from '../../test/support/restore-places.ts';
 
 const bytes = (length: number, seed: number): Buffer =>
   Buffer.from(Array.from({ length }, (_, at) => (at * 31 + (at >> 8) * seed + seed) & 255));
-
-/** Owners that whoever runs the test can give. */
-const owners = (place: RestorePlace): { uid: number; gid: number } =>
-  place.node === null ? { uid: process.getuid!(), gid: process.getgid!() } : { uid: 1000, gid: 1000 };
 
 const DIFFICULT = [
   '\u0001',
@@ -83,7 +79,7 @@ function contentOf({ content = '' }: EntrySpec): Uint8Array {
 }
 
 everywhere('every type, name, time, mode and content is restored as it was (P2)', async (place) => {
-  const specs = everything(owners(place));
+  const specs = everything(ownerIn(place));
   const snapshot = await buildSnapshot(specs);
   const report = await restoreIn(place, snapshot);
   assert.deepEqual([report.problems, report.notes, report.complete], [[], [], true]);
@@ -109,7 +105,7 @@ everywhere('every type, name, time, mode and content is restored as it was (P2)'
 });
 
 everywhere('a parent that the snapshot lacks is made, and keeps the default mode', async (place) => {
-  const snapshot = await buildSnapshot([{ path: 'a/b/c', content: 'x', ...owners(place) }]);
+  const snapshot = await buildSnapshot([{ path: 'a/b/c', content: 'x', ...ownerIn(place) }]);
   assert.equal((await restoreIn(place, snapshot)).complete, true);
   const found = await foundIn(place, targetOf(place));
   assert.deepEqual(
@@ -123,7 +119,7 @@ everywhere('a parent that the snapshot lacks is made, and keeps the default mode
 });
 
 everywhere('paths restore themselves and what is within them, and nothing else', async (place) => {
-  const snapshot = await buildSnapshot(everything(owners(place)));
+  const snapshot = await buildSnapshot(everything(ownerIn(place)));
   const report = await restoreIn(place, snapshot, {
     paths: ['/srv/deep/deeper', '/home/ann/link', '/srv/content 3', '/srv/deep'],
   });
@@ -145,7 +141,7 @@ everywhere('paths restore themselves and what is within them, and nothing else',
 });
 
 everywhere('a parent that was not asked for and is there already keeps its metadata', async (place) => {
-  const owner = owners(place);
+  const owner = ownerIn(place);
   const snapshot = await buildSnapshot(everything(owner));
   const target = await place.finish(place.world.files.openTarget(targetOf(place)));
   await place.finish(target.makeDirectory(pathKey('srv')));
@@ -157,7 +153,7 @@ everywhere('a parent that was not asked for and is there already keeps its metad
 });
 
 everywhere('a path that the snapshot lacks is refused before anything is written', async (place) => {
-  const snapshot = await buildSnapshot(everything(owners(place)));
+  const snapshot = await buildSnapshot(everything(ownerIn(place)));
   for (const paths of [['/srv/no'], ['/srv', '/hom'], ['/srv/content 3/below']]) {
     await assert.rejects(restoreIn(place, snapshot, { paths }), {
       code: 'no-such-path',
@@ -175,7 +171,7 @@ everywhere('another client’s key is told before anything is written', async (p
 });
 
 everywhere('members of a link group are one inode again, in and across windows', async (place) => {
-  const owner = owners(place);
+  const owner = ownerIn(place);
   const specs: EntrySpec[] = [];
   for (let group = 0; group < 30; group++) {
     const link = { fileSystem: group % 2, inode: BigInt(group >> 1) };
@@ -211,10 +207,10 @@ everywhere('members of a link group are one inode again, in and across windows',
 everywhere('links of symlinks and fifos are links again', async (place) => {
   const link = { fileSystem: 0, inode: 7n };
   const snapshot = await buildSnapshot([
-    { path: 'a', type: 'symlink', target: 'x', inode: 7n, link, ...owners(place) },
-    { path: 'b', type: 'symlink', target: 'x', inode: 7n, link, ...owners(place) },
+    { path: 'a', type: 'symlink', target: 'x', inode: 7n, link, ...ownerIn(place) },
+    { path: 'b', type: 'symlink', target: 'x', inode: 7n, link, ...ownerIn(place) },
     // The same group of another type is no group at all.
-    { path: 'c', type: 'fifo', inode: 7n, link, ...owners(place) },
+    { path: 'c', type: 'fifo', inode: 7n, link, ...ownerIn(place) },
   ]);
   const report = await restoreIn(place, snapshot);
   assert.deepEqual([report.problems, report.others], [[], 3]);
@@ -225,10 +221,10 @@ everywhere('links of symlinks and fifos are links again', async (place) => {
 
 everywhere('devices need root, sockets are left to their programs', async (place) => {
   const snapshot = await buildSnapshot([
-    { path: 'null', type: 'character-device', rdev: { major: 1, minor: 3 }, mode: 0o666, ...owners(place) },
-    { path: 'disk', type: 'block-device', rdev: { major: 8, minor: 300 }, ...owners(place) },
-    { path: 'socket', type: 'socket', ...owners(place) },
-    { path: 'socket 2', type: 'socket', ...owners(place) },
+    { path: 'null', type: 'character-device', rdev: { major: 1, minor: 3 }, mode: 0o666, ...ownerIn(place) },
+    { path: 'disk', type: 'block-device', rdev: { major: 8, minor: 300 }, ...ownerIn(place) },
+    { path: 'socket', type: 'socket', ...ownerIn(place) },
+    { path: 'socket 2', type: 'socket', ...ownerIn(place) },
   ]);
   const report = await restoreIn(place, snapshot);
   assert.deepEqual([report.problems, report.complete], [[], true]);
@@ -290,7 +286,7 @@ everywhere('without owners everything is whose it was made by, and no set-id bit
 everywhere(
   'the snapshot’s root gives its metadata to a target that nobody used, and to no other',
   async (place) => {
-    const owner = owners(place);
+    const owner = ownerIn(place);
     const snapshot = await buildSnapshot([
       { path: '', type: 'directory', mode: 0o711, mtime: 11n, ...owner },
       { path: 'a', content: 'x', ...owner },

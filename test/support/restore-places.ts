@@ -22,7 +22,7 @@ export interface RestorePlace {
   /** May it give files away and make devices? */
   readonly superuser: boolean;
   /** Lets time pass until the promise has settled. */
-  finish<T>(promise: Promise<T>): Promise<T>;
+  readonly finish: <T>(promise: Promise<T>) => Promise<T>;
   dispose(): Promise<void>;
 }
 
@@ -74,6 +74,12 @@ export function everywhere(name: string, run: (place: RestorePlace) => Promise<v
   inPlace(`${name} (real files)`, realPlace, run);
   inPlace(`${name} (simulated, root)`, simulatedPlace, run);
   inPlace(`${name} (simulated, a user)`, () => simulatedPlace({}, false), run);
+}
+
+/** An owner that this place's process can give. */
+export function ownerIn({ node }: RestorePlace): { readonly uid: number; readonly gid: number } {
+  if (node === null) return { uid: process.getuid!(), gid: process.getgid!() };
+  return { uid: node.files.uid, gid: node.files.gid };
 }
 
 export const targetOf = ({ directory }: RestorePlace): PathKey => joinPath(directory, 'target' as ByteName);
@@ -128,7 +134,6 @@ export async function foundIn(
   return found;
 }
 
-/** What `foundIn` should find after a whole restore, as far as the snapshot says. */
 export const hashOf = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
 
 export async function bytesIn(files: Files, path: PathKey): Promise<Uint8Array> {
