@@ -1,0 +1,116 @@
+import { openBlock } from '../format/block.ts';
+import { type ManifestDetails, openManifestDetails, type SignedManifest } from '../format/manifest.ts';
+import { walkRefs } from '../format/refs.ts';
+import type { TreeRecord } from '../format/tree-page.ts';
+import { type LoadPage, TreeReader } from '../format/tree-reader.ts';
+import type { Depot } from '../depot/depot.ts';
+import { refsPageLoader } from '../depot/refs-pages.ts';
+import { messageOf } from '../model/errors.ts';
+import type { PathKey } from '../model/paths.ts';
+import type { World } from '../world/ports.ts';
+import { type BlockTable, IN_BASE } from './block-table.ts';
+import { PackedKeys } from './packed-keys.ts';
+import type { BackupPlan } from './plan.ts';
+
+/** What a run needs of its base. */
+export interface Base {
+  readonly signed: SignedManifest;
+  readonly details: ManifestDetails;
+  readonly tree: TreeReader;
+  /** Its pages of refs: an equal one need not be written again. */
+  readonly refsPages: PackedKeys;
+}
+
+/** The payload of tree pages, whatever key epoch they are of. */
+export function treePageLoader(world: World, depot: Depot, plan: Pick<BackupPlan, 'keyStore'>): LoadPage {
+  return async (id) =>
+    openBlock(plan.keyStore, await depot.readOne(id), 'tree', world.limits.block_bytes_max);
+}
+
+/**
+ * Puts refs(base) into the table. A tree page that cannot be read is told and forgotten: what it held is read from the
+ * file system again, and the page is written again if it comes up.
+ * @throws LowtideError `damaged-page`, `damaged-block` ... if the refs cannot be read: then the base is of no use
+ */
+export async function openBase(
+  world: World,
+  depot: Depot,
+  plan: BackupPlan,
+  table: BlockTable,
+): Promise<Base | null> {
+  const signed = plan.base;
+  if (signed === null) return null;
+  const refsPages = new PackedKeys();
+  for await (const step of walkRefs(signed.manifest.refs, refsPageLoader(depot, world.limits))) {
+    if (step.kind === 'page') refsPages.add(step.ref.id);
+    else for (const { id, length } of step.refs) table.add(id, length, IN_BASE);
+  }
+  const tree = new TreeReader(
+    signed.manifest.tree.id,
+    treePageLoader(world, depot, plan),
+    ({ id, error }) => {
+      const number = table.find(id);
+      if (number >= 0) table.unmark(number, IN_BASE);
+      world.monitor.problem({
+        path: `page ${id.slice(0, 12)} of the last snapshot`,
+        code: 'damaged-page',
+        message: `${messageOf(error)}: the files on it are read again`,
+        severity: 'note',
+      });
+    },
+  );
+  return { signed, details: openManifestDetails(plan.keyStore, signed.manifest), tree, refsPages };
+}
+
+/** Whether the base has anything but directories within `root`. */
+export async function hasFilesWithin(base: Base, root: PathKey): Promise<boolean> {
+  for await (const records of base.tree.subtree(root)) {
+    if (records.some((record) => record.kind === 'entry' && record.entry.type !== 'directory')) return true;
+  }
+  return false;
+}
+
+/** Reads the records of a tree in key order beside the walk. Without a promise while it stays on a page. */
+export class BaseCursor {
+  readonly #pages: AsyncIterator<readonly TreeRecord[]>;
+  #page: readonly TreeRecord[] = [];
+  #at = 0;
+  #ended = false;
+
+  constructor(tree: TreeReader) {
+    this.#pages = tree.records()[Symbol.asyncIterator]();
+  }
+
+  /** The record that it stands at; null if a page must be loaded first, or at the end. */
+  get current(): TreeRecord | null {
+    return this.#page[this.#at] ?? null;
+  }
+
+  step(): void {
+    this.#at++;
+  }
+
+  /** Goes to the first record at or after `path`. */
+  seek(path: PathKey): Promise<void> | undefined {
+    this.#skip(path);
+    return this.current === null && !this.#ended ? this.#load(path) : undefined;
+  }
+
+  #skip(path: PathKey): void {
+    while (this.#at < this.#page.length && pathOf(this.#page[this.#at]!) < path) this.#at++;
+  }
+
+  async #load(path: PathKey): Promise<void> {
+    while (this.current === null && !this.#ended) {
+      const next = await this.#pages.next();
+      this.#ended = next.done === true;
+      this.#page = next.done === true ? [] : next.value;
+      this.#at = 0;
+      this.#skip(path);
+    }
+  }
+}
+
+function pathOf(record: TreeRecord): PathKey {
+  return record.kind === 'entry' ? record.entry.path : record.path;
+}

@@ -1,0 +1,213 @@
+import { crc32 } from 'node:zlib';
+import { bytesOfHex, hexOf } from '../model/bytes.ts';
+import { isLowtideError } from '../model/errors.ts';
+import type { BlockId, ChunkDigest } from '../model/ids.ts';
+import type { SqlConnection, SqlValue, World } from '../world/ports.ts';
+import type { PlacedChunk } from './sequencer.ts';
+
+/** Where a chunk is, or was once: whether the block can still be had is for the caller to find out. */
+export interface IndexedPlace {
+  readonly block: BlockId;
+  /** Bytes of the whole block. */
+  readonly blockLength: number;
+  readonly offset: number;
+  readonly length: number;
+}
+
+export interface IndexedBlock {
+  readonly id: BlockId;
+  readonly length: number;
+  readonly chunks: readonly PlacedChunk[];
+}
+
+const FORMAT = 1;
+const LOOKUP_ROWS = 128;
+const INSERT_ROWS = 64;
+/** Chunks in one transaction. */
+const BUFFERED = 8192;
+
+const SCHEMA = [
+  'CREATE TABLE format (version INTEGER NOT NULL)',
+  `INSERT INTO format VALUES (${FORMAT})`,
+  'CREATE TABLE blocks (number INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, length INTEGER NOT NULL)',
+  `CREATE TABLE chunks (digest BLOB PRIMARY KEY, block INTEGER NOT NULL, start INTEGER NOT NULL,
+    length INTEGER NOT NULL, mark INTEGER NOT NULL) WITHOUT ROWID`,
+  'CREATE TABLE covered (tree BLOB PRIMARY KEY) WITHOUT ROWID',
+];
+
+const marks = (count: number, one: string): string => Array<string>(count).fill(one).join(', ');
+const LOOKUP = `SELECT c.digest, c.start, c.length, c.mark, b.id, b.length AS size FROM chunks c
+  JOIN blocks b ON b.number = c.block WHERE c.digest IN (${marks(LOOKUP_ROWS, '?')})`;
+const insertSql = (rows: number): string =>
+  `INSERT OR REPLACE INTO chunks (digest, block, start, length, mark) VALUES ${marks(rows, '(?, ?, ?, ?, ?)')}`;
+
+/**
+ * digest -> place, on disk: a cache beside the depot that can be deleted at any time. What a row says stays true for
+ * ever, as blocks are named by their content; a row that was damaged fails its checksum and is no answer.
+ */
+export class ChunkIndex {
+  readonly #connection: SqlConnection;
+  #waiting: IndexedBlock[] = [];
+  #waitingChunks = 0;
+
+  private constructor(connection: SqlConnection) {
+    this.#connection = connection;
+  }
+
+  /** Opens it, or makes it anew if there is none or it is no good. */
+  static async open(world: World, path: string): Promise<ChunkIndex> {
+    try {
+      return await connect(world, path, (connection) => new ChunkIndex(connection));
+    } catch (error) {
+      if (isLowtideError(error) && !isLowtideError(error, 'disk-failed')) throw error;
+      await ChunkIndex.remove(world, path);
+      return await connect(world, path, (connection) => new ChunkIndex(connection));
+    }
+  }
+
+  static async remove(world: World, path: string): Promise<void> {
+    for (const ending of ['', '-wal', '-shm', '-journal']) await world.disk.remove(path + ending);
+  }
+
+  /** Whether every chunk of this tree is in the index. */
+  async covers(tree: BlockId): Promise<boolean> {
+    const { rows } = await this.#connection.execute('SELECT 1 FROM covered WHERE tree = ?', [
+      bytesOfHex(tree),
+    ]);
+    return rows.length > 0;
+  }
+
+  /** Says that from now on every chunk of these trees is in the index, and nothing of others; durable. */
+  async cover(trees: readonly BlockId[]): Promise<void> {
+    await this.flush();
+    await this.#transaction(async () => {
+      await this.#connection.execute('DELETE FROM covered', []);
+      for (const tree of new Set(trees)) await this.#addCovered(tree);
+    });
+  }
+
+  async alsoCover(tree: BlockId): Promise<void> {
+    await this.flush();
+    await this.#addCovered(tree);
+  }
+
+  /** What was put is found after the next `flush`. */
+  async lookup(digests: readonly ChunkDigest[]): Promise<Map<ChunkDigest, IndexedPlace>> {
+    const found = new Map<ChunkDigest, IndexedPlace>();
+    const sorted = [...digests].sort();
+    for (let at = 0; at < sorted.length; at += LOOKUP_ROWS) {
+      const some = sorted.slice(at, at + LOOKUP_ROWS).map(bytesOfHex);
+      while (some.length < LOOKUP_ROWS) some.push(some[0]!);
+      const { rows } = await this.#connection.execute(LOOKUP, some);
+      for (const row of rows) {
+        const place = placeOf(row);
+        if (place !== null) found.set(hexOf(row['digest'] as Uint8Array) as ChunkDigest, place);
+      }
+    }
+    return found;
+  }
+
+  /** Adds what is known of a block; the newest place of a chunk counts. Durable after `flush` or `cover`. */
+  async put(block: IndexedBlock): Promise<void> {
+    this.#waiting.push(block);
+    this.#waitingChunks += block.chunks.length;
+    if (this.#waitingChunks >= BUFFERED) await this.flush();
+  }
+
+  async flush(): Promise<void> {
+    const blocks = this.#waiting;
+    if (blocks.length === 0) return;
+    this.#waiting = [];
+    this.#waitingChunks = 0;
+    await this.#transaction(async () => {
+      const rows: { readonly digest: ChunkDigest; readonly values: SqlValue[] }[] = [];
+      for (const block of blocks) {
+        const number = await this.#numberOf(block);
+        for (const chunk of block.chunks) {
+          rows.push({ digest: chunk.digest, values: valuesOf(block, number, chunk) });
+        }
+      }
+      rows.sort((a, b) => (a.digest < b.digest ? -1 : 1));
+      await this.#insert(rows.map(({ values }) => values));
+    });
+  }
+
+  async blocks(): Promise<number> {
+    const { rows } = await this.#connection.execute('SELECT count(*) AS blocks FROM blocks', []);
+    return Number(rows[0]!['blocks']);
+  }
+
+  async close(): Promise<void> {
+    this.#waiting = [];
+    await this.#connection.close();
+  }
+
+  async #insert(rows: readonly SqlValue[][]): Promise<void> {
+    let at = 0;
+    for (; at + INSERT_ROWS <= rows.length; at += INSERT_ROWS) {
+      await this.#connection.execute(insertSql(INSERT_ROWS), rows.slice(at, at + INSERT_ROWS).flat());
+    }
+    for (; at < rows.length; at++) await this.#connection.execute(insertSql(1), rows[at]!);
+  }
+
+  async #numberOf({ id, length }: IndexedBlock): Promise<number> {
+    const sql = `INSERT INTO blocks (id, length) VALUES (?, ?)
+      ON CONFLICT (id) DO UPDATE SET length = excluded.length RETURNING number`;
+    const { rows } = await this.#connection.execute(sql, [bytesOfHex(id), length]);
+    return Number(rows[0]!['number']);
+  }
+
+  async #addCovered(tree: BlockId): Promise<void> {
+    await this.#connection.execute('INSERT OR IGNORE INTO covered (tree) VALUES (?)', [bytesOfHex(tree)]);
+  }
+
+  async #transaction(run: () => Promise<void>): Promise<void> {
+    await this.#connection.execute('BEGIN IMMEDIATE', []);
+    try {
+      await run();
+      await this.#connection.execute('COMMIT', []);
+    } catch (error) {
+      // The first error is the one to tell; SQLite may have rolled back by itself.
+      await this.#connection.execute('ROLLBACK', []).catch(() => undefined);
+      throw error;
+    }
+  }
+}
+
+async function connect<T>(world: World, path: string, make: (connection: SqlConnection) => T): Promise<T> {
+  const connection = await world.databases.open(path);
+  try {
+    const { rows } = await connection.execute(
+      "SELECT count(*) AS tables FROM sqlite_schema WHERE type = 'table'",
+      [],
+    );
+    if (Number(rows[0]!['tables']) === 0) {
+      await connection.execute('BEGIN IMMEDIATE', []);
+      for (const sql of SCHEMA) await connection.execute(sql, []);
+      await connection.execute('COMMIT', []);
+    }
+    const format = await connection.execute('SELECT version FROM format', []);
+    if (format.rows[0]?.['version'] !== FORMAT) throw new Error('a chunk index of another version');
+    return make(connection);
+  } catch (error) {
+    await connection.close().catch(() => undefined);
+    throw error;
+  }
+}
+
+function valuesOf(block: IndexedBlock, number: number, { digest, offset, length }: PlacedChunk): SqlValue[] {
+  const bytes = bytesOfHex(digest);
+  return [bytes, number, offset, length, checksum(bytes, bytesOfHex(block.id), block.length, offset, length)];
+}
+
+function placeOf(row: Readonly<Record<string, SqlValue>>): IndexedPlace | null {
+  const { digest, id } = row;
+  if (!(digest instanceof Uint8Array) || !(id instanceof Uint8Array)) return null;
+  const [blockLength, offset, length] = [Number(row['size']), Number(row['start']), Number(row['length'])];
+  if (row['mark'] !== checksum(digest, id, blockLength, offset, length)) return null;
+  return { block: hexOf(id) as BlockId, blockLength, offset, length };
+}
+
+function checksum(digest: Uint8Array, block: Uint8Array, ...numbers: readonly number[]): number {
+  return crc32(numbers.join(' '), crc32(block, crc32(digest)));
+}

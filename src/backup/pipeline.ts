@@ -1,0 +1,231 @@
+import type { Entry } from '../model/entries.ts';
+import { LowtideError } from '../model/errors.ts';
+import type { ChunkDigest } from '../model/ids.ts';
+import type { World } from '../world/ports.ts';
+import { ahead, Background } from './ahead.ts';
+import type { ChunkStore } from './chunk-store.ts';
+import type { Emitter } from './emitter.ts';
+import { entryOf, isSame } from './entry-of.ts';
+import { cutRuleOf } from './gear.ts';
+import { type LinkKey, PerInode } from './hard-links.ts';
+import type { KnownPlace, Question } from './known-chunks.ts';
+import { LargeFiles } from './large-file.ts';
+import type { BackupPlan } from './plan.ts';
+import { type Group, type GroupItem, prefetch, type SmallItem, type SmallResult } from './prefetch.ts';
+import type { Problems } from './problems.ts';
+import { changedWhileRead, type SmallRead } from './read-file.ts';
+import { SlabPool } from './slabs.ts';
+import type { ReadStep, Step } from './steps.ts';
+import { largeSlabBytes } from './stream-file.ts';
+
+export interface PipelineParts {
+  readonly world: World;
+  readonly plan: Pick<BackupPlan, 'keys'>;
+  readonly store: ChunkStore;
+  readonly emitter: Emitter;
+  readonly problems: Problems;
+  readonly stop: AbortSignal;
+}
+
+type Known = ReadonlyMap<ChunkDigest, KnownPlace>;
+
+const GROUPS_AHEAD = 2;
+const LARGE_SLABS_MAX = 10;
+
+/**
+ * Takes the steps of a walk to their end: reading and computing go ahead, several at once; what decides anything
+ * happens here, one step after another in walk order, so that the result is the same however many lanes there are.
+ */
+export class Pipeline {
+  readonly #parts: PipelineParts;
+  readonly #background = new Background();
+  readonly #smallSlabs: SlabPool;
+  readonly #largeSlabs: SlabPool;
+  readonly #large: LargeFiles;
+  /** Files with several names whose content was pushed. */
+  readonly #linked = new PerInode<Entry>();
+  #isCut = false;
+  #files = 0;
+  #bytes = 0;
+  unchanged = 0;
+
+  constructor(parts: PipelineParts) {
+    const { world, plan } = parts;
+    const { limits, work } = world;
+    const rule = cutRuleOf(limits);
+    this.#parts = parts;
+    this.#smallSlabs = new SlabPool(
+      Math.max(limits.block_plain_bytes, limits.chunk_bytes_min),
+      GROUPS_AHEAD + 2,
+    );
+    this.#largeSlabs = new SlabPool(
+      largeSlabBytes({ world, rule }),
+      Math.min(work.lanes + 3, LARGE_SLABS_MAX),
+    );
+    const context = { world, keys: plan.keys, rule, slabs: this.#largeSlabs };
+    this.#large = new LargeFiles({ ...parts, context, onBytes: (bytes) => this.#onBytes(bytes) });
+  }
+
+  /** Every record has been written when this resolves, up to where the quota ended it. */
+  async run(steps: AsyncGenerator<readonly Step[]>): Promise<void> {
+    const { world, plan, store, emitter } = this.#parts;
+    try {
+      const groups = prefetch(world, steps, this.#smallSlabs, plan.keys.chunk);
+      for await (const group of ahead(groups, GROUPS_AHEAD, this.#background)) {
+        await this.#handleGroup(group);
+        if (this.#isCut) break;
+      }
+      await store.finish();
+      await emitter.drain();
+    } finally {
+      this.#smallSlabs.close();
+      this.#largeSlabs.close();
+      await this.#background.settled();
+    }
+  }
+
+  async #handleGroup(group: Group): Promise<void> {
+    const { store, emitter } = this.#parts;
+    const results = await group.small;
+    await store.tidy();
+    const known = await store.findKnown(results.flatMap(questionOf));
+    let next = 0;
+    for (const item of group.items) {
+      const working = item.kind === 'small' ? this.#small(item, results[next++]!, known) : this.#handle(item);
+      if (working !== undefined) await working;
+      if (this.#isCut) return;
+      store.passed();
+      const storing = store.settle();
+      if (storing !== undefined) await storing;
+    }
+    group.release();
+    await emitter.drain();
+    this.#onBytes(0);
+  }
+
+  #handle(item: Exclude<GroupItem, SmallItem>): Promise<void> | undefined {
+    const { emitter, problems } = this.#parts;
+    switch (item.kind) {
+      case 'entry':
+        emitter.push(item);
+        this.#files++;
+        return undefined;
+      case 'carry':
+        this.#carry(item.entry);
+        return undefined;
+      case 'kept':
+        emitter.push(item);
+        return undefined;
+      case 'problem':
+        problems.add(item);
+        return undefined;
+      case 'large':
+        return this.#storeLarge(item.step, item.link);
+      default:
+        return this.#again(item.step, item.link);
+    }
+  }
+
+  /** Without extents of its own it has those that were kept before, or none. */
+  #carry(entry: Entry): void {
+    const { emitter } = this.#parts;
+    if (entry.extents.length > 0) emitter.push({ kind: 'entry', entry });
+    else emitter.push({ kind: 'end', entry, keep: null });
+    this.#files++;
+    this.#bytes += entry.size;
+    this.unchanged++;
+  }
+
+  #small(item: SmallItem, { read, digest }: SmallResult, known: Known): Promise<void> | undefined {
+    const { problems } = this.#parts;
+    if (read.kind === 'grown') return this.#storeLarge(item.step, item.link);
+    if (read.kind === 'failed') {
+      problems.add(read.problem);
+      return undefined;
+    }
+    if (read.torn) problems.add(changedWhileRead(item.step.path));
+    return this.#storeSmall(item, read, digest, known);
+  }
+
+  #storeSmall(
+    { step, region, link }: SmallItem,
+    { stat, unsettled }: Extract<SmallRead, { kind: 'read' }>,
+    digest: ChunkDigest | null,
+    known: Known,
+  ): Promise<void> | undefined {
+    const { emitter, store } = this.#parts;
+    const entry = { ...entryOf({ ...step, stat }), unsettled };
+    const bytes = region.subarray(0, stat.size);
+    if (digest !== null) {
+      const extent = store.place(digest, bytes.length, known);
+      if (extent === null) return this.#storeNew(entry, step, link, digest, bytes);
+      emitter.push({ kind: 'extent', extent });
+    } else if (bytes.length > 0) {
+      emitter.push({ kind: 'extent', extent: { kind: 'inline', bytes: bytes.slice() } });
+    }
+    this.#end(entry, step, link);
+    return undefined;
+  }
+
+  #storeNew(
+    entry: Entry,
+    step: ReadStep,
+    link: LinkKey | null,
+    digest: ChunkDigest,
+    bytes: Uint8Array,
+  ): Promise<void> | undefined {
+    const { emitter, store } = this.#parts;
+    const finish = (isFull: boolean): void => {
+      if (isFull) {
+        this.#cut(entry);
+        return;
+      }
+      // Less than the least chunk: it is copied into a run at once.
+      emitter.push({ kind: 'extent', extent: store.store(digest, bytes, () => () => undefined) });
+      this.#end(entry, step, link);
+    };
+    const full = store.isFull();
+    if (typeof full !== 'boolean') return full.then(finish);
+    finish(full);
+    return undefined;
+  }
+
+  async #storeLarge(step: ReadStep, link: LinkKey | null): Promise<void> {
+    const result = await this.#large.store(step);
+    if (result.kind === 'cut') this.#cut(result.entry);
+    else if (result.kind === 'stored') this.#end(result.entry, step, link);
+  }
+
+  /** A further name of an inode: the content is not read again if it was stored and is still the same. */
+  #again(step: ReadStep, link: LinkKey): Promise<void> | undefined {
+    const first = this.#linked.take(link);
+    if (first === undefined || !isSame(first, step.stat)) return this.#storeLarge(step, null);
+    const entry = { ...entryOf(step), unsettled: first.unsettled };
+    this.#parts.emitter.push({ kind: 'again', entry, key: link, isLast: !this.#linked.has(link) });
+    this.#files++;
+    return undefined;
+  }
+
+  #end(entry: Entry, step: ReadStep, link: LinkKey | null): void {
+    const keep = link !== null && this.#linked.keep(link, step.stat.links, entry) ? link : null;
+    this.#parts.emitter.push({ kind: 'end', entry, keep });
+    this.#files++;
+    this.#bytes += step.stat.size < this.#parts.world.limits.chunk_bytes_min ? entry.size : 0;
+  }
+
+  #cut(entry: Entry): void {
+    this.#parts.emitter.push({ kind: 'cut', entry });
+    this.#isCut = true;
+  }
+
+  #onBytes(bytes: number): void {
+    const { stop, world } = this.#parts;
+    if (stop.aborted) throw new LowtideError('interrupted', 'the backup was stopped: nothing was committed');
+    this.#bytes += bytes;
+    world.monitor.progress({ doing: 'backup', files: this.#files, bytes: this.#bytes });
+  }
+}
+
+function questionOf({ digest }: SmallResult): Question[] {
+  return digest === null ? [] : [{ digest, isSmallFile: true }];
+}

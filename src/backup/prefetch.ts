@@ -1,0 +1,176 @@
+import type { Entry } from '../model/entries.ts';
+import type { ChunkDigest } from '../model/ids.ts';
+import type { World } from '../world/ports.ts';
+import { later } from './ahead.ts';
+import { entryOf, isFresh } from './entry-of.ts';
+import { type LinkKey, linkKeyOf, PerInode } from './hard-links.ts';
+import { readSmallFile, type SmallRead } from './read-file.ts';
+import type { Slab, SlabPool } from './slabs.ts';
+import type { ReadStep, Step } from './steps.ts';
+import { digestTask } from './tasks.ts';
+
+/** Steps that go on together, with their small files read and digested in one piece of memory. */
+export interface Group {
+  readonly items: readonly GroupItem[];
+  /** One for each `small` item, in order. */
+  readonly small: Promise<readonly SmallResult[]>;
+  /** To be called when the group has been dealt with. */
+  readonly release: () => void;
+}
+
+export type GroupItem =
+  | Exclude<Step, ReadStep>
+  /** To be read in its turn. */
+  | { readonly kind: 'large'; readonly step: ReadStep; readonly link: LinkKey | null }
+  | SmallItem
+  /** A further name of a file that a step before has read, unless that failed. */
+  | { readonly kind: 'again'; readonly step: ReadStep; readonly link: LinkKey };
+
+export interface SmallItem {
+  readonly kind: 'small';
+  readonly step: ReadStep;
+  /** Where its bytes are: good until the group is released. */
+  readonly region: Uint8Array;
+  /** Set if further names may follow. */
+  readonly link: LinkKey | null;
+}
+
+export interface SmallResult {
+  readonly read: SmallRead;
+  /** Null if there is no chunk: what is small enough goes into the tree itself. */
+  readonly digest: ChunkDigest | null;
+}
+
+interface SmallInFlight {
+  readonly region: Uint8Array;
+  readonly read: Promise<SmallRead>;
+}
+
+const ITEMS_MAX = 512;
+const OPEN_FILES = 16;
+
+/**
+ * Reads small files ahead of whoever takes the groups, several at once, and has them digested. Files of at least
+ * `chunk_bytes_min` bytes are left alone.
+ */
+export async function* prefetch(
+  world: World,
+  steps: AsyncIterable<readonly Step[]>,
+  slabs: SlabPool,
+  chunkKey: Uint8Array,
+): AsyncGenerator<Group> {
+  const prefetcher = new Prefetcher(world, chunkKey);
+  for await (const batch of steps) {
+    for (const step of batch) {
+      if (prefetcher.isFull(step)) yield prefetcher.takeGroup();
+      const adding = prefetcher.add(step, slabs);
+      if (adding !== undefined) await adding;
+    }
+  }
+  yield prefetcher.takeGroup();
+}
+
+class Prefetcher {
+  readonly #world: World;
+  readonly #chunkKey: Uint8Array;
+  /** Inodes with several names of which one is being read. */
+  readonly #links = new PerInode<true>();
+  readonly #reading: Promise<unknown>[] = [];
+  #items: GroupItem[] = [];
+  #small: SmallInFlight[] = [];
+  #slab: Slab | null = null;
+  #used = 0;
+
+  constructor(world: World, chunkKey: Uint8Array) {
+    this.#world = world;
+    this.#chunkKey = chunkKey;
+  }
+
+  /** Whether a group must be taken before this step can be added. */
+  isFull(step: Step): boolean {
+    if (this.#items.length >= ITEMS_MAX) return true;
+    return (
+      this.#slab !== null && this.#isSmall(step) && this.#used + step.stat.size > this.#slab.bytes.length
+    );
+  }
+
+  /** Waits for memory or for files to be read, if need be. */
+  add(step: Step, slabs: SlabPool): Promise<void> | undefined {
+    if (step.kind !== 'read') {
+      this.#items.push(step);
+      return undefined;
+    }
+    if (step.stat.size === 0) {
+      this.#items.push({ kind: 'entry', entry: this.#emptyEntry(step) });
+      return undefined;
+    }
+    const link = step.stat.links > 1 ? linkKeyOf(step.stat) : null;
+    if (link !== null && step.from === 0 && this.#links.take(link) !== undefined) {
+      this.#items.push({ kind: 'again', step, link });
+      return undefined;
+    }
+    const kept = link !== null && this.#links.keep(link, step.stat.links, true) ? link : null;
+    if (this.#isSmall(step)) return this.#addSmall(step, kept, slabs);
+    this.#items.push({ kind: 'large', step, link: kept });
+    return undefined;
+  }
+
+  takeGroup(): Group {
+    const small = this.#small;
+    const slab = this.#slab;
+    const group = {
+      items: this.#items,
+      small: later(this.#results(small, slab)),
+      release: () => slab?.release(),
+    };
+    this.#items = [];
+    this.#small = [];
+    this.#slab = null;
+    this.#used = 0;
+    return group;
+  }
+
+  /** Nothing needs to be opened to know what is in it. */
+  #emptyEntry(step: ReadStep): Entry {
+    const { clock, limits } = this.#world;
+    return { ...entryOf(step), unsettled: isFresh(step.stat, clock.now(), limits.unsettled_ms) };
+  }
+
+  /** A file of which a part is stored is read from there. */
+  #isSmall(step: Step): step is ReadStep {
+    return step.kind === 'read' && step.from === 0 && step.stat.size < this.#world.limits.chunk_bytes_min;
+  }
+
+  async #addSmall(step: ReadStep, link: LinkKey | null, slabs: SlabPool): Promise<void> {
+    this.#slab ??= await slabs.take();
+    if (this.#reading.length >= OPEN_FILES) await this.#reading.shift();
+    const region = this.#slab.bytes.subarray(this.#used, this.#used + step.stat.size);
+    this.#used += region.length;
+    const read = later(readSmallFile(this.#world, step.path, region));
+    this.#reading.push(read.catch(() => undefined));
+    this.#small.push({ region, read });
+    this.#items.push({ kind: 'small', step, region, link });
+  }
+
+  async #results(small: readonly SmallInFlight[], slab: Slab | null): Promise<SmallResult[]> {
+    const results: SmallResult[] = [];
+    const ranges: number[] = [];
+    const chunks: number[] = [];
+    for (const { region, read } of small) {
+      const result = await read;
+      if (result.kind === 'read' && result.stat.size > this.#world.limits.inline_bytes_max) {
+        chunks.push(results.length);
+        ranges.push(region.byteOffset, result.stat.size);
+      }
+      results.push({ read: result, digest: null });
+    }
+    if (slab === null || chunks.length === 0) return results;
+    const digests = await this.#world.work.run(digestTask, {
+      key: this.#chunkKey,
+      bytes: slab.bytes,
+      ranges,
+    });
+    for (const [i, at] of chunks.entries()) results[at] = { ...results[at]!, digest: digests[i]! };
+    return results;
+  }
+}

@@ -1,0 +1,23 @@
+import type { Entry, Extent } from '../model/entries.ts';
+import type { ScannedEntry } from '../world/ports.ts';
+import type { Found } from './entry-of.ts';
+import type { FoundProblem } from './problems.ts';
+
+/** What is to be done for the walk's next name, in walk order. */
+export type Step =
+  | ReadStep
+  /** Everything that has no content: it is all in its lstat. */
+  | { readonly kind: 'entry'; readonly entry: Entry }
+  /** A file of the base that is unchanged. Its extents are in the entry, or in `kept` steps before if there are many. */
+  | { readonly kind: 'carry'; readonly entry: Entry }
+  /** Extents of the file of the next `carry` or `read` step, from the base, from byte 0 on without a gap. */
+  | { readonly kind: 'kept'; readonly extents: readonly Extent[] }
+  | ({ readonly kind: 'problem' } & FoundProblem);
+
+/** A file that is new, has changed, or was stored in part. */
+export interface ReadStep extends Found {
+  readonly kind: 'read';
+  readonly stat: ScannedEntry;
+  /** How many of its first bytes were in `kept` steps: they hold if the file still has this stat when it is opened. */
+  readonly from: number;
+}

@@ -1,0 +1,126 @@
+import type { BlockWriter } from '../depot/block-writer.ts';
+import type { Depot } from '../depot/depot.ts';
+import { LowtideError } from '../model/errors.ts';
+import type { World } from '../world/ports.ts';
+import { type Base, hasFilesWithin, openBase } from './base-tree.ts';
+import { BlockTable } from './block-table.ts';
+import { ChunkStore } from './chunk-store.ts';
+import { Emitter } from './emitter.ts';
+import { Excludes } from './excludes.ts';
+import { KnownChunks } from './known-chunks.ts';
+import { mergeWithBase } from './merge.ts';
+import { NewBlocks } from './new-blocks.ts';
+import { Pipeline } from './pipeline.ts';
+import type { BackupPlan, BackupResult } from './plan.ts';
+import { Problems } from './problems.ts';
+import { lookAtRoots, type Root } from './roots.ts';
+import { signSnapshot, type Taken } from './snapshot-manifest.ts';
+import { TreeOutput } from './tree-output.ts';
+import { walk } from './walk.ts';
+
+/** What one run works with. */
+interface Run {
+  readonly world: World;
+  readonly plan: BackupPlan;
+  readonly roots: readonly Root[];
+  readonly table: BlockTable;
+  readonly base: Base | null;
+  readonly known: KnownChunks;
+  readonly problems: Problems;
+  readonly writers: ReadonlySet<BlockWriter>;
+  readonly data: NewBlocks;
+  /** Pages of tree and refs. */
+  readonly pages: NewBlocks;
+}
+
+/**
+ * Takes one backup into a depot (SEED 111, S2). All blocks are durable before the manifest is put, which is the commit
+ * point. If it throws, nothing was committed: the caller drops the plan's data group.
+ *
+ * What cannot be read is left out of the snapshot even if the base had it, reported and counted; the rest goes on.
+ * @throws LowtideError `source-missing`, `source-empty`, `source-unreadable` for a root; `interrupted` when `stop`
+ * aborts; `disk-full`, `disk-failed`; `damaged-page`, `block-unavailable` ... if the base's refs cannot be read
+ */
+export async function takeBackup(
+  world: World,
+  depot: Depot,
+  plan: BackupPlan,
+  stop: AbortSignal,
+): Promise<BackupResult> {
+  const startedAt = world.clock.now();
+  const run = await openRun(world, depot, plan);
+  try {
+    const taken = await take(run, stop);
+    for (const writer of run.writers) await writer.finish();
+    // Durable before the manifest: once it is collected, what the index is made from may go.
+    await run.known.finish(taken.tree.id);
+    const times = { startedAt, finishedAt: world.clock.now() };
+    const signed = signSnapshot(world.limits, plan, taken, run.problems, times);
+    if (stop.aborted) throw new LowtideError('interrupted', 'the backup was stopped: nothing was committed');
+    await depot.putManifest(signed);
+    return {
+      signed,
+      storedBytes: run.data.storedBytes + run.pages.storedBytes,
+      storedBlocks: run.data.storedBlocks + run.pages.storedBlocks,
+      counts: signed.manifest.counts,
+      problems: run.problems.first,
+      unchanged: taken.unchanged,
+      complete: signed.manifest.complete,
+    };
+  } catch (error) {
+    for (const writer of run.writers) await writer.abandon().catch(() => undefined);
+    throw error;
+  } finally {
+    await run.known.close().catch(() => undefined);
+  }
+}
+
+async function openRun(world: World, depot: Depot, plan: BackupPlan): Promise<Run> {
+  const roots = await lookAtRoots(world.files, plan.roots);
+  const table = new BlockTable();
+  const base = await openBase(world, depot, plan, table);
+  const known = new KnownChunks(world, depot, plan, base, table);
+  const dataWriter = depot.writer(plan.dataGroup);
+  const pageWriter = plan.metaGroup === plan.dataGroup ? dataWriter : depot.writer(plan.metaGroup);
+  const asked = plan.spool === 'depot' ? depot : null;
+  return {
+    world,
+    plan,
+    roots,
+    table,
+    base,
+    known,
+    problems: new Problems(world.monitor),
+    writers: new Set([dataWriter, pageWriter]),
+    data: new NewBlocks(dataWriter, asked),
+    pages: new NewBlocks(pageWriter, asked),
+  };
+}
+
+async function take(run: Run, stop: AbortSignal): Promise<Taken> {
+  const { world, plan, table, base, known, problems, data } = run;
+  const { limits } = world;
+  const output = new TreeOutput({
+    limits,
+    table,
+    keys: plan.keys,
+    level: plan.level,
+    writer: run.pages,
+    baseRefsPages: base?.refsPages ?? null,
+  });
+  const store = new ChunkStore(world, plan, { known, table, writer: data });
+  const emitter = new Emitter(limits, table, store.blocks, output);
+  const pipeline = new Pipeline({ world, plan, store, emitter, problems, stop });
+  await pipeline.run(mergeWithBase(walkOf(run), base));
+  const { counts, partialUntil } = emitter;
+  return { ...(await output.finish()), counts, partialUntil, unchanged: pipeline.unchanged };
+}
+
+function walkOf({ world, plan, roots, base }: Run): ReturnType<typeof walk> {
+  return walk(world.files, roots, {
+    excludes: new Excludes(plan.excludes),
+    excludeCaches: plan.excludeCaches,
+    oneFileSystem: plan.oneFileSystem,
+    expectsFiles: async (root) => base !== null && (await hasFilesWithin(base, root)),
+  });
+}

@@ -1,0 +1,61 @@
+import { createHmac } from 'node:crypto';
+import { type SealedBlock, sealBlock } from '../format/block.ts';
+import type { DomainKeys } from '../format/domain-keys.ts';
+import type { ChunkDigest } from '../model/ids.ts';
+import type { Task } from '../world/ports.ts';
+import { type CutRule, findCandidates } from './gear.ts';
+
+/**
+ * What a backup computes, as pure functions for the Work port. Their inputs are views on shared memory, about a MiB
+ * of it each: what must not happen is a message per small chunk.
+ */
+export interface ScanInput {
+  readonly bytes: Uint8Array;
+  readonly from: number;
+  readonly gear: Uint32Array;
+  readonly rule: CutRule;
+}
+
+export function scanPiece({ bytes, from, gear, rule }: ScanInput): number[] {
+  return findCandidates(bytes, from, gear, rule);
+}
+
+export interface DigestInput {
+  /** K_chunk of the domain. */
+  readonly key: Uint8Array;
+  readonly bytes: Uint8Array;
+  /** Start and length of each chunk in `bytes`, in turn. */
+  readonly ranges: readonly number[];
+}
+
+export function digestChunks({ key, bytes, ranges }: DigestInput): ChunkDigest[] {
+  const digests: ChunkDigest[] = [];
+  for (let i = 0; i < ranges.length; i += 2) {
+    const start = ranges[i]!;
+    const chunk = bytes.subarray(start, start + ranges[i + 1]!);
+    digests.push(createHmac('sha256', key).update(chunk).digest('hex') as ChunkDigest);
+  }
+  return digests;
+}
+
+export interface SealInput {
+  readonly keys: DomainKeys;
+  readonly level: number;
+  readonly payload: Uint8Array;
+  /** Set if the payload is one chunk alone. */
+  readonly chunk: ChunkDigest | null;
+}
+
+export function sealData({ keys, level, payload, chunk }: SealInput): SealedBlock {
+  return sealBlock(keys, payload, { type: 'data', level, ...(chunk === null ? {} : { chunk }) });
+}
+
+const task = <Input, Output>(name: string, run: (input: Input) => Output): Task<Input, Output> => ({
+  module: import.meta.url,
+  name,
+  run,
+});
+
+export const scanTask = task('scanPiece', scanPiece);
+export const digestTask = task('digestChunks', digestChunks);
+export const sealTask = task('sealData', sealData);

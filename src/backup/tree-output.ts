@@ -1,0 +1,99 @@
+import { clearBlock, sealBlock } from '../format/block.ts';
+import type { DomainKeys } from '../format/domain-keys.ts';
+import { type Ref, RefsBuilder, type RefsRoot } from '../format/refs.ts';
+import { type StoredPage, TreeBuilder, type TreeRoot } from '../format/tree-builder.ts';
+import type { TreeRecord } from '../format/tree-page.ts';
+import { LowtideError } from '../model/errors.ts';
+import type { Limits } from '../model/limits.ts';
+import { type BlockTable, IN_BASE, IN_REFS, STORED } from './block-table.ts';
+import type { NewBlocks } from './new-blocks.ts';
+import { PackedKeys } from './packed-keys.ts';
+
+export interface TreeOutputParts {
+  readonly limits: Limits;
+  readonly keys: DomainKeys;
+  readonly level: number;
+  readonly table: BlockTable;
+  /** Of pages of tree and refs. */
+  readonly writer: NewBlocks;
+  readonly baseRefsPages: PackedKeys | null;
+}
+
+/**
+ * Makes the tree and the refs of a snapshot from its records. Refs are in order of first use: the blocks of a leaf's
+ * records, then the leaf, an inner page after its children (format F30). What the base has is not written again.
+ */
+export class TreeOutput {
+  readonly #parts: TreeOutputParts;
+  readonly #tree: TreeBuilder;
+  readonly #refs: RefsBuilder;
+  readonly #refsPages = new PackedKeys();
+
+  constructor(parts: TreeOutputParts) {
+    this.#parts = parts;
+    this.#tree = new TreeBuilder(parts.keys, parts.limits, (payload) => this.#storeTreePage(payload));
+    this.#refs = new RefsBuilder(parts.limits, (payload) => this.#storeRefsPage(payload));
+  }
+
+  /** A promise if there is something to wait for before the next. */
+  add(record: TreeRecord): Promise<void> | undefined {
+    const extents = record.kind === 'entry' ? record.entry.extents : record.extents;
+    for (let at = 0; at < extents.length; at++) {
+      const extent = extents[at]!;
+      if (extent.kind !== 'data') continue;
+      const number = this.#parts.table.find(extent.block);
+      if (number < 0) throw unknownBlock(extent.block);
+      const closing = this.#name(number, extent.block);
+      if (closing !== undefined) return this.#addSlowly(record, closing);
+    }
+    return this.#tree.add(record);
+  }
+
+  async finish(): Promise<{ readonly tree: TreeRoot; readonly refs: RefsRoot }> {
+    const tree = await this.#tree.finish();
+    return { tree, refs: await this.#refs.finish() };
+  }
+
+  async #addSlowly(record: TreeRecord, closing: Promise<void>): Promise<void> {
+    await closing;
+    await this.add(record);
+  }
+
+  /** Puts a block into the refs, if it is not in them. */
+  #name(number: number, id: Ref['id']): Promise<void> | undefined {
+    const { table } = this.#parts;
+    if (table.is(number, IN_REFS)) return undefined;
+    table.mark(number, IN_REFS);
+    return this.#refs.add({ id, length: table.lengthOf(number) });
+  }
+
+  async #storeTreePage(payload: Uint8Array): Promise<StoredPage> {
+    const { table, keys, level } = this.#parts;
+    const block = sealBlock(keys, payload, { type: 'tree', level });
+    let number = table.find(block.id);
+    if (number < 0 || !table.is(number, IN_BASE | STORED)) {
+      await this.#parts.writer.add(block);
+      number = table.add(block.id, block.bytes.length, STORED);
+    }
+    await this.#name(number, block.id);
+    return { id: block.id, length: block.bytes.length };
+  }
+
+  async #storeRefsPage(payload: Uint8Array): Promise<Ref> {
+    const block = clearBlock(this.#parts.keys.id, payload);
+    const known = this.#parts.baseRefsPages?.has(block.id) === true || this.#refsPages.has(block.id);
+    if (!known) {
+      await this.#parts.writer.add(block);
+      this.#refsPages.add(block.id);
+    }
+    return { id: block.id, length: block.bytes.length };
+  }
+}
+
+/** The base contradicts itself. */
+export function unknownBlock(id: string): LowtideError {
+  return new LowtideError(
+    'damaged-page',
+    `the last snapshot's tree uses block ${id.slice(0, 12)}, which its refs do not name: it cannot serve as a base`,
+  );
+}
