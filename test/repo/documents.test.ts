@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { join, matchesGlob } from 'node:path';
 import { describe, it } from 'node:test';
-import { isTest, ourFiles, read, ROOT, sourceFiles } from './repository.ts';
+import { isTest, ourFiles, read, ROOT, sourceFiles, tableRows } from './repository.ts';
 
 /** What documents name must be there: prose drifts unless it is checked. */
 const documents = ourFiles().filter((path) => path.endsWith('.md'));
@@ -106,3 +106,29 @@ describe('promises', () => {
 function declares(path: string, name: string | undefined): boolean {
   return name === undefined || new RegExp(`\\b${name}\\b`).test(read(path));
 }
+
+describe('docs/glossary.md', () => {
+  it('gives every word once, in order within its table', () => {
+    const sections = read('docs/glossary.md').split(/^## /m).slice(1);
+    const tables = sections.slice(0, -1).map((section) => tableRows(section).map(([word]) => word!));
+    for (const words of tables) {
+      assert.deepEqual(
+        words,
+        [...words].sort((a, b) => a.localeCompare(b, 'en', { sensitivity: 'base' })),
+      );
+    }
+    const all = tables.flat();
+    assert.equal(new Set(all).size, all.length);
+  });
+});
+
+describe('docs/decisions', () => {
+  it('are numbered without a gap, by file name and title', () => {
+    const decisions = paths.filter((path) => path.startsWith('docs/decisions/'));
+    decisions.forEach((path, at) => {
+      const number = String(at + 1).padStart(4, '0');
+      assert.ok(path.startsWith(`docs/decisions/${number}-`), path);
+      assert.ok(read(path).startsWith(`# ${number}. `), path);
+    });
+  });
+});
