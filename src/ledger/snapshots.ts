@@ -198,7 +198,10 @@ export async function receiptedBases(db: Database, instance: InstanceId): Promis
   return [...newest.values()];
 }
 
-/** Not yet safe at `center`, in the order in which they must commit. */
+/**
+ * Not yet safe at `center` and still held with all its blocks, in the order in which they must commit. A snapshot that
+ * a center lost after it was freed cannot be sent again: a later one without base takes its place.
+ */
 export async function owedTo(db: Database, center: CenterId): Promise<SnapshotRow[]> {
   return await db
     .selectFrom('snapshots')
@@ -206,6 +209,7 @@ export async function owedTo(db: Database, center: CenterId): Promise<SnapshotRo
     .selectAll('snapshots')
     .where('copies.center', '=', center)
     .where('copies.phase', 'not in', ['safe', 'void'])
+    .where('snapshots.pack_group', 'is not', null)
     .orderBy('snapshots.job')
     .orderBy('snapshots.sequence')
     .execute();

@@ -1,4 +1,4 @@
-import type { BackupResult } from '../backup/backup.ts';
+import type { BackupResult } from '../backup/plan.ts';
 import { Depot } from '../depot/depot.ts';
 import { jobMemory } from '../ledger/jobs.ts';
 import { chainEnd } from '../ledger/snapshots.ts';

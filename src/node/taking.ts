@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
-import { takeBackup, type BackupPlan, type BackupResult } from '../backup/backup.ts';
+import type { BackupPlan, BackupResult } from '../backup/plan.ts';
+import { takeBackup } from '../backup/take-backup.ts';
 import { blocksNewIn } from '../depot/refs-pages.ts';
 import type { SignedManifest } from '../format/manifest.ts';
 import { oweCopy } from '../ledger/copies.ts';

@@ -310,7 +310,8 @@ async function statusLines(scenario: Scenario, agent: AgentMachine): Promise<str
     for (const copy of await copiesOf(parts.ledger.db, row.id)) {
       const center = scenario.theFleet.names().get(copy.center);
       const until = copy.until === null ? '' : ` until ${scenario.timeText(copy.until)}`;
-      lines.push(`${labelOf(row)} at ${center}: ${copy.phase} ${copy.code}${until}`.trimEnd());
+      const phase = copy.phase === 'safe' && row.complete === 0 ? 'receipted, but partial' : copy.phase;
+      lines.push(`${labelOf(row)} at ${center}: ${phase} ${copy.code}${until}`.trimEnd());
     }
   }
   return [...lines, `spool holds ${await spoolBytes(parts)} bytes`];

@@ -33,8 +33,8 @@ export async function sendSnapshot(
     bytes += await sendMissing(parts, api, order, ids, stop);
   }
   if (stop.aborted) return;
-  await commit(parts, api, order, stop);
   world.monitor.event({ kind: 'sent', snapshot, center: center.id, order: order.order, bytes });
+  await commit(parts, api, order, stop);
 }
 
 async function commit(
