@@ -1,0 +1,69 @@
+import { parseOrderId, parseSnapshotId } from '../model/ids.ts';
+import { encodeMessage } from '../protocol/fields.ts';
+import { encodeIds } from '../protocol/frames.ts';
+import {
+  commitMessage,
+  copyPageMessage,
+  copyQueryMessage,
+  copyStatesMessage,
+  helloMessage,
+  offerMessage,
+  welcomeMessage,
+  withdrawMessage,
+} from '../protocol/messages.ts';
+import { readIds, readMessage } from './bodies.ts';
+import { IDS_TYPE, JSON_TYPE } from './http-limits.ts';
+import type { Answer, CallerExchange, Route, Service } from './routing.ts';
+
+const SMALL_BYTES_MAX = 16 * 1024;
+/** Beside manifest and keyring. */
+const WISHES_BYTES_MAX = 32 * 1024;
+
+const json = (body: Uint8Array): Answer => ({ type: JSON_TYPE, body });
+
+const post = (
+  path: string,
+  handle: (service: Service, exchange: CallerExchange) => Promise<Answer>,
+): Route => ({ method: 'POST', path, open: false, handle });
+
+/** One message in, one out (protocol R20-R29). */
+export const controlRoutes: readonly Route[] = [
+  post('/v1/hello', async (_service, exchange) => {
+    const hello = await readMessage(exchange, helloMessage, SMALL_BYTES_MAX);
+    return json(encodeMessage(welcomeMessage, await exchange.api.hello(hello)));
+  }),
+
+  post('/v1/offers', async ({ world: { limits } }, exchange) => {
+    const bytes = Math.ceil((limits.manifest_bytes_max + limits.keyring_bytes_max) * (4 / 3));
+    const offer = await readMessage(exchange, offerMessage(limits), bytes + WISHES_BYTES_MAX);
+    const copies = await exchange.api.offer(offer.manifest, offer.keyring, offer.wishes);
+    return json(encodeMessage(copyStatesMessage, { copies }));
+  }),
+
+  post('/v1/orders/:id/missing', async ({ world }, exchange) => {
+    const order = parseOrderId(exchange.id);
+    const ids = await readIds(exchange, world.limits.ids_per_message);
+    return { type: IDS_TYPE, body: encodeIds(await exchange.api.missing(order, ids)) };
+  }),
+
+  post('/v1/orders/:id/commit', async ({ world }, exchange) => {
+    const order = parseOrderId(exchange.id);
+    const answer = await exchange.api.commit(order);
+    const most = world.limits.ids_per_message;
+    const bounded =
+      answer.kind === 'missing' ? { ...answer, missing: answer.missing.slice(0, most) } : answer;
+    return json(encodeMessage(commitMessage(world.limits), bounded));
+  }),
+
+  post('/v1/copies', async ({ world }, exchange) => {
+    const query = await readMessage(exchange, copyQueryMessage, SMALL_BYTES_MAX);
+    return json(encodeMessage(copyPageMessage(world.limits), await exchange.api.copies(query)));
+  }),
+
+  post('/v1/snapshots/:id/withdraw', async (_service, exchange) => {
+    const snapshot = parseSnapshotId(exchange.id);
+    const { record } = await readMessage(exchange, withdrawMessage, SMALL_BYTES_MAX);
+    await exchange.api.withdraw(snapshot, record);
+    return json(Buffer.from('{}'));
+  }),
+];

@@ -1,0 +1,98 @@
+import {
+  addCenter,
+  type ClientIdentity,
+  createClientIdentity,
+  type JoinedCenter,
+  loadClientIdentity,
+} from '../identity/client-identity.ts';
+import type { Enrolled } from '../identity/enrollment.ts';
+import { acceptEnrollment, acceptRenewal, joinRequest, renewRequest } from '../identity/joining.ts';
+import type { JoinToken } from '../identity/token.ts';
+import { isLowtideError } from '../model/errors.ts';
+import { decodeMessage, encodeMessage } from '../protocol/fields.ts';
+import { parseStrictJson } from '../protocol/strict-json.ts';
+import type { World } from '../world/ports.ts';
+import { type CenterPin, fetchRoot } from './connecting.ts';
+import { httpLimits, type HttpLimits, JSON_TYPE } from './http-limits.ts';
+import { enrolledMessage, joinMessage, renewMessage } from './join-messages.ts';
+import { Requester } from './requester.ts';
+
+const ANSWER_BYTES_MAX = 64 * 1024;
+
+export interface Joined {
+  readonly identity: ClientIdentity;
+  readonly center: JoinedCenter;
+}
+
+/**
+ * Joins a center with a token. The identity is made if there is none, and durable before the token is used: after a
+ * lost answer, or a crash, the same token works again for this machine.
+ * @param directory of the identity
+ * @param host what this machine calls itself
+ * @throws LowtideError what `Enrollment.redeem` throws, `center-unreachable`, `wrong-center`, `clock-off`
+ */
+export async function joinCenter(
+  world: World,
+  directory: string,
+  token: JoinToken,
+  host: string,
+  http: Partial<HttpLimits> = {},
+): Promise<Joined> {
+  const limits = { ...httpLimits, ...http };
+  const ca = await fetchRoot(token, limits.connect_ms);
+  const identity = await loadOrCreate(world, directory);
+  const body = encodeMessage(joinMessage, joinRequest(identity, token, host));
+  const answer = await askOnce(token, ca, '/v1/join', body, limits);
+  const center = acceptEnrollment(identity, token, answer, ca, world.clock.now());
+  return { identity: await addCenter(world, directory, identity, center), center };
+}
+
+/**
+ * Has the certificate for one center renewed, by proof of the instance key: the old one need not be valid any more.
+ * @throws LowtideError what `Enrollment.renew` throws, `center-unreachable`, `wrong-center`
+ */
+export async function renewPass(
+  world: World,
+  directory: string,
+  identity: ClientIdentity,
+  center: JoinedCenter,
+  http: Partial<HttpLimits> = {},
+): Promise<Joined> {
+  const limits = { ...httpLimits, ...http };
+  const body = encodeMessage(renewMessage, renewRequest(identity, center, world.clock.now()));
+  const answer = await askOnce(pinOf(center), center.ca, '/v1/renew', body, limits);
+  const renewed = acceptRenewal(identity, center, answer);
+  return { identity: await addCenter(world, directory, identity, renewed), center: renewed };
+}
+
+/** How to know a center that was joined. */
+export function pinOf({ addresses, face, caHash }: JoinedCenter): CenterPin {
+  return { addresses, center: face.id, caHash };
+}
+
+async function loadOrCreate(world: World, directory: string): Promise<ClientIdentity> {
+  try {
+    return await loadClientIdentity(world, directory);
+  } catch (error) {
+    if (!isLowtideError(error, 'not-a-node')) throw error;
+    return await createClientIdentity(world, directory);
+  }
+}
+
+async function askOnce(
+  pin: CenterPin,
+  ca: string,
+  path: string,
+  body: Uint8Array,
+  limits: HttpLimits,
+): Promise<Enrolled> {
+  const requester = new Requester(pin, ca, null, limits);
+  const wait_ms = limits.idle_ms;
+  const asking = { method: 'POST', path, type: JSON_TYPE, body, answerType: JSON_TYPE, wait_ms } as const;
+  try {
+    const answer = await requester.call(asking, ANSWER_BYTES_MAX);
+    return decodeMessage(enrolledMessage, parseStrictJson(answer), 'bad-answer');
+  } finally {
+    requester.close();
+  }
+}

@@ -1,0 +1,24 @@
+import { LowtideError } from '../model/errors.ts';
+
+const NEW_LINE = 0x0a;
+
+/**
+ * The lines of a stream without their ends. What follows the last line end is no line: it was cut.
+ * @throws LowtideError `too-large` for a line of more than `bytesMax`
+ */
+export async function* readLines(
+  chunks: AsyncIterable<Uint8Array>,
+  bytesMax: number,
+): AsyncGenerator<Uint8Array> {
+  let held: Buffer = Buffer.alloc(0);
+  for await (const chunk of chunks) {
+    held = Buffer.concat([held, chunk]);
+    let start = 0;
+    for (let end = held.indexOf(NEW_LINE); end !== -1; end = held.indexOf(NEW_LINE, start)) {
+      yield held.subarray(start, end);
+      start = end + 1;
+    }
+    held = held.subarray(start);
+    if (held.length > bytesMax) throw new LowtideError('too-large', `a line has more than ${bytesMax} bytes`);
+  }
+}

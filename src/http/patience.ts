@@ -1,0 +1,89 @@
+import type { Readable, Writable } from 'node:stream';
+
+/** How long to wait for a peer, and what to throw when that was in vain. */
+export interface Patience {
+  readonly idle_ms: number;
+  /** 0: any pace will do, as long as something comes within `idle_ms`. */
+  readonly bytes_per_second_min: number;
+  /** Ends the waiting with its reason, which must be an Error. */
+  readonly stop?: AbortSignal;
+  readonly late: () => Error;
+  readonly broken: (cause: unknown) => Error;
+}
+
+/**
+ * The chunks of a stream, as slowly as the caller takes them: only time spent waiting for the peer counts. Bytes buy
+ * time back at the least allowed rate, so that one byte a second does not keep a stream alive.
+ */
+export async function* patiently(stream: Readable, patience: Patience): AsyncGenerator<Uint8Array> {
+  const { idle_ms, bytes_per_second_min, stop } = patience;
+  const chunks: AsyncIterator<Uint8Array> = stream.iterator({ destroyOnReturn: false });
+  let waited = 0;
+  for (;;) {
+    const from = performance.now();
+    const next = await within(chunks.next(), idle_ms - waited, patience);
+    stop?.throwIfAborted();
+    if (next.done === true) return;
+    const bought = bytes_per_second_min === 0 ? idle_ms : (next.value.length * 1000) / bytes_per_second_min;
+    waited = Math.max(0, waited + performance.now() - from - bought);
+    yield next.value;
+  }
+}
+
+async function within<T>(result: Promise<T>, ms: number, patience: Patience): Promise<T> {
+  const { stop, late, broken } = patience;
+  const { promise, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => reject(late()), ms);
+  const stopped = (): void => reject(stop?.reason);
+  stop?.addEventListener('abort', stopped, { once: true });
+  if (stop?.aborted) stopped();
+  try {
+    return await Promise.race([
+      result.catch((error: unknown) => {
+        throw broken(error);
+      }),
+      promise,
+    ]);
+  } finally {
+    clearTimeout(timer);
+    stop?.removeEventListener('abort', stopped);
+  }
+}
+
+/** Writes, and resolves when the peer has taken enough of it for more to be welcome. */
+export async function send(
+  stream: Writable,
+  patience: Patience,
+  ...pieces: readonly Uint8Array[]
+): Promise<void> {
+  patience.stop?.throwIfAborted();
+  if (stream.destroyed) throw patience.broken(stream.errored);
+  let flowing = true;
+  for (const piece of pieces) flowing = stream.write(piece);
+  if (!flowing) await drained(stream, patience);
+}
+
+async function drained(stream: Writable, patience: Patience): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const closed = (): void => reject(patience.broken(stream.errored));
+  stream.once('drain', resolve);
+  stream.once('close', closed);
+  try {
+    await within(promise, patienceFor(stream.writableLength, patience), {
+      ...patience,
+      broken: (error) => error as Error,
+    });
+  } finally {
+    stream.off('drain', resolve);
+    stream.off('close', closed);
+  }
+}
+
+/** Milliseconds that so many bytes may take. */
+export function patienceFor(
+  bytes: number,
+  patience: Pick<Patience, 'idle_ms' | 'bytes_per_second_min'>,
+): number {
+  const { idle_ms, bytes_per_second_min } = patience;
+  return idle_ms + (bytes_per_second_min === 0 ? 0 : (bytes * 1000) / bytes_per_second_min);
+}

@@ -1,0 +1,84 @@
+import type { ClientRequest } from 'node:http';
+import type { SealedBlock } from '../format/block.ts';
+import { LowtideError } from '../model/errors.ts';
+import type { BlockId } from '../model/ids.ts';
+import type { Limits } from '../model/limits.ts';
+import { untilStopped } from '../model/stopping.ts';
+import { blockFrame, decodeIds, END_FRAME, ID_BYTES, readFrames } from '../protocol/frames.ts';
+import { connectError } from './connecting.ts';
+import { patiently, send } from './patience.ts';
+import type { Asking, Requester } from './requester.ts';
+
+/**
+ * One request and its answer at the same time: blocks go out while ids that are durable come in. Ends when the center
+ * ends it, whether or not everything was sent.
+ */
+export async function* sendBlocks(
+  requester: Requester,
+  asking: Asking,
+  from: AsyncIterable<SealedBlock>,
+  limits: Limits,
+): AsyncGenerator<readonly BlockId[]> {
+  const over = new AbortController();
+  const request = requester.request(asking);
+  const sending = new Sending(request, requester);
+  const pumping = sending.pump(from, over.signal);
+  let reusable = false;
+  try {
+    const response = await requester.answer(request, asking);
+    // The connection's own timer watches both directions: while we send, an answer may take its time.
+    const patience = {
+      ...requester.patience(),
+      idle_ms: requester.limits.commit_ms,
+      bytes_per_second_min: 0,
+    };
+    const most = limits.ids_per_message * ID_BYTES;
+    for await (const frame of readFrames(patiently(response, patience), most, 'center-unreachable')) {
+      yield decodeIds(frame);
+    }
+    response.resume();
+    reusable = request.writableFinished;
+  } catch (error) {
+    throw sending.failure ?? error;
+  } finally {
+    over.abort();
+    await pumping;
+    if (!reusable) request.destroy();
+  }
+}
+
+class Sending {
+  /** Why the source of the blocks ended early: that, and not what it broke, is what the caller must hear. */
+  failure: unknown;
+  readonly #request: ClientRequest;
+  readonly #requester: Requester;
+
+  constructor(request: ClientRequest, requester: Requester) {
+    this.#request = request;
+    this.#requester = requester;
+  }
+
+  /** Never rejects. */
+  async pump(from: AsyncIterable<SealedBlock>, over: AbortSignal): Promise<void> {
+    const { limits } = this.#requester;
+    const patience = {
+      ...this.#requester.patience(over),
+      // The reader of the answer learns of a broken connection by itself.
+      broken: (cause: unknown) => new Ended('the connection broke', { cause }),
+      late: () => new LowtideError('center-unreachable', 'the center stopped reading'),
+      idle_ms: limits.idle_ms,
+    };
+    try {
+      for await (const block of untilStopped(from, over))
+        await send(this.#request, patience, ...blockFrame(block));
+      if (!over.aborted) this.#request.end(END_FRAME);
+    } catch (error) {
+      if (over.aborted || error instanceof Ended) return;
+      this.failure = error;
+      this.#request.destroy(connectError(error, null));
+    }
+  }
+}
+
+/** The other side does not listen any more. */
+class Ended extends Error {}

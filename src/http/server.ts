@@ -1,0 +1,231 @@
+import { constants } from 'node:crypto';
+import { once } from 'node:events';
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
+import * as https from 'node:https';
+import type { AddressInfo, Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import type { ServerCredentials } from '../identity/authority.ts';
+import type { Enrollment } from '../identity/enrollment.ts';
+import { normalHost } from '../identity/addresses.ts';
+import { LowtideError, messageOf } from '../model/errors.ts';
+import type { ClientId } from '../model/ids.ts';
+import { HOUR_MS } from '../model/time.ts';
+import type { CenterApi } from '../protocol/center-api.ts';
+import { encodeError } from '../protocol/frames.ts';
+import type { World } from '../world/ports.ts';
+import { lingerAfter, refuse } from './answers.ts';
+import { checkAtTheDoor } from './front-door.ts';
+import { httpLimits, type HttpLimits, JSON_TYPE } from './http-limits.ts';
+import { JoinGuard } from './join-guard.ts';
+import { type Refusal, refusalOf } from './refusals.ts';
+import { newRouter } from './router.ts';
+import type { Service } from './routing.ts';
+
+export interface CenterServerOptions {
+  readonly world: World;
+  /** Asked for at the start, and again when what it gave grows old. */
+  readonly credentials: () => ServerCredentials;
+  readonly enrollment: Pick<Enrollment, 'redeem' | 'renew' | 'standing'>;
+  /** @param address IP address of the caller */
+  readonly api: (client: ClientId, address: string | null) => CenterApi;
+  /** @param listen.port 0 for any free one */
+  readonly listen: { readonly host?: string; readonly port: number };
+  readonly limits?: Partial<HttpLimits>;
+}
+
+export interface CenterServer {
+  readonly port: number;
+  /** Takes nothing new, ends long answers, gives the rest a moment. */
+  close(): Promise<void>;
+}
+
+/**
+ * `CenterApi` over HTTPS (docs/protocol.md). TLS 1.3 only; a certificate is asked for and not insisted on, because
+ * joining has none: the router insists.
+ * @throws LowtideError `forbidden` or `locked` if it may not listen there
+ */
+export async function serveCenter(options: CenterServerOptions): Promise<CenterServer> {
+  const { world } = options;
+  const limits = { ...httpLimits, ...options.limits };
+  const closing = new AbortController();
+  const first = options.credentials();
+  const service: Service = {
+    world,
+    http: limits,
+    enrollment: options.enrollment,
+    api: options.api,
+    joins: new JoinGuard(limits.failed_joins_per_minute),
+    closing: closing.signal,
+    report: (request, error) => report(world, request, error),
+  };
+  const continues = new ContinueDesk();
+  const app = newRouter(
+    service,
+    (listener) => newServer(first, limits, continues, listener),
+    continues.welcomeBody,
+  );
+  await app.ready();
+  const { server } = app;
+  capConnections(server, limits);
+  await listen(server, options.listen);
+  server.on('error', (error) => {
+    const message = `the server has trouble accepting connections: ${error.message}`;
+    world.monitor.event({ kind: 'alarm', code: 'crashed', message });
+  });
+  const renewal = renewCredentials(server, world, options.credentials, first);
+  return {
+    port: (server.address() as AddressInfo).port,
+    close: async () => {
+      clearInterval(renewal);
+      closing.abort();
+      await closeServer(server, limits);
+      await app.close();
+    },
+  };
+}
+
+const secureContext = ({ key, chain, ca }: ServerCredentials) => ({ key, cert: chain, ca });
+
+function newServer(
+  credentials: ServerCredentials,
+  limits: HttpLimits,
+  continues: ContinueDesk,
+  listener: RequestListener,
+): https.Server {
+  const hosts = new Set([
+    credentials.face.id as string,
+    ...credentials.names.map((name) => normalHost(name) ?? name),
+  ]);
+  const server = https.createServer({
+    ...secureContext(credentials),
+    minVersion: 'TLSv1.3',
+    requestCert: true,
+    rejectUnauthorized: false,
+    // Every connection proves its key anew: nothing about a certificate is remembered from an earlier one.
+    secureOptions: constants.SSL_OP_NO_TICKET,
+    ALPNProtocols: ['http/1.1'],
+    handshakeTimeout: limits.connect_ms,
+    headersTimeout: limits.headers_ms,
+    requestTimeout: 0,
+    keepAliveTimeout: limits.keep_alive_ms,
+    connectionsCheckingInterval: Math.min(1000, limits.headers_ms),
+    maxHeaderSize: 16 * 1024,
+  });
+  const receive = (request: IncomingMessage, response: ServerResponse): void => {
+    response.setHeader('cache-control', 'no-store, no-transform');
+    // A peer that goes away is no error of ours; whoever writes next finds out.
+    response.on('error', () => {});
+    lingerAfter(response, limits);
+    const wrong = checkAtTheDoor(request, hosts);
+    if (wrong === null) listener(request, response);
+    else refuse(response, limits, wrong);
+  };
+  server.maxConnections = limits.connections;
+  server.on('request', receive);
+  server.on('checkContinue', (request, response) => {
+    continues.note(request);
+    receive(request, response);
+  });
+  server.on('clientError', answerClientError);
+  return server;
+}
+
+/** Clients that wait for a 100 before they send their body. */
+class ContinueDesk {
+  readonly #waiting = new WeakSet<IncomingMessage>();
+
+  note(request: IncomingMessage): void {
+    this.#waiting.add(request);
+  }
+
+  readonly welcomeBody = (request: IncomingMessage, response: ServerResponse): void => {
+    if (this.#waiting.delete(request)) response.writeContinue();
+  };
+}
+
+/** What Node's parser refused: it never becomes a request. */
+function answerClientError(error: NodeJS.ErrnoException, socket: Duplex): void {
+  if (!socket.writable || error.code === 'ECONNRESET') {
+    socket.destroy();
+    return;
+  }
+  const [status, reason, message] =
+    error.code === 'HPE_HEADER_OVERFLOW'
+      ? [431, 'Request Header Fields Too Large', 'the headers are too long']
+      : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
+        ? [408, 'Request Timeout', 'the headers came too slowly']
+        : [400, 'Bad Request', 'this is not HTTP/1.1'];
+  const body = encodeError('bad-request', message);
+  socket.end(
+    `HTTP/1.1 ${status} ${reason}\r\nContent-Type: ${JSON_TYPE}\r\nContent-Length: ${body.length}\r\n` +
+      `Cache-Control: no-store\r\nConnection: close\r\n\r\n${body.toString()}`,
+    () => socket.destroy(),
+  );
+}
+
+function capConnections(server: https.Server, limits: HttpLimits): void {
+  const open = new Map<string, number>();
+  server.on('connection', (socket: Socket) => {
+    const address = socket.remoteAddress ?? '';
+    const count = (open.get(address) ?? 0) + 1;
+    if (count > limits.connections_per_address) {
+      socket.destroy();
+      return;
+    }
+    socket.setKeepAlive(true, limits.idle_ms / 4);
+    open.set(address, count);
+    socket.once('close', () => {
+      const left = (open.get(address) ?? 1) - 1;
+      if (left === 0) open.delete(address);
+      else open.set(address, left);
+    });
+  });
+}
+
+async function listen(
+  server: https.Server,
+  where: { readonly host?: string; readonly port: number },
+): Promise<void> {
+  server.listen(where);
+  try {
+    await once(server, 'listening');
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    const place = `${where.host ?? 'any address'}, port ${where.port}`;
+    if (code === 'EADDRINUSE')
+      throw new LowtideError('locked', `another program listens at ${place} already`);
+    throw new LowtideError('forbidden', `cannot listen at ${place}: ${messageOf(error)}`);
+  }
+}
+
+function renewCredentials(
+  server: https.Server,
+  world: World,
+  credentials: () => ServerCredentials,
+  first: ServerCredentials,
+): NodeJS.Timeout {
+  let current = first;
+  return setInterval(() => {
+    if (world.clock.now() < current.renewAt) return;
+    current = credentials();
+    server.setSecureContext({ ...secureContext(current), minVersion: 'TLSv1.3' });
+  }, HOUR_MS).unref();
+}
+
+function report(world: World, request: IncomingMessage, error: unknown): Refusal {
+  const refusal = refusalOf(error);
+  if (refusal.internal) {
+    const message = `${request.method} ${request.url}: ${messageOf(error)}`;
+    world.monitor.event({ kind: 'alarm', code: refusal.code, message });
+  }
+  return refusal;
+}
+
+async function closeServer(server: https.Server, limits: HttpLimits): Promise<void> {
+  const closed = once(server, 'close');
+  server.close();
+  server.closeIdleConnections();
+  const timer = setTimeout(() => server.closeAllConnections(), limits.close_ms);
+  await closed;
+  clearTimeout(timer);
+}
