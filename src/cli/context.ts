@@ -1,6 +1,7 @@
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { LowtideError } from '../model/errors.ts';
+import type { Monitor } from '../world/ports.ts';
 import { realWorld } from '../world/real-world.ts';
 import { Output } from './output.ts';
 import { TerminalMonitor } from './terminal-monitor.ts';
@@ -9,8 +10,10 @@ import { TerminalMonitor } from './terminal-monitor.ts';
 export interface Context {
   readonly world: ReturnType<typeof realWorld>;
   readonly output: Output;
-  readonly monitor: TerminalMonitor;
+  /** Aborts with LowtideError `interrupted`. */
   readonly stop: AbortSignal;
+  /** Takes the progress line away, so that something else can be written. */
+  readonly clearProgress: () => void;
 }
 
 export interface CommonOptions {
@@ -18,13 +21,22 @@ export interface CommonOptions {
   readonly quiet?: boolean;
 }
 
-/** Runs a verb and ends the process with its exit code. A second Ctrl-C does not wait. */
+/** Where a verb's events, problems and progress go. */
+export interface VerbMonitor extends Monitor {
+  finish(): void;
+}
+
+/**
+ * Runs a verb and sets the process's exit code. A second Ctrl-C does not wait.
+ * @param monitorFor what long work is shown on; else the terminal
+ */
 export async function runVerb(
   options: CommonOptions,
   verb: (context: Context) => Promise<number | void>,
+  monitorFor: (output: Output) => VerbMonitor = (output) => new TerminalMonitor(output),
 ): Promise<void> {
   const output = new Output({ json: options.json ?? false, quiet: options.quiet ?? false });
-  const monitor = new TerminalMonitor(output);
+  const monitor = monitorFor(output);
   const world = realWorld({ monitor });
   const stop = new AbortController();
   const onSignal = (): void => {
@@ -32,8 +44,9 @@ export async function runVerb(
     stop.abort(new LowtideError('interrupted', 'interrupted'));
   };
   process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
+  const clearProgress = (): void => monitor.finish();
   try {
-    process.exitCode = (await verb({ world, output, monitor, stop: stop.signal })) ?? 0;
+    process.exitCode = (await verb({ world, output, stop: stop.signal, clearProgress })) ?? 0;
   } catch (error) {
     monitor.finish();
     process.exitCode = output.error(error);
@@ -49,7 +62,7 @@ export type Role = 'agent' | 'center' | 'relay';
 /** `--data`, LOWTIDE_DATA, or the usual place: /var/lib for root, XDG for people. */
 export function dataFolder(role: Role, given: string | undefined): string {
   const chosen = given ?? process.env['LOWTIDE_DATA'];
-  if (chosen !== undefined) return resolve(chosen);
+  if (chosen !== undefined && chosen !== '') return resolve(chosen);
   if (process.getuid?.() === 0) return `/var/lib/lowtide/${role}`;
   const base = process.env['XDG_DATA_HOME'] ?? join(homedir(), '.local', 'share');
   return join(base, 'lowtide', role);

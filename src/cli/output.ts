@@ -22,9 +22,14 @@ export class Output {
     this.interactive = process.stderr.isTTY && !options.json && !options.quiet;
   }
 
-  /** For people only. */
+  /** For people, unless they asked for quiet: what was done, and how to go on. */
   line(text = ''): void {
     if (!this.json && !this.quiet) this.#out.write(text + '\n');
+  }
+
+  /** For people: what was asked for, so said with --quiet too. */
+  result(text: string): void {
+    if (!this.json) this.#out.write(text + '\n');
   }
 
   /** For people only, and said even with --quiet: warnings and what must be written down. */
@@ -34,7 +39,7 @@ export class Output {
 
   /** For scripts only. */
   message(message: JsonMessage): void {
-    if (this.json) this.#out.write(JSON.stringify(message, replaceBigInt) + '\n');
+    if (this.json) this.#out.write(JSON.stringify(message, plainValues) + '\n');
   }
 
   /** Rows as a table for people, or each as a message for scripts. */
@@ -47,7 +52,7 @@ export class Output {
     for (const row of rows) this.message({ message_type: type, ...row });
     if (rows.length === 0) return this.line(empty);
     const cells = rows.map((row) => columns.map(({ text }) => text(row)));
-    for (const line of tableLines(columns, cells)) this.line(line);
+    for (const line of tableLines(columns, cells)) this.result(line);
   }
 
   /** Answers the exit code. */
@@ -65,6 +70,8 @@ function errorText(error: unknown): string {
   return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }
 
-function replaceBigInt(_key: string, value: unknown): unknown {
-  return typeof value === 'bigint' ? Number(value) : value;
+/** Big numbers as numbers, bytes as hex. */
+function plainValues(_key: string, value: unknown): unknown {
+  if (typeof value === 'bigint') return Number(value);
+  return value instanceof Uint8Array ? Buffer.from(value).toString('hex') : value;
 }

@@ -5,6 +5,8 @@ import type { Output } from './output.ts';
 import { bytesText, countText, durationText } from './text.ts';
 
 const REFRESH_MS = 200;
+/** Of notes with one code: more would hide what matters. `--json` has them all. */
+const NOTES_MAX = 10;
 
 /** Shows long work to whoever watches: one progress line, problems as they come, alarms always. */
 export class TerminalMonitor implements Monitor {
@@ -12,6 +14,7 @@ export class TerminalMonitor implements Monitor {
   readonly #startedAt = performance.now();
   #bar: SingleBar | null = null;
   #shownAt = -Infinity;
+  readonly #notes = new Map<string, number>();
 
   constructor(output: Output) {
     this.#output = output;
@@ -25,7 +28,12 @@ export class TerminalMonitor implements Monitor {
   problem(problem: Problem): void {
     this.#output.message({ message_type: 'problem', ...problem });
     const { severity, path, message, code } = problem;
-    this.#above(`${severity === 'error' ? 'error' : 'note'}: ${path}: ${message} (${code})`);
+    const where = path === '/' ? '' : `${path}: `;
+    if (severity === 'error' || where === '') return this.#above(`${severity}: ${where}${message} (${code})`);
+    const seen = (this.#notes.get(code) ?? 0) + 1;
+    this.#notes.set(code, seen);
+    if (seen <= NOTES_MAX) this.#above(`note: ${where}${message} (${code})`);
+    else if (seen === NOTES_MAX + 1) this.#above(`note: more of the same (${code})`);
   }
 
   progress(progress: Progress): void {

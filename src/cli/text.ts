@@ -1,3 +1,7 @@
+import type { Entry, EntryType } from '../model/entries.ts';
+import { LowtideError } from '../model/errors.ts';
+import { DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS } from '../model/time.ts';
+
 /** How the command line writes numbers, times and tables. Pure, so that every form has a test. */
 
 const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'];
@@ -25,18 +29,72 @@ export function plural(count: number, singular: string, many = singular + 's'): 
 
 /** `0.4 s`, `12 s`, `3 min 04 s`, `2 h 05 min`. */
 export function durationText(ms: number): string {
-  const seconds = ms / 1000;
-  if (seconds < 10) return `${seconds.toFixed(1)} s`;
-  if (seconds < 60) return `${Math.round(seconds)} s`;
-  const minutes = Math.floor(Math.round(seconds) / 60);
-  if (minutes < 60) return `${minutes} min ${String(Math.round(seconds) % 60).padStart(2, '0')} s`;
-  return `${Math.floor(minutes / 60)} h ${String(minutes % 60).padStart(2, '0')} min`;
+  if (ms < 9950) return `${(ms / 1000).toFixed(1)} s`;
+  const seconds = Math.round(ms / 1000);
+  if (seconds < 60) return `${seconds} s`;
+  const minutes = Math.floor(seconds / 60);
+  if (minutes < 60) return `${minutes} min ${twoDigits(seconds % 60)} s`;
+  return `${Math.floor(minutes / 60)} h ${twoDigits(minutes % 60)} min`;
+}
+
+const twoDigits = (value: number): string => String(value).padStart(2, '0');
+
+const SPAN_UNITS: Readonly<Record<string, number>> = {
+  s: SECOND_MS,
+  min: MINUTE_MS,
+  m: MINUTE_MS,
+  h: HOUR_MS,
+  d: DAY_MS,
+};
+
+/** Milliseconds of `90 s`, `30min`, `1h`, `2 d`. @throws LowtideError `bad-request` */
+export function parseDuration(text: string): number {
+  const match = /^\s*([0-9]+(?:\.[0-9]+)?)\s*([a-z]+)\s*$/.exec(text);
+  const unit = SPAN_UNITS[match?.[2] ?? ''];
+  if (match !== null && unit !== undefined) return Number(match[1]) * unit;
+  throw new LowtideError(
+    'bad-request',
+    `${JSON.stringify(text)} is not a time span: write 90s, 30min, 1h or 2d`,
+  );
 }
 
 /** `2026-03-02 22:00`, in `zone`. */
 export function timeText(at: number, zone: string): string {
+  return timeOf(at, zone, 'minute');
+}
+
+/** `2026-03-02 22:00:07`, in `zone`. */
+export function secondText(at: number, zone: string): string {
+  return timeOf(at, zone, 'second');
+}
+
+function timeOf(at: number, zone: string, smallestUnit: 'minute' | 'second'): string {
   const local = Temporal.Instant.fromEpochMilliseconds(at).toZonedDateTimeISO(zone);
-  return `${local.toPlainDate().toString()} ${local.toPlainTime().toString({ smallestUnit: 'minute' })}`;
+  return `${local.toPlainDate().toString()} ${local.toPlainTime().toString({ smallestUnit, roundingMode: 'trunc' })}`;
+}
+
+const TYPE_LETTERS: Readonly<Record<EntryType, string>> = {
+  file: '-',
+  directory: 'd',
+  symlink: 'l',
+  fifo: 'p',
+  socket: 's',
+  'character-device': 'c',
+  'block-device': 'b',
+};
+
+/** As `ls -l` writes it: `drwxr-xr-t`. */
+export function modeText({ type, mode }: Pick<Entry, 'type' | 'mode'>): string {
+  const triple = (bits: number, special: boolean, letter: string): string => {
+    const execute = special ? letter[bits & 1 ? 0 : 1]! : bits & 1 ? 'x' : '-';
+    return (bits & 4 ? 'r' : '-') + (bits & 2 ? 'w' : '-') + execute;
+  };
+  return (
+    TYPE_LETTERS[type] +
+    triple(mode >> 6, (mode & 0o4000) !== 0, 'sS') +
+    triple(mode >> 3, (mode & 0o2000) !== 0, 'sS') +
+    triple(mode, (mode & 0o1000) !== 0, 'tT')
+  );
 }
 
 export interface Column {
@@ -47,7 +105,7 @@ export interface Column {
 /** Lines of a table with aligned columns, a heading, and no trailing blanks. */
 export function tableLines(columns: readonly Column[], rows: readonly (readonly string[])[]): string[] {
   const widths = columns.map(({ title }, at) =>
-    Math.max(width(title), ...rows.map((row) => width(row[at] ?? ''))),
+    rows.reduce((widest, row) => Math.max(widest, width(row[at] ?? '')), width(title)),
   );
   const line = (cells: readonly string[]): string =>
     columns
@@ -57,10 +115,36 @@ export function tableLines(columns: readonly Column[], rows: readonly (readonly 
   return [line(columns.map(({ title }) => title)), ...rows.map(line)];
 }
 
-/** Columns on a terminal, counted by characters. */
-const width = (text: string): number => Array.from(text).length;
+/** `name   value` lines, values aligned. */
+export function pairLines(pairs: readonly (readonly [name: string, value: string])[]): string[] {
+  const widest = pairs.reduce((most, [name]) => Math.max(most, width(name)), 0);
+  return pairs.map(([name, value]) => `${pad(name, widest, 'left')}  ${value}`.trimEnd());
+}
+
+/** A text of one paragraph as lines of at most `columns`, each after `indent`. */
+export function wrapLines(text: string, columns: number, indent = ''): string[] {
+  const lines: string[] = [];
+  let line = '';
+  for (const word of text.split(' ')) {
+    if (line !== '' && width(indent + line) + 1 + width(word) > columns) {
+      lines.push(indent + line);
+      line = word;
+    } else line = line === '' ? word : `${line} ${word}`;
+  }
+  return [...lines, indent + line];
+}
+
+/** Columns on a terminal, counted by characters; those of East Asia take two. */
+function width(text: string): number {
+  let columns = 0;
+  for (const character of text) columns += wide.test(character) ? 2 : /\p{Mn}/u.test(character) ? 0 : 1;
+  return columns;
+}
+
+const wide =
+  /[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6\u{1f300}-\u{1faff}\u{20000}-\u{3fffd}]/u;
 
 function pad(text: string, to: number, align: 'left' | 'right'): string {
-  const blanks = ' '.repeat(to - width(text));
+  const blanks = ' '.repeat(Math.max(0, to - width(text)));
   return align === 'left' ? text + blanks : blanks + text;
 }

@@ -1,13 +1,13 @@
-import { isMap, isSeq, LineCounter, parseDocument, type Document, type YAMLMap } from 'yaml';
+import { isMap, isSeq } from 'yaml';
 import { z } from 'zod';
-import { isLowtideError, LowtideError, messageOf } from '../model/errors.ts';
+import { LowtideError, messageOf } from '../model/errors.ts';
 import { parseCenterId } from '../model/ids.ts';
 import type { Job } from '../model/jobs.ts';
 import { pathKeyOf } from '../model/paths.ts';
 import { parseCalendar } from '../schedule/calendar.ts';
 import { parseWindows } from '../schedule/windows.ts';
-import { readWhole, writeDurably } from '../world/durable.ts';
 import type { World } from '../world/ports.ts';
+import { LastGood, type ReadYaml, YamlFile } from './yaml-file.ts';
 
 /** The backup control table as people edit it (SEED 121). Comments survive changes made by commands. */
 const TEMPLATE = `# The backup control table: what to back up, when to take it, when it may travel.
@@ -26,12 +26,16 @@ const TEMPLATE = `# The backup control table: what to back up, when to take it, 
 jobs: []
 `;
 
-const JOBS_FILE_BYTES_MAX = 1 << 20;
-const JOB_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
+/** As a manifest takes it (format F43), without slashes. */
+const JOB_NAME = /^[a-z0-9][a-z0-9._-]{0,63}$/;
 
 const jobShape = z.strictObject({
-  name: z.string().regex(JOB_NAME, 'a name of letters, digits, ".", "_" and "-", at most 64'),
-  paths: z.array(z.string().startsWith('/', 'an absolute path')).min(1, 'at least one path'),
+  name: z
+    .string()
+    .regex(JOB_NAME, 'expected small letters, digits, ".", "_" and "-", a letter or digit first, at most 64'),
+  paths: z
+    .array(z.string().startsWith('/', 'expected an absolute path'))
+    .min(1, 'expected at least one path'),
   excludes: z.array(z.string()).default([]),
   excludeCaches: z.boolean().default(true),
   oneFileSystem: z.boolean().default(false),
@@ -43,129 +47,97 @@ const jobShape = z.strictObject({
   freeAfter: z.enum(['centers', 'custody']).default('centers'),
   private: z.boolean().default(false),
 });
-const fileShape = z.strictObject({ jobs: z.array(jobShape).default([]) });
+const fileShape = z.strictObject({ jobs: z.array(jobShape).nullish() });
+type JobsYaml = ReadYaml<z.infer<typeof fileShape>>;
 
 /** The jobs file of one agent: read whenever it is needed, checked with line and column. */
 export class JobsFile {
   readonly #world: World;
-  readonly #path: string;
-  #lastGood: readonly Job[] = [];
-  #lastMistake = '';
+  readonly #file: YamlFile<z.infer<typeof fileShape>>;
+  readonly #lastGood: LastGood<readonly Job[]>;
 
   constructor(world: World, path: string) {
     this.#world = world;
-    this.#path = path;
+    this.#file = new YamlFile(world, path, fileShape, (place) =>
+      place.length === 0 ? ['jobs'] : Object.keys(jobShape.shape),
+    );
+    this.#lastGood = new LastGood(world, [], () => this.read());
   }
 
   async create(): Promise<void> {
-    if ((await this.#world.disk.stat(this.#path)) === null) {
-      await writeDurably(this.#world.disk, this.#path, Buffer.from(TEMPLATE));
-    }
+    await this.#file.create(TEMPLATE);
   }
 
-  /**
-   * For a running agent: a file that somebody is just editing must not stop it. The last good list stays in force and
-   * an alarm says why, once for each mistake.
-   */
+  /** For a running agent: a file that somebody is just editing must not stop it. */
   async current(): Promise<readonly Job[]> {
-    try {
-      this.#lastGood = await this.read();
-      this.#lastMistake = '';
-    } catch (error) {
-      if (!isLowtideError(error)) throw error;
-      if (error.message !== this.#lastMistake) {
-        this.#world.monitor.event({ kind: 'alarm', code: error.code, message: error.message });
-      }
-      this.#lastMistake = error.message;
-    }
-    return this.#lastGood;
+    return await this.#lastGood.current();
   }
 
   /** @throws LowtideError `bad-config` with file, line, column and what was expected */
   async read(): Promise<readonly Job[]> {
-    return this.#jobsOf(await this.#document());
+    return this.#jobsOf(await this.#file.read());
   }
 
   /** @throws LowtideError `job-exists`, `bad-schedule`, `bad-zone`, `bad-config` */
   async add(job: Job): Promise<void> {
-    const document = await this.#document();
-    if (this.#jobsOf(document).some(({ name }) => name === job.name)) {
+    const read = await this.#file.read();
+    if (this.#jobsOf(read).some(({ name }) => name === job.name)) {
       throw new LowtideError(
         'job-exists',
-        `there is a job ${job.name} already: remove it first, or edit ${this.#path}`,
+        `there is a job ${job.name} already: remove it first, or edit ${this.#file.path}`,
       );
     }
-    let list = document.get('jobs');
-    if (!isSeq(list)) document.set('jobs', document.createNode([]));
-    list = document.get('jobs');
+    parseCalendar(job.backup, job.zone);
+    parseWindows(job.transfer, job.zone);
+    const { document } = read;
+    if (!isSeq(document.get('jobs'))) document.set('jobs', document.createNode([]));
+    const list = document.get('jobs');
     if (!isSeq(list)) throw new TypeError('jobs must be a list after it was set');
     list.flow = false;
     list.add(document.createNode(plainJob(job)));
-    this.#jobsOf(document);
-    await this.#write(document);
+    await this.#file.write(document);
   }
 
-  /** @throws LowtideError `no-such-job` */
+  /** @throws LowtideError `no-such-job`, `bad-config` */
   async remove(name: string): Promise<void> {
-    const document = await this.#document();
+    const { document } = await this.#file.read();
     const list = document.get('jobs');
     const at = isSeq(list) ? list.items.findIndex((item) => isMap(item) && item.get('name') === name) : -1;
     if (!isSeq(list) || at === -1) {
-      throw new LowtideError('no-such-job', `there is no job ${name} in ${this.#path}`);
+      throw new LowtideError(
+        'no-such-job',
+        `there is no job ${name}: 'lowtide job list' shows what there is`,
+      );
     }
     list.items.splice(at, 1);
-    await this.#write(document);
+    if (list.items.length === 0) list.flow = true;
+    await this.#file.write(document);
   }
 
-  async #document(): Promise<Checked> {
-    const bytes = await readWhole(this.#world.disk, this.#path, JOBS_FILE_BYTES_MAX);
-    const lines = new LineCounter();
-    const document = parseDocument(Buffer.from(bytes).toString('utf8'), {
-      lineCounter: lines,
-      prettyErrors: false,
+  #jobsOf(read: JobsYaml): readonly Job[] {
+    const seen = new Set<string>();
+    return (read.value.jobs ?? []).map((job, at) => {
+      if (seen.has(job.name)) throw read.bad(['jobs', at, 'name'], `there is another job named ${job.name}`);
+      seen.add(job.name);
+      return checked(read, at, { ...job, zone: job.zone ?? this.#world.clock.zone });
     });
-    const [error] = document.errors;
-    if (error !== undefined) throw this.#bad(lines, error.pos[0], error.message);
-    return Object.assign(document, { lines });
-  }
-
-  #jobsOf(document: Checked): readonly Job[] {
-    const result = fileShape.safeParse(document.toJS() ?? { jobs: [] });
-    if (!result.success) {
-      const issue = result.error.issues[0]!;
-      throw this.#bad(document.lines, positionOf(document, issue.path), expectation(issue));
-    }
-    return result.data.jobs.map((job, at) =>
-      this.#checked(document, at, { ...job, zone: job.zone ?? this.#world.clock.zone }),
-    );
-  }
-
-  #checked(document: Checked, at: number, job: z.infer<typeof jobShape> & { zone: string }): Job {
-    const check = (key: string, work: () => unknown): void => {
-      try {
-        work();
-      } catch (error) {
-        throw this.#bad(document.lines, positionOf(document, ['jobs', at, key]), messageOf(error));
-      }
-    };
-    check('backup', () => parseCalendar(job.backup, job.zone));
-    check('transfer', () => parseWindows(job.transfer, job.zone));
-    check('paths', () => job.paths.map(pathKeyOf));
-    check('centers', () => job.centers.map(parseCenterId));
-    return { ...job, centers: job.centers.map(parseCenterId) };
-  }
-
-  #bad(lines: LineCounter, offset: number, message: string): LowtideError {
-    const { line, col } = lines.linePos(offset);
-    return new LowtideError('bad-config', `${this.#path}:${line}:${col}: ${message}`);
-  }
-
-  async #write(document: Document): Promise<void> {
-    await writeDurably(this.#world.disk, this.#path, Buffer.from(document.toString({ lineWidth: 110 })));
   }
 }
 
-type Checked = Document & { readonly lines: LineCounter };
+function checked(read: JobsYaml, at: number, job: z.infer<typeof jobShape> & { zone: string }): Job {
+  const check = <T>(key: string, work: () => T): T => {
+    try {
+      return work();
+    } catch (error) {
+      throw read.bad(['jobs', at, key], messageOf(error));
+    }
+  };
+  check('zone', () => parseWindows('any', job.zone));
+  check('backup', () => parseCalendar(job.backup, job.zone));
+  check('transfer', () => parseWindows(job.transfer, job.zone));
+  check('paths', () => job.paths.map(pathKeyOf));
+  return { ...job, centers: check('centers', () => job.centers.map(parseCenterId)) };
+}
 
 /** Defaults are left out: the file says what its owner decided. */
 function plainJob(job: Job): Record<string, unknown> {
@@ -181,22 +153,4 @@ function plainJob(job: Job): Record<string, unknown> {
   if (job.freeAfter !== 'centers') plain['freeAfter'] = job.freeAfter;
   if (job.private) plain['private'] = true;
   return plain;
-}
-
-/** The character where a value of the file stands; of the thing around it if it is missing. */
-function positionOf(document: Document, path: readonly PropertyKey[]): number {
-  for (let length = path.length; length > 0; length--) {
-    const node = document.getIn(path.slice(0, length), true);
-    const range = (node as YAMLMap | undefined)?.range;
-    if (range) return range[0];
-  }
-  return document.contents?.range?.[0] ?? 0;
-}
-
-function expectation(issue: z.core.$ZodIssue): string {
-  const where = issue.path.map(String).join('.');
-  if (issue.code === 'unrecognized_keys') {
-    return `unknown key ${issue.keys.join(', ')}: expected one of ${Object.keys(jobShape.shape).join(', ')}`;
-  }
-  return `${where}: ${issue.message}`;
 }

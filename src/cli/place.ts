@@ -1,0 +1,93 @@
+import { readFile } from 'node:fs/promises';
+import { type Command, Option } from 'commander';
+import type { Secret } from '../format/keyring-slots.ts';
+import { parseRecoverySheet } from '../format/recovery-sheet.ts';
+import { LowtideError, messageOf } from '../model/errors.ts';
+import { openAlone, aloneReading } from '../node/alone.ts';
+import { type Reading, resolveLine, type SnapshotLine } from '../node/reading.ts';
+import { absolute, type CommonOptions, type Context } from './context.ts';
+import { readPassword } from './password.ts';
+
+/** Which store a verb is about: a depot by name, else the data folder of the machine's agent. */
+export interface PlaceOptions extends CommonOptions {
+  readonly depot?: string;
+  readonly data?: string;
+  readonly recoverySheet?: string;
+}
+
+const PLACE = 'Where:';
+
+export function withDepot(command: Command): Command {
+  return command
+    .addOption(new Option('--depot <DEPOT>', 'a depot by itself').env('LOWTIDE_DEPOT').helpGroup(PLACE))
+    .addOption(
+      new Option(
+        '--recovery-sheet <FILE>',
+        "open it with a recovery sheet instead of a password ('-': stdin)",
+      ).helpGroup(PLACE),
+    );
+}
+
+/** `--depot`, or without it the agent's data folder. */
+export function withPlace(command: Command): Command {
+  return withDepot(command).addOption(
+    new Option('--data <DIR>', "the agent's data folder, when there is no --depot").helpGroup(PLACE),
+  );
+}
+
+/** @throws LowtideError `unknown-option` */
+export function depotOf(options: PlaceOptions): string {
+  if (options.depot !== undefined && options.depot !== '') return absolute(options.depot);
+  throw new LowtideError('unknown-option', 'name the depot with --depot, or in LOWTIDE_DEPOT');
+}
+
+/** The recovery sheet if one is named, else a password. */
+export async function readSecret(options: PlaceOptions, question = 'Password'): Promise<Secret> {
+  if (options.recoverySheet === undefined) {
+    return { kind: 'passphrase', passphrase: await readPassword(question) };
+  }
+  const text = await readText(options.recoverySheet, 'the recovery sheet');
+  return { kind: 'recovery', secret: parseRecoverySheet(text).secret };
+}
+
+/** A whole file as text, or standard input for `-`. */
+export async function readText(path: string, what: string): Promise<string> {
+  try {
+    return await readFile(path === '-' ? '/dev/stdin' : path, 'utf8');
+  } catch (error) {
+    throw new LowtideError('not-found', `${what} cannot be read: ${messageOf(error)}`);
+  }
+}
+
+/** Opens what the options name for reading, runs `work`, closes it. */
+export async function withReading<T>(
+  context: Context,
+  options: PlaceOptions,
+  work: (reading: Reading) => Promise<T>,
+): Promise<T> {
+  const reading = await openReading(context, options);
+  try {
+    return await work(reading);
+  } finally {
+    await reading.close();
+  }
+}
+
+async function openReading(context: Context, options: PlaceOptions): Promise<Reading> {
+  const { world } = context;
+  const alone = await openAlone(world, depotOf(options), await readSecret(options), 'read');
+  return aloneReading(world, alone);
+}
+
+export interface ChoiceOptions {
+  readonly job?: string;
+}
+
+/** The snapshot that a person named. */
+export async function chosenLine(
+  reading: Reading,
+  text: string,
+  options: ChoiceOptions,
+): Promise<SnapshotLine> {
+  return resolveLine(await reading.list(), text, options.job);
+}

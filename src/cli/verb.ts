@@ -1,0 +1,61 @@
+import { Command, Option } from 'commander';
+import { type CommonOptions, type Context, runVerb } from './context.ts';
+
+export interface VerbText {
+  /** One line, for the list of verbs. */
+  readonly summary: string;
+  /** What it does, for a newcomer; paragraphs. */
+  readonly about?: string;
+  /** Command lines with what each does. */
+  readonly examples: readonly (readonly [command: string, what: string])[];
+}
+
+/** A verb with its explanation and its examples. `addOutputOptions` makes it complete. */
+export function newVerb(name: string, text: VerbText): Command {
+  const { summary, about, examples } = text;
+  const command = new Command(name)
+    .summary(summary)
+    .description(about === undefined ? `${summary}.` : `${summary}.\n\n${about}`)
+    .addHelpText('after', `\nExamples:\n${exampleLines(examples)}`);
+  command.helpOption('-h, --help', 'this text');
+  return command;
+}
+
+/** What every verb takes; last, so that the help shows a verb's own options first. */
+export function addOutputOptions(verb: Command): void {
+  verb
+    .addOption(new Option('--json', 'one JSON object a line, each with a message_type').helpGroup('Output:'))
+    .addOption(new Option('-q, --quiet', 'results and errors only').helpGroup('Output:'));
+}
+
+function exampleLines(examples: VerbText['examples']): string {
+  return examples.map(([command, what]) => `  ${command}\n      ${what}`).join('\n');
+}
+
+/** A verb that only groups others: `center init`, `center run`. */
+export function newGroup(name: string, summary: string, verbs: readonly Command[]): Command {
+  const group = new Command(name).summary(summary).description(`${summary}.`);
+  group.helpOption('-h, --help', 'this text');
+  group.helpCommand(false);
+  for (const verb of verbs) group.addCommand(verb);
+  group.addHelpText('after', `\n'lowtide ${name} VERB --help' explains a verb.`);
+  return group;
+}
+
+/**
+ * What commander calls with a verb's arguments and options: `work` gets a context in front of them. Commander does not
+ * know their types: each verb says them.
+ */
+export function action(
+  work: (context: Context, ...rest: never[]) => Promise<number | void>,
+): (...rest: unknown[]) => Promise<void> {
+  return async (...rest) => {
+    const given = rest.slice(0, -1);
+    await runVerb(given.at(-1) as CommonOptions, (context) => work(context, ...(given as never[])));
+  };
+}
+
+/** For options that may be given several times. */
+export function collect(value: string, before: readonly string[] = []): readonly string[] {
+  return [...before, value];
+}

@@ -1,0 +1,113 @@
+import { type Command, Option } from 'commander';
+import type { BackupResult } from '../../backup/plan.ts';
+import { shortId } from '../../model/ids.ts';
+import { pathKeyOf } from '../../model/paths.ts';
+import { openAlone } from '../../node/alone.ts';
+import { checkJobName, takeAlone } from '../../node/alone-backup.ts';
+import { COMPRESSION_LEVELS, type Compression } from '../../node/compression.ts';
+import { absolute, type Context } from '../context.ts';
+import { depotOf, type PlaceOptions, readSecret, readText, withDepot } from '../place.ts';
+import { hostName, softwareName } from '../software.ts';
+import { bytesText, durationText, plural } from '../text.ts';
+import { action, collect, newVerb } from '../verb.ts';
+
+interface BackupOptions extends PlaceOptions {
+  readonly exclude?: readonly string[];
+  readonly excludeFile?: readonly string[];
+  readonly excludeCaches?: boolean;
+  readonly oneFileSystem?: boolean;
+  readonly name?: string;
+  readonly compression: Compression;
+}
+
+export function backupVerb(): Command {
+  const verb = newVerb('backup', {
+    summary: 'Back up files and folders into a depot, now',
+    about:
+      'What did not change since the last backup of the same paths is not read again, and what the depot ' +
+      'has already is not stored again. A file that cannot be read is reported and the rest goes on; then ' +
+      "the exit code is 3. (On an enrolled machine, 'lowtide job run' takes a backup into the spool.)",
+    examples: [
+      ['lowtide backup ~/documents --depot /mnt/disk/backups', 'everything in ~/documents'],
+      [
+        "lowtide backup / --depot /mnt/b --one-file-system --exclude '/tmp/' --exclude '*.iso'",
+        'a whole system, without some of it',
+      ],
+    ],
+  });
+  return withDepot(verb)
+    .argument('<PATH...>', 'files and folders')
+    .option(
+      '--exclude <PATTERN>',
+      'leave out what matches: a gitignore pattern, below each path (repeatable)',
+      collect,
+    )
+    .option('--exclude-file <FILE>', 'patterns from a file, one a line (repeatable)', collect)
+    .option('--exclude-caches', 'leave out what a CACHEDIR.TAG marks as a cache')
+    .option('--one-file-system', 'do not go into other file systems that are mounted below')
+    .option('--name <JOB>', 'name of the job; else that of earlier backups of the same paths, or a new one')
+    .addOption(
+      new Option('--compression <HOW>', 'how hard to try')
+        .choices(Object.keys(COMPRESSION_LEVELS))
+        .default('default' satisfies Compression),
+    )
+    .action(action(backup));
+}
+
+async function backup(context: Context, paths: string[], options: BackupOptions): Promise<number> {
+  const { world, stop } = context;
+  const request = {
+    paths: paths.map((path) => pathKeyOf(absolute(path))),
+    name: options.name === undefined ? null : checkJobName(options.name),
+    excludes: [...(options.exclude ?? []), ...(await patternsFrom(options.excludeFile ?? []))],
+    excludeCaches: options.excludeCaches ?? false,
+    oneFileSystem: options.oneFileSystem ?? false,
+    level: COMPRESSION_LEVELS[options.compression],
+    host: hostName(),
+    software: softwareName(),
+  };
+  const startedAt = world.clock.monotonic();
+  const alone = await openAlone(world, depotOf(options), await readSecret(options), 'write');
+  try {
+    const result = await takeAlone(world, alone, request, stop);
+    context.clearProgress();
+    tell(context, result, world.clock.monotonic() - startedAt);
+    return result.counts.problems > 0 ? 3 : 0;
+  } finally {
+    await alone.depot.close();
+  }
+}
+
+async function patternsFrom(files: readonly string[]): Promise<string[]> {
+  const texts = await Promise.all(files.map((file) => readText(file, `the exclude file ${file}`)));
+  return texts.flatMap((text) => text.split(/\r?\n/)).filter((line) => line !== '' && !line.startsWith('#'));
+}
+
+function tell({ output }: Context, result: BackupResult, ms: number): void {
+  const { signed, counts, storedBytes, storedBlocks, unchanged } = result;
+  const { job, sequence, previous, takenAt } = signed.manifest;
+  output.message({
+    message_type: 'summary',
+    snapshot: signed.id,
+    job,
+    sequence,
+    previous,
+    taken_at: takenAt,
+    ...counts,
+    unchanged,
+    stored_bytes: storedBytes,
+    stored_blocks: storedBlocks,
+    complete: result.complete,
+    seconds: ms / 1000,
+  });
+  output.line(`Snapshot ${shortId(signed.id)} of job ${job}.`);
+  output.line(
+    `${plural(counts.files, 'file')}, ${plural(counts.directories, 'folder')}, ${bytesText(counts.bytes)}` +
+      ` in ${durationText(ms)}; ${plural(unchanged, 'file')} unchanged; ${bytesText(storedBytes)} stored.`,
+  );
+  if (counts.problems > 0) {
+    output.warn(
+      `${plural(counts.problems, 'entry', 'entries')} could not be backed up as they are: see above.`,
+    );
+  }
+}

@@ -1,0 +1,113 @@
+import { type Command, Option } from 'commander';
+import { shortId } from '../../model/ids.ts';
+import { pathKeyOf } from '../../model/paths.ts';
+import { restoreSnapshot } from '../../restore/restore.ts';
+import type { RestoreReport } from '../../restore/restore-plan.ts';
+import { absolute, type Context } from '../context.ts';
+import { chosenLine, type ChoiceOptions, type PlaceOptions, withPlace, withReading } from '../place.ts';
+import { bytesText, durationText, plural } from '../text.ts';
+import { action, newVerb } from '../verb.ts';
+
+interface RestoreOptions extends PlaceOptions, ChoiceOptions {
+  readonly to: string;
+  readonly overwrite: 'always' | 'never';
+  readonly owners: 'restore' | 'skip';
+}
+
+export function restoreVerb(): Command {
+  const verb = newVerb('restore', {
+    summary: 'Restore a snapshot, or parts of it',
+    about:
+      'What was /a/b becomes DIR/a/b; with --to / it goes back where it was. Content is checked before a file ' +
+      'gets its name. On an enrolled machine each piece comes from the spool if it is there, else from a ' +
+      'center, and the result says how much came from where; with --depot, from the depot. What is damaged ' +
+      'or out of reach is listed, the rest is restored, and the exit code is 3.',
+    examples: [
+      [
+        'lowtide restore latest --to /tmp/restored --depot /mnt/disk/backups',
+        'everything, into a new folder',
+      ],
+      ['lowtide restore latest ~/documents/thesis.odt --to /tmp/restored', 'one file'],
+      [
+        'lowtide restore 3f2a91 ~/documents --to / --overwrite always',
+        'a folder as it was, over what is there',
+      ],
+    ],
+  });
+  return withPlace(verb)
+    .argument('<SNAPSHOT>', "'latest' or the first digits of an id")
+    .argument('[PATH...]', 'files and folders in it; everything without')
+    .requiredOption('--to <DIR>', 'folder to restore into, made if need be')
+    .addOption(
+      new Option('--overwrite <WHEN>', 'what to do with a name that is taken')
+        .choices(['always', 'never'])
+        .default('never'),
+    )
+    .addOption(
+      new Option('--owners <HOW>', "'skip': everything belongs to you")
+        .choices(['restore', 'skip'])
+        .default('restore'),
+    )
+    .option('--job <NAME>', "what 'latest' means: the newest of this job")
+    .action(action(restore));
+}
+
+async function restore(
+  context: Context,
+  text: string,
+  paths: string[],
+  options: RestoreOptions,
+): Promise<number> {
+  const { world, stop } = context;
+  const startedAt = world.clock.monotonic();
+  return await withReading(context, options, async (reading) => {
+    const line = await chosenLine(reading, text, options);
+    const plan = {
+      signed: await reading.manifest(line.id),
+      keys: reading.keys,
+      sources: reading.sources,
+      target: pathKeyOf(absolute(options.to)),
+      paths: paths.map((path) => pathKeyOf(absolute(path))),
+      overwrite: options.overwrite,
+      owners: options.owners,
+    };
+    const report = await restoreSnapshot(world, plan, stop);
+    context.clearProgress();
+    tell(context, line.id, absolute(options.to), report, world.clock.monotonic() - startedAt);
+    return report.complete ? 0 : 3;
+  });
+}
+
+function tell(
+  { output }: Context,
+  snapshot: string,
+  target: string,
+  report: RestoreReport,
+  ms: number,
+): void {
+  const { files, links, directories, others, bytes, skipped, bySource, problemCount, complete } = report;
+  output.message({
+    message_type: 'summary',
+    snapshot,
+    target,
+    files,
+    links,
+    directories,
+    others,
+    bytes,
+    skipped,
+    by_source: bySource,
+    problems: problemCount,
+    complete,
+    seconds: ms / 1000,
+  });
+  const rest = others === 0 ? '' : `, ${plural(others, 'other entry', 'other entries')}`;
+  output.line(
+    `Restored ${plural(files, 'file')}, ${plural(directories, 'folder')}${rest}, ${bytesText(bytes)}` +
+      ` of snapshot ${shortId(snapshot)} to ${target} in ${durationText(ms)}.`,
+  );
+  for (const source of bySource) output.line(`  ${bytesText(source.bytes)} from ${source.name}`);
+  if (problemCount > 0) {
+    output.warn(`${plural(problemCount, 'problem')}: not everything could be restored; see above.`);
+  }
+}

@@ -1,0 +1,61 @@
+import { z } from 'zod';
+import { LowtideError, messageOf } from '../model/errors.ts';
+import type { World } from '../world/ports.ts';
+import { type Compression, COMPRESSION_LEVELS } from './compression.ts';
+import { YamlFile } from './yaml-file.ts';
+
+/** What the owner of a machine decides beside its jobs: `agent.yaml` in the agent's data folder. */
+export interface AgentConfig {
+  readonly spoolBytes: number;
+  readonly compression: Compression;
+}
+
+const TEMPLATE = `# Settings of this machine's agent; its jobs are in jobs.yaml. A running agent sees changes within a minute.
+
+# How much uncollected backup may wait here. A backup that is larger goes in parts; nothing is dropped to make room.
+spool: 20 GiB
+# How hard to compress: off, fast, default, max.
+compression: default
+`;
+
+const levels = Object.keys(COMPRESSION_LEVELS) as Compression[];
+const shape = z.strictObject({
+  spool: z.union([z.string(), z.number()], 'expected a size such as 20 GiB').default('20 GiB'),
+  compression: z.enum(levels, `expected one of ${levels.join(', ')}`).default('default'),
+});
+
+const fileOf = (world: World, path: string): YamlFile<z.infer<typeof shape>> =>
+  new YamlFile(world, path, shape, () => Object.keys(shape.shape));
+
+export async function createAgentConfig(world: World, path: string): Promise<void> {
+  await fileOf(world, path).create(TEMPLATE);
+}
+
+/** @throws LowtideError `bad-config` with file, line, column and what was expected; `not-found` */
+export async function readAgentConfig(world: World, path: string): Promise<AgentConfig> {
+  const read = await fileOf(world, path).read();
+  const { spool, compression } = read.value;
+  try {
+    return { spoolBytes: parseSize(String(spool)), compression };
+  } catch (error) {
+    throw read.bad(['spool'], messageOf(error));
+  }
+}
+
+const UNITS = ['', 'K', 'M', 'G', 'T', 'P'];
+
+/** Bytes of `20 GiB`, `500MB`, `1.5T`, `1048576`. Letters alone count by 1024, as `GiB` does; `GB` counts by 1000. */
+export function parseSize(text: string): number {
+  const match = /^\s*([0-9]+(?:\.[0-9]+)?)\s*([KMGTP]?)(i?B)?\s*$/i.exec(text);
+  if (match === null) {
+    throw new LowtideError(
+      'bad-request',
+      `${JSON.stringify(text)} is not a size: write 20 GiB, 500 MB or 1.5T`,
+    );
+  }
+  const [, number, letter = '', ending = ''] = match;
+  const base = ending.toLowerCase() === 'b' ? 1000 : 1024;
+  const bytes = Math.floor(Number(number) * base ** UNITS.indexOf(letter.toUpperCase()));
+  if (Number.isSafeInteger(bytes)) return bytes;
+  throw new LowtideError('bad-request', `${JSON.stringify(text)} is more than any disk holds`);
+}

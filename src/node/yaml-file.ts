@@ -1,0 +1,143 @@
+import { type Document, isMap, isScalar, LineCounter, type Pair, parseDocument } from 'yaml';
+import type { z } from 'zod';
+import { isLowtideError, LowtideError, messageOf } from '../model/errors.ts';
+import { readWhole, writeDurably } from '../world/durable.ts';
+import type { World } from '../world/ports.ts';
+
+const FILE_BYTES_MAX = 1 << 20;
+
+/** A path inside a file: keys and indexes. */
+export type Place = readonly PropertyKey[];
+
+/** A configuration file as it was read: change `document` and write it, its comments stay. */
+export interface ReadYaml<T> {
+  readonly document: Document;
+  readonly value: T;
+  /** The error that says where in the file something is wrong. */
+  bad(place: Place, message: string): LowtideError;
+}
+
+/**
+ * A YAML file that people edit: comments survive changes by commands, and a mistake is told with file, line and
+ * column (`bad-config`).
+ */
+export class YamlFile<T> {
+  readonly path: string;
+  readonly #world: World;
+  readonly #shape: z.ZodType<T>;
+  readonly #keysAt: (place: Place) => readonly string[];
+
+  /** @param keysAt the keys that may stand at a place, to tell whoever mistyped one */
+  constructor(world: World, path: string, shape: z.ZodType<T>, keysAt: (place: Place) => readonly string[]) {
+    this.#world = world;
+    this.path = path;
+    this.#shape = shape;
+    this.#keysAt = keysAt;
+  }
+
+  /** Writes the file unless it is there. */
+  async create(text: string): Promise<void> {
+    if ((await this.#world.disk.stat(this.path)) !== null) return;
+    await writeDurably(this.#world.disk, this.path, Buffer.from(text));
+  }
+
+  /** @throws LowtideError `bad-config` with file, line, column and what was expected; `not-found` */
+  async read(): Promise<ReadYaml<T>> {
+    const bytes = await readWhole(this.#world.disk, this.path, FILE_BYTES_MAX);
+    return this.#parse(Buffer.from(bytes).toString('utf8'));
+  }
+
+  /** @throws LowtideError `bad-config` if the change made it wrong: then nothing is written */
+  async write(document: Document): Promise<ReadYaml<T>> {
+    const text = document.toString({ lineWidth: 110 });
+    const read = this.#parse(text);
+    await writeDurably(this.#world.disk, this.path, Buffer.from(text));
+    return read;
+  }
+
+  #parse(text: string): ReadYaml<T> {
+    const lines = new LineCounter();
+    const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
+    const badAt = (offset: number, message: string): LowtideError => {
+      const { line, col } = lines.linePos(offset);
+      return new LowtideError('bad-config', `${this.path}:${line}:${col}: ${message}`);
+    };
+    const [error] = document.errors;
+    if (error !== undefined) throw badAt(error.pos[0], error.message);
+    const result = this.#shape.safeParse(plainOf(document, badAt) ?? {});
+    if (!result.success) {
+      const issue = result.error.issues[0]!;
+      throw badAt(offsetOf(document, issue.path, unknownKeyOf(issue)), this.#expectation(issue));
+    }
+    const bad = (place: Place, message: string): LowtideError => badAt(offsetOf(document, place), message);
+    return { document, value: result.data, bad };
+  }
+
+  #expectation(issue: z.core.$ZodIssue): string {
+    if (issue.code === 'unrecognized_keys') {
+      return `unknown key ${issue.keys.join(', ')}: expected one of ${this.#keysAt(issue.path).join(', ')}`;
+    }
+    const where = issue.path.map(String).join('.');
+    return where === '' ? issue.message : `${where}: ${issue.message}`;
+  }
+}
+
+function plainOf(document: Document, badAt: (offset: number, message: string) => LowtideError): unknown {
+  try {
+    return document.toJS();
+  } catch (error) {
+    throw badAt(0, messageOf(error));
+  }
+}
+
+const unknownKeyOf = (issue: z.core.$ZodIssue): string | undefined =>
+  issue.code === 'unrecognized_keys' ? issue.keys[0] : undefined;
+
+/** The character where a value of the file stands, or a key in it; of the thing around it if it is missing. */
+function offsetOf(document: Document, place: Place, key?: string): number {
+  for (let length = place.length; length >= 0; length--) {
+    const node: unknown = length === 0 ? document.contents : document.getIn(place.slice(0, length), true);
+    const pairs: readonly Pair[] = isMap(node) ? node.items : [];
+    const keyNode =
+      key === undefined ? undefined : pairs.find((pair) => isScalar(pair.key) && pair.key.value === key)?.key;
+    const range = rangeOf(keyNode) ?? rangeOf(node);
+    if (range !== null) return range;
+  }
+  return 0;
+}
+
+function rangeOf(node: unknown): number | null {
+  const range = (node as { readonly range?: readonly number[] | null } | undefined)?.range;
+  return range?.[0] ?? null;
+}
+
+/**
+ * What a running daemon uses of a file that somebody may just be editing: the last good state stays in force, and an
+ * alarm says why, once for each mistake.
+ */
+export class LastGood<T> {
+  readonly #world: World;
+  readonly #read: () => Promise<T>;
+  #good: T;
+  #mistake = '';
+
+  constructor(world: World, first: T, read: () => Promise<T>) {
+    this.#world = world;
+    this.#good = first;
+    this.#read = read;
+  }
+
+  async current(): Promise<T> {
+    try {
+      this.#good = await this.#read();
+      this.#mistake = '';
+    } catch (error) {
+      if (!isLowtideError(error)) throw error;
+      if (error.message !== this.#mistake) {
+        this.#world.monitor.event({ kind: 'alarm', code: error.code, message: error.message });
+      }
+      this.#mistake = error.message;
+    }
+    return this.#good;
+  }
+}
