@@ -4,20 +4,23 @@ import type { JobRow, RunRow } from './tables.ts';
 
 /** What the agent remembers of a job; made when the job is first seen. */
 export async function jobMemory(db: Database, name: string, now: UnixMillis): Promise<JobRow> {
+  const known = await db.selectFrom('jobs').selectAll().where('name', '=', name).executeTakeFirst();
+  if (known !== undefined) return known;
+  const fresh: JobRow = {
+    name,
+    since: now,
+    last_taken: null,
+    last_tried: null,
+    last_code: '',
+    last_message: '',
+    full_needed: 0,
+  };
   await db
     .insertInto('jobs')
-    .values({
-      name,
-      since: now,
-      last_taken: null,
-      last_tried: null,
-      last_code: '',
-      last_message: '',
-      full_needed: 0,
-    })
+    .values(fresh)
     .onConflict((conflict) => conflict.doNothing())
     .execute();
-  return await db.selectFrom('jobs').selectAll().where('name', '=', name).executeTakeFirstOrThrow();
+  return fresh;
 }
 
 export async function updateJob(

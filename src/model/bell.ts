@@ -10,14 +10,16 @@ export class Bell {
     this.#resolve?.();
   }
 
-  /** Resolves when rung or when `stop` aborts. */
-  async wait(stop: AbortSignal): Promise<void> {
+  /** Resolves when rung (true) or when `stop` aborts (false, and a ring is kept). */
+  async wait(stop: AbortSignal): Promise<boolean> {
     if (!this.#rung && !stop.aborted) {
       const { promise, resolve } = Promise.withResolvers<void>();
       this.#resolve = resolve;
       await Promise.race([promise, aborted(stop)]);
       this.#resolve = null;
     }
+    if (!this.#rung) return false;
     this.#rung = false;
+    return true;
   }
 }

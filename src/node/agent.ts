@@ -147,26 +147,43 @@ export class Agent {
     return end !== null && end.complete === 0 && end.pack_group === null;
   }
 
+  /** Looks at the clock and the jobs file often, because a laptop sleeps and people edit; at the ledger only when due. */
   async #takeAtTheirHour(stop: AbortSignal): Promise<void> {
-    const { world, settings } = this.parts;
+    const { clock, limits } = this.parts.world;
+    let schedule = { jobs: '', next: -Infinity, madeAt: Infinity };
     while (!stop.aborted) {
-      let next = Infinity;
-      for (const job of await settings.jobs()) {
-        const due = await this.nextDue(job);
-        if (due === null) continue;
-        if (due > world.clock.now()) next = Math.min(next, due);
-        else {
-          await this.#takeDue(job, stop);
-          next = world.clock.now();
-        }
-        if (stop.aborted) return;
+      const jobs = await this.parts.settings.jobs();
+      const text = JSON.stringify(jobs);
+      const now = clock.now();
+      if (text !== schedule.jobs || now >= schedule.next || now < schedule.madeAt) {
+        schedule = { jobs: text, next: await this.#takeWhatIsDue(jobs, stop), madeAt: now };
       }
       const over = new AbortController();
       const until = AbortSignal.any([stop, over.signal]);
-      const wait = Math.min(Math.max(0, next - world.clock.now()), world.limits.plan_interval_ms);
-      await Promise.race([this.#bell.wait(until), world.clock.sleep(wait, until)]);
+      const wait = Math.min(Math.max(0, schedule.next - clock.now()), limits.plan_interval_ms);
+      const rung = this.#bell.wait(until).then((ring) => {
+        if (ring) schedule = { ...schedule, next: -Infinity };
+      });
+      await Promise.race([rung, clock.sleep(wait, until)]);
       over.abort();
     }
+  }
+
+  /** Answers when the next backup is due; Infinity if none is. */
+  async #takeWhatIsDue(jobs: readonly Job[], stop: AbortSignal): Promise<UnixMillis> {
+    const { clock } = this.parts.world;
+    let next = Infinity;
+    for (const job of jobs) {
+      const due = await this.nextDue(job);
+      if (due === null) continue;
+      if (due > clock.now()) next = Math.min(next, due);
+      else {
+        await this.#takeDue(job, stop);
+        next = clock.now();
+      }
+      if (stop.aborted) break;
+    }
+    return next;
   }
 
   /** What went wrong is in the ledger, the log and the status already. */
