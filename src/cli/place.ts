@@ -3,8 +3,10 @@ import { type Command, Option } from 'commander';
 import type { Secret } from '../format/keyring-slots.ts';
 import { parseRecoverySheet } from '../format/recovery-sheet.ts';
 import { LowtideError, messageOf } from '../model/errors.ts';
+import type { SnapshotId } from '../model/ids.ts';
 import { openAlone, aloneReading } from '../node/alone.ts';
 import { type Reading, resolveLine, type SnapshotLine } from '../node/reading.ts';
+import { SnapshotReader } from '../restore/snapshot-reader.ts';
 import { absolute, type CommonOptions, type Context } from './context.ts';
 import { readPassword } from './password.ts';
 
@@ -90,4 +92,22 @@ export async function chosenLine(
   options: ChoiceOptions,
 ): Promise<SnapshotLine> {
   return resolveLine(await reading.list(), text, options.job);
+}
+
+/** To look into a snapshot that a person named. */
+export async function chosenReader(
+  context: Context,
+  reading: Reading,
+  text: string,
+  options: ChoiceOptions,
+): Promise<SnapshotReader> {
+  return await readerOf(context, reading, (await chosenLine(reading, text, options)).id);
+}
+
+export async function readerOf(
+  { world, stop }: Context,
+  reading: Reading,
+  id: SnapshotId,
+): Promise<SnapshotReader> {
+  return new SnapshotReader(world, await reading.manifest(id), reading.keys, reading.sources, stop);
 }

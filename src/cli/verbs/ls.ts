@@ -2,10 +2,10 @@ import { type Command } from 'commander';
 import { openManifestDetails } from '../../format/manifest.ts';
 import type { Entry } from '../../model/entries.ts';
 import { displayBytes, displayPath, type PathKey, pathKeyOf } from '../../model/paths.ts';
-import { listAll, listDirectory, type Listed, openTree } from '../../node/browse.ts';
+import type { SnapshotReader } from '../../restore/snapshot-reader.ts';
 import { absolute, type Context } from '../context.ts';
 import { entryJson, entryLine } from '../entry-text.ts';
-import { chosenLine, type ChoiceOptions, type PlaceOptions, withPlace, withReading } from '../place.ts';
+import { type ChoiceOptions, chosenReader, type PlaceOptions, withPlace, withReading } from '../place.ts';
 import { action, newVerb } from '../verb.ts';
 
 interface LsOptions extends PlaceOptions, ChoiceOptions {
@@ -34,26 +34,31 @@ export function lsVerb(): Command {
     .action(action(ls));
 }
 
-async function ls(context: Context, text: string, paths: string[], options: LsOptions): Promise<void> {
-  const { stop } = context;
-  await withReading(context, options, async (reading) => {
-    const { id } = await chosenLine(reading, text, options);
-    const tree = await openTree(reading, id, stop);
-    const { roots } = openManifestDetails(reading.keys, tree.signed.manifest);
+async function ls(context: Context, text: string, paths: string[], options: LsOptions): Promise<number> {
+  return await withReading(context, options, async (reading) => {
+    const reader = await chosenReader(context, reading, text, options);
+    const { roots } = openManifestDetails(reading.keys, reader.tree.signed.manifest);
     const wanted = paths.length === 0 ? roots : paths.map((path) => pathKeyOf(absolute(path)));
     for (const path of wanted) {
-      const all = options.recursive === true;
-      if (all) await tree.check(path);
-      for await (const entry of all ? listAll(tree, path, stop) : listDirectory(tree, path, stop)) {
-        show(context, 'path' in entry && 'entry' in entry ? entry : listed(entry), options.long ?? false);
+      for await (const { path: found, entry } of namesIn(reader, path, options.recursive ?? false)) {
+        context.stop.throwIfAborted();
+        show(context, found, entry, options.long ?? false);
       }
     }
+    return reader.problems.length > 0 ? 3 : 0;
   });
 }
 
-const listed = (entry: Entry): Listed => ({ path: entry.path, entry });
+async function* namesIn(
+  reader: SnapshotReader,
+  path: PathKey,
+  recursive: boolean,
+): AsyncGenerator<{ readonly path: PathKey; readonly entry: Entry | null }> {
+  if (!recursive) yield* reader.list(path);
+  else for await (const entry of reader.entries(path)) yield { path: entry.path, entry };
+}
 
-function show({ output, world }: Context, { path, entry }: Listed, long: boolean): void {
+function show({ output, world }: Context, path: PathKey, entry: Entry | null, long: boolean): void {
   output.message({ message_type: 'entry', ...entryJson(path, entry) });
   output.result(long ? entryLine(path, entry, world.clock.zone) : shortLine(path, entry));
 }
