@@ -1,6 +1,6 @@
 import { bufferOf } from '../model/bytes.ts';
 import { isLowtideError, LowtideError } from '../model/errors.ts';
-import { displayPath, joinPath, type PathKey } from '../model/paths.ts';
+import { displayPath, joinPath, PATH_BYTES_MAX, type PathKey } from '../model/paths.ts';
 import type { Files, ScannedDirectory, ScannedEntry } from '../world/ports.ts';
 import { later } from './ahead.ts';
 import { type Excludes, matchableName } from './excludes.ts';
@@ -96,7 +96,12 @@ class RootWalk {
     while (frame.next < frame.entries.length && this.#batch.length < BATCH) {
       const entry = frame.entries[frame.next++]!;
       if (this.#isExcluded(frame, entry)) continue;
-      this.#batch.push({ kind: 'entry', path: joinPath(frame.path, entry.name), stat: entry });
+      const path = joinPath(frame.path, entry.name);
+      if (path.length > PATH_BYTES_MAX) {
+        this.#batch.push({ kind: 'problem', ...tooDeep(frame.path) });
+        continue;
+      }
+      this.#batch.push({ kind: 'entry', path, stat: entry });
       const elsewhere = this.#options.oneFileSystem && entry.device !== this.#root.stat.device;
       if (entry.type === 'directory' && !elsewhere) return entry;
     }
@@ -179,6 +184,12 @@ class RootWalk {
       return false;
     }
   }
+}
+
+/** What cannot be kept: the directory says where. */
+function tooDeep(directory: PathKey): FoundProblem {
+  const message = 'something in this directory has a path above 32,767 bytes, which no snapshot can hold';
+  return { path: directory, code: 'bad-path', message, severity: 'error' };
 }
 
 function emptyError(path: PathKey): LowtideError {
