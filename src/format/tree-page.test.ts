@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import * as fc from 'fast-check';
 import type { Entry } from '../model/entries.ts';
 import type { BlockId } from '../model/ids.ts';
-import type { PathKey } from '../model/paths.ts';
+import { PATH_BYTES_MAX, type PathKey } from '../model/paths.ts';
 import { ByteReader } from './byte-reader.ts';
 import { ByteWriter } from './byte-writer.ts';
 import { hashOf, paths, recordLists, refusedAs } from './test-support.ts';
@@ -169,6 +169,14 @@ describe('tree pages (format F20-F27)', () => {
     for (const path of ['', '...', '.a', 'a.', 'a..b', '..a\0b..', '\n\u00ff']) {
       assert.doesNotThrow(() => decodeTreePage(leafOf([fileAt(path)])), JSON.stringify(path));
     }
+  });
+
+  it('F21: paths above 32,767 bytes are refused, when written and when read', () => {
+    const longest = fileAt('x'.repeat(PATH_BYTES_MAX));
+    assert.deepEqual(decodeTreePage(leafOf([longest])), { kind: 'leaf', records: [longest] });
+    assert.throws(() => leafOf([fileAt('x'.repeat(PATH_BYTES_MAX + 1))]), RangeError);
+    const longer = Buffer.from([1, 0, 0, 0, 1, 0, 0x80, 0x80, 0x02, ...Buffer.alloc(32_768, 'x')]);
+    assert.throws(() => decodeTreePage(longer), refusedAs('damaged-page'));
   });
 
   it('F24: unknown types, flags and modes, and times with too many nanoseconds are refused', () => {

@@ -6,7 +6,7 @@ import {
   extentLength,
 } from '../model/entries.ts';
 import type { BlockId, ChunkDigest } from '../model/ids.ts';
-import type { PathKey } from '../model/paths.ts';
+import { PATH_BYTES_MAX, type PathKey } from '../model/paths.ts';
 import type { UnixNanos } from '../model/time.ts';
 import { ByteReader } from './byte-reader.ts';
 import { ByteWriter } from './byte-writer.ts';
@@ -188,6 +188,8 @@ function readInner(reader: ByteReader): TreePage {
 
 /** A path shares its first bytes with the one before it in the page. */
 function writePath(writer: ByteWriter, previous: string, path: string): void {
+  if (path.length > PATH_BYTES_MAX)
+    throw new RangeError(`a path of ${path.length} bytes has no place in a tree`);
   let shared = 0;
   const most = Math.min(previous.length, path.length);
   while (shared < most && previous.charCodeAt(shared) === path.charCodeAt(shared)) shared++;
@@ -201,6 +203,7 @@ function readPath(reader: ByteReader, previous: PathKey): PathKey {
   if (shared > previous.length) throw reader.damaged('a path that shares more than there is');
   const path = (previous.slice(0, shared) + reader.latin1(reader.varint())) as PathKey;
   if (path !== '' && BAD_NAME.test(path)) throw reader.damaged('a path with a bad name');
+  if (path.length > PATH_BYTES_MAX) throw reader.damaged('a path that is too long');
   return path;
 }
 

@@ -12,6 +12,8 @@ export type PathKey = Brand<string, 'PathKey'>;
 export type ByteName = Brand<string, 'ByteName'>;
 
 const SEPARATOR = '\0';
+/** No page holds a longer path (format F21): a tree nested without end must not make pages that nobody accepts. */
+export const PATH_BYTES_MAX = 32_767;
 
 export const ROOT_PATH = '' as PathKey;
 
