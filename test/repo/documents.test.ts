@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { join, matchesGlob } from 'node:path';
 import { describe, it } from 'node:test';
+import { newProgram } from '../../src/cli/program.ts';
 import { isTest, ourFiles, read, ROOT, sourceFiles, tableRows } from './repository.ts';
 
 /** What documents name must be there: prose drifts unless it is checked. */
@@ -76,6 +77,33 @@ describe('documents', () => {
       );
       assert.deepEqual(unknown, [], page);
     }
+  });
+});
+
+describe('the command line', () => {
+  const verbs = new Map(
+    newProgram().commands.map((verb) => [verb.name(), verb.commands.map((sub) => sub.name())]),
+  );
+
+  it('has every verb that documents and messages name', () => {
+    const texts = [...documents, ...sourceFiles().filter((path) => !isTest(path))];
+    const unknown = texts.flatMap((path) =>
+      [...read(path).matchAll(/(?<![\w./-])lowtide ([a-z]+)(?: ([a-z]+))?/g)]
+        .filter(([, verb, sub]) => {
+          const subs = verbs.get(verb!);
+          return subs === undefined || (subs.length > 0 && sub !== undefined && !subs.includes(sub));
+        })
+        .map(([command]) => `${path}: ${command}`),
+    );
+    assert.deepEqual([...new Set(unknown)], []);
+  });
+
+  it('has its verbs in a document for users', () => {
+    const text = documents.map(read).join('\n');
+    assert.deepEqual(
+      [...verbs.keys()].filter((verb) => !text.includes(`lowtide ${verb}`)),
+      [],
+    );
   });
 });
 

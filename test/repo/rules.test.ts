@@ -114,6 +114,18 @@ describe('files', () => {
   });
 });
 
+describe('packages', () => {
+  it('that the product depends on are used by it, and others by nobody in it', () => {
+    const manifest = JSON.parse(read('package.json')) as { readonly dependencies: Record<string, string> };
+    const imports = product.flatMap((path) => [...read(path).matchAll(/(?:from|import\() ?'([^'.][^']*)'/g)]);
+    const names = imports
+      .map(([, name]) => name!)
+      .filter((name) => !name.startsWith('node:'))
+      .map((name) => name.split('/', name.startsWith('@') ? 2 : 1).join('/'));
+    assert.deepEqual([...new Set(names)].sort(), Object.keys(manifest.dependencies).sort());
+  });
+});
+
 /** Files that are loaded with these: by import, static or not, or named as a module to run in a worker. */
 function reachable(entries: readonly string[]): Set<string> {
   const found = new Set(entries);
