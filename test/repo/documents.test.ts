@@ -11,6 +11,12 @@ const paths = ourFiles();
 
 /** `src/room/file.ts`, `src/room/*.ts`, `test/folder/`, or `src/room/file.ts#name` for what it declares. */
 const NAMED = /`((?:src|test|docs|scripts|bench|bin|examples)\/[\w./*-]*)(?:#(\w+))?`/g;
+/** Pages with numbered rules, and how code and the titles of tests quote them: `format F8`, `'F8: ...`. */
+const books = [
+  { page: 'docs/format.md', quoted: /(?:\bformat |['"`])F\d+(?:(?:, | and |-)F\d+)*/g },
+  { page: 'docs/protocol.md', quoted: /(?:\bprotocol |['"`])R\d+(?:(?:, | and |-)R\d+)*/g },
+  { page: 'docs/scheduling.md', quoted: /(?:\bscheduling |['"`])S\d\d(?:(?:, | and |-)S\d\d)*/g },
+];
 const LINK = /\[[^\]]*\]\(([^)\s]+)\)/g;
 
 /** As GitHub makes the anchor of a heading. */
@@ -61,19 +67,13 @@ describe('documents', () => {
   });
 
   it('have the rules that code and tests quote by number', () => {
-    const books = [
-      { page: 'docs/format.md', quoted: /\bformat ((?:[FG]\d+(?:(?:, | and |-)[FG]?\d+)*))/g },
-      { page: 'docs/protocol.md', quoted: /\bprotocol ((?:R\d+(?:(?:, | and |-)R?\d+)*))/g },
-    ];
     for (const { page, quoted } of books) {
-      const rules = new Set(read(page).match(/\b[A-Z]\d+\b/g));
+      const rules = new Set([...read(page).matchAll(/\*\*([A-Z]\d+)[.*]/g)].map(([, rule]) => rule!));
       const unknown = sourceFiles().flatMap((path) =>
-        [...read(path).matchAll(quoted)].flatMap(([, list]) =>
-          list!
-            .match(/[A-Z]\d+/g)!
-            .filter((rule) => !rules.has(rule))
-            .map((rule) => `${path}: ${rule}`),
-        ),
+        [...read(path).matchAll(quoted)]
+          .flatMap(([text]) => text.match(/[A-Z]\d+/g)!)
+          .filter((rule) => !rules.has(rule))
+          .map((rule) => `${path}: ${rule}`),
       );
       assert.deepEqual(unknown, [], page);
     }
