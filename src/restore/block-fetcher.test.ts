@@ -31,7 +31,8 @@ function fetching(...sources: BlockSource[]): Fetching {
   const controller = new AbortController();
   const named = sources.map((source, at) => ({ name: `s${at + 1}`, source }));
   const fetcher = new BlockFetcher(place.world, scope, named, controller.signal);
-  const fetch = (wanted: readonly BlockId[] = ids): Promise<Fetched[]> => place.finish(Array.fromAsync(fetcher.fetch(wanted)));
+  const fetch = (wanted: readonly BlockId[] = ids): Promise<Fetched[]> =>
+    place.finish(Array.fromAsync(fetcher.fetch(wanted)));
   return { place, fetcher, controller, fetch };
 }
 

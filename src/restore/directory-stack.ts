@@ -10,8 +10,10 @@ import {
   pathComponents,
   type PathKey,
 } from '../model/paths.ts';
-import type { RestoreTarget } from '../world/ports.ts';
+import type { RestoreTarget, ScannedEntry } from '../world/ports.ts';
 import { ownError } from './stop.ts';
+
+const OWNER_BITS = 0o700;
 
 /** A directory of the target that the walk is in. */
 export interface Level {
@@ -96,6 +98,14 @@ export class DirectoryStack {
     return this.#levels.at(-1)!;
   }
 
+  /** A directory that its owner may not write in, left by an earlier restore: its mode comes back when it is left. */
+  async #openUp(entry: Entry, there: ScannedEntry): Promise<void> {
+    const mode = there.mode | OWNER_BITS;
+    if (mode === there.mode) return;
+    const { uid, gid, mtime } = there;
+    await this.#target.applyMetadata(entry.path, { ...entry, uid, gid, mtime, mode });
+  }
+
   /** The target's own directory gets the metadata of `/` only if nobody had it for anything else. */
   #root(entry: Entry): Level {
     const root = this.#levels[0]!;
@@ -109,6 +119,7 @@ export class DirectoryStack {
       const there = await this.#target.lstat(path);
       if (there !== null && parent.fresh) throw takenTwice(baseName(path));
       await this.#target.makeDirectory(path);
+      if (there !== null && entry !== null) await this.#openUp(entry, there);
       const fresh = there === null;
       const own = entry ?? (fresh ? (this.#ancestors.get(path) ?? null) : null);
       return { path, entry: own, fresh, blocked: null, missed: 0 };

@@ -152,6 +152,16 @@ everywhere('always, twice: the second restore replaces all that the first one ma
   assert.deepEqual([after.get('l1')?.links, after.get('l1')?.inode], [2, after.get('l2')?.inode]);
 });
 
+everywhere('a directory that its owner may not write in is restored into all the same', async (place) => {
+  const specs: EntrySpec[] = [{ path: 'd', type: 'directory', mode: 0o555, mtime: 9n, ...ownerIn(place) }];
+  await restoreIn(place, await buildSnapshot(specs));
+  specs.push({ path: 'd/f', content: 'x', ...ownerIn(place) });
+  const report = await restoreIn(place, await buildSnapshot(specs));
+  assert.deepEqual([report.problems, report.notes], [[], []]);
+  const { mode, mtime } = (await foundIn(place, targetOf(place))).get('d')!;
+  assert.deepEqual([mode, mtime], [0o555, 9n]);
+});
+
 /** Aborts once so many blocks were given. */
 function stopAfter(source: MemorySource, blocks: number): AbortSignal {
   const controller = new AbortController();

@@ -1,4 +1,5 @@
 /** Where the tests of restore restore to: the machine's own files and simulated ones. */
+import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { test } from 'node:test';
 import type { Entry } from '../../src/model/entries.ts';
@@ -34,7 +35,11 @@ export async function realPlace(changes: Partial<Limits> = {}): Promise<RestoreP
     node: null,
     superuser: process.getuid?.() === 0,
     finish: (promise) => promise,
-    dispose: () => world.dispose(),
+    dispose: () => {
+      // Who is not root must be able to empty what was restored.
+      execFileSync('chmod', ['-R', 'u+rwX', world.directory]);
+      return world.dispose();
+    },
   };
 }
 
