@@ -1,54 +1,24 @@
 import { sql, type Kysely } from 'kysely';
-import type { Ref } from '../format/refs.ts';
 import { bytesOfHex, hexOf } from '../model/bytes.ts';
-import { isLowtideError, type LowtideError } from '../model/errors.ts';
 import type { BlockId, DomainKeyId, SnapshotId } from '../model/ids.ts';
-import { kyselyOver } from '../world/kysely.ts';
 import type { World } from '../world/ports.ts';
-import { INDEX_VERSION, indexVersion, makeSchema } from './index-schema.ts';
-import { packName, type PackEntry, typeCode } from './pack-format.ts';
-
-/**
- * - `open`: being written. Of its file only the first `bytes` count.
- * - `cut`: given up or left behind by a crash, so it has no trailer; only the first `bytes` count.
- * - `sealed`: complete, with its trailer.
- * - `dropped`: nothing of it counts any more; its file is to be removed.
- */
-export type PackState = 'open' | 'cut' | 'sealed' | 'dropped';
-
-export interface PackRow {
-  readonly key: number;
-  readonly name: string;
-  readonly group: string;
-  readonly state: PackState;
-  /** Durable bytes, header and trailer included. */
-  readonly bytes: number;
-  readonly blocks: number;
-}
-
-/** `condemned`: about to be reclaimed. `quarantined`: found damaged. Neither is had. */
-export const BLOCK_STATES = ['present', 'condemned', 'quarantined'] as const;
-export type BlockState = (typeof BLOCK_STATES)[number];
-
-export interface BlockLocation {
-  readonly id: BlockId;
-  /** Key and name of the pack. */
-  readonly pack: number;
-  readonly name: string;
-  readonly offset: number;
-  readonly length: number;
-  readonly state: BlockState;
-}
-
-export interface Pin extends Ref {
-  readonly snapshot: SnapshotId;
-}
-
-/** Ids looked up by one statement: a statement must be short, because SQLite answers synchronously. */
-const LOOKUP_IDS = 1024;
-const ALL_PRESENT = 0;
-const CONDEMNED = 1;
-const QUARANTINED = 2;
+import {
+  batches,
+  type BlockLocation,
+  CONDEMNED,
+  insertBlocks,
+  insertPack,
+  type LocationRow,
+  type PackRow,
+  type PackState,
+  type Pin,
+  PRESENT,
+  QUARANTINED,
+  setStates,
+  stateOf,
+} from './index-rows.ts';
+import { emptyIndex, isIndexDamage, isSound, usable } from './index-schema.ts';
+import { packName, type PackEntry } from './pack-format.ts';
 
 /** Where the blocks are: a cache of what the packs say, of which every change is durable when it resolves. */
 export class BlockIndex {
@@ -65,32 +35,20 @@ export class BlockIndex {
   /** Opens the index for writing, or makes an empty one if there is none or none that can be used. */
   static async open(world: World, path: string): Promise<BlockIndex> {
     try {
-      const db = kyselyOver<unknown>(await world.databases.open(path));
-      const version = await indexVersion(db).catch(async (error: unknown) => {
-        await db.destroy();
-        throw error;
-      });
-      const index = new BlockIndex(world, path, db);
-      if (version === 0) await makeSchema(db);
-      else if (version !== INDEX_VERSION) await index.recreate();
-      return index;
+      const db = await usable(await world.databases.open(path));
+      if (db !== null) return new BlockIndex(world, path, db);
     } catch (error) {
       if (!isIndexDamage(error)) throw error;
-      await removeFiles(world, path);
-      const db = kyselyOver<unknown>(await world.databases.open(path));
-      await makeSchema(db);
-      return new BlockIndex(world, path, db);
     }
+    return new BlockIndex(world, path, await emptyIndex(world, path));
   }
 
   /** Null if there is no index that can be used: a writer has to make it. */
   static async openReadOnly(world: World, path: string): Promise<BlockIndex | null> {
     try {
       if ((await world.disk.stat(path)) === null) return null;
-      const db = kyselyOver<unknown>(await world.databases.openReadOnly(path));
-      if ((await indexVersion(db)) === INDEX_VERSION) return new BlockIndex(world, path, db);
-      await db.destroy();
-      return null;
+      const db = await usable(await world.databases.openReadOnly(path));
+      return db === null ? null : new BlockIndex(world, path, db);
     } catch (error) {
       if (isIndexDamage(error)) return null;
       throw error;
@@ -100,9 +58,17 @@ export class BlockIndex {
   /** Throws the whole index away. What it knew must be read from the packs again. */
   async recreate(): Promise<void> {
     await this.#db.destroy();
-    await removeFiles(this.#world, this.path);
-    this.#db = kyselyOver<unknown>(await this.#world.databases.open(this.path));
-    await makeSchema(this.#db);
+    this.#db = await emptyIndex(this.#world, this.path);
+  }
+
+  /** Reads all of the index: slow, and nobody else is served meanwhile. */
+  async isSound(): Promise<boolean> {
+    try {
+      return await isSound(this.#db);
+    } catch (error) {
+      if (isIndexDamage(error)) return false;
+      throw error;
+    }
   }
 
   async close(): Promise<void> {
@@ -219,7 +185,7 @@ export class BlockIndex {
       name: pack.name,
       offset: row.offset,
       length: row.length,
-      state: BLOCK_STATES[row.state]!,
+      state: stateOf(row.state),
     }));
   }
 
@@ -228,12 +194,12 @@ export class BlockIndex {
     const found: BlockLocation[] = [];
     for (const batch of batches(ids)) {
       const { rows } = await sql<LocationRow>`
-        SELECT b.id, b.pack, p.name, b.offset, b.length, b.state
+        SELECT w.value AS id, b.pack, p.name, b.offset, b.length, b.state
         FROM json_each(${batch}) w CROSS JOIN blocks b ON b.id = unhex(w.value) CROSS JOIN packs p ON p.key = b.pack`.execute(
         this.#db,
       );
       for (const row of rows) {
-        found.push({ ...row, id: hexOf(row.id) as BlockId, state: BLOCK_STATES[row.state]! });
+        found.push({ ...row, state: stateOf(row.state) });
       }
     }
     return found;
@@ -251,10 +217,10 @@ export class BlockIndex {
         ? sql``
         : sql`AND b.domain IN (SELECT unhex(value) FROM json_each(${JSON.stringify([...domains])}))`;
     for (const batch of batches(ids)) {
-      const { rows } = await sql<{ id: Uint8Array; length: number }>`
-        SELECT b.id, b.length FROM json_each(${batch}) w CROSS JOIN blocks b ON b.id = unhex(w.value)
-        WHERE b.state = ${ALL_PRESENT} ${within}`.execute(this.#db);
-      for (const row of rows) found.set(hexOf(row.id) as BlockId, row.length);
+      const { rows } = await sql<{ id: BlockId; length: number }>`
+        SELECT w.value AS id, b.length FROM json_each(${batch}) w CROSS JOIN blocks b ON b.id = unhex(w.value)
+        WHERE b.state = ${PRESENT} ${within}`.execute(this.#db);
+      for (const row of rows) found.set(row.id, row.length);
     }
     return found;
   }
@@ -268,16 +234,16 @@ export class BlockIndex {
 
   /** What was damaged or condemned is there after all. */
   async restorePresent(pack: number, ids: readonly BlockId[]): Promise<void> {
-    await this.#db.transaction().execute((db) => setStates(db, pack, ids, ALL_PRESENT));
+    await this.#db.transaction().execute((db) => setStates(db, pack, ids, PRESENT));
   }
 
   async condemn(pack: number, ids: readonly BlockId[]): Promise<void> {
-    await this.#db.transaction().execute((db) => setStates(db, pack, ids, CONDEMNED, ALL_PRESENT));
+    await this.#db.transaction().execute((db) => setStates(db, pack, ids, CONDEMNED, PRESENT));
   }
 
   /** Nobody is reclaiming any more. */
   async absolveAll(): Promise<void> {
-    await sql`UPDATE blocks SET state = ${ALL_PRESENT} WHERE state = ${CONDEMNED}`.execute(this.#db);
+    await sql`UPDATE blocks SET state = ${PRESENT} WHERE state = ${CONDEMNED}`.execute(this.#db);
   }
 
   async pin(pin: Pin): Promise<void> {
@@ -297,79 +263,5 @@ export class BlockIndex {
       id: hexOf(page) as BlockId,
       length,
     }));
-  }
-}
-
-interface LocationRow {
-  readonly id: Uint8Array;
-  readonly pack: number;
-  readonly name: string;
-  readonly offset: number;
-  readonly length: number;
-  readonly state: number;
-}
-
-const SQLITE_CORRUPT = 11;
-const SQLITE_NOTADB = 26;
-
-/** Whether the index itself is damaged: it can be made anew. */
-export function isIndexDamage(error: unknown): error is LowtideError {
-  if (!isLowtideError(error, 'disk-failed') || !(error.cause instanceof Error)) return false;
-  const code = 'errcode' in error.cause ? Number(error.cause.errcode) & 0xff : 0;
-  return code === SQLITE_CORRUPT || code === SQLITE_NOTADB;
-}
-
-async function removeFiles(world: World, path: string): Promise<void> {
-  for (const suffix of ['', '-wal', '-shm']) await world.disk.remove(path + suffix);
-}
-
-/** Sorted, so that neighbours in the index are looked up one after another. */
-function* batches(ids: readonly BlockId[]): Generator<string> {
-  const sorted = ids.toSorted();
-  for (let at = 0; at < sorted.length; at += LOOKUP_IDS) {
-    yield JSON.stringify(sorted.slice(at, at + LOOKUP_IDS));
-  }
-}
-
-async function insertPack(
-  db: Kysely<unknown>,
-  row: Omit<PackRow, 'key'> & { readonly key: number | null },
-): Promise<void> {
-  await sql`INSERT INTO packs (key, name, pack_group, state, bytes, blocks)
-    VALUES (${row.key}, ${row.name}, ${row.group}, ${row.state}, ${row.bytes}, ${row.blocks})`.execute(db);
-}
-
-/** @returns how many were new to the pack */
-async function insertBlocks(
-  db: Kysely<unknown>,
-  pack: number,
-  entries: readonly PackEntry[],
-): Promise<number> {
-  let added = 0;
-  const sorted = entries.toSorted((a, b) => (a.id < b.id ? -1 : 1));
-  for (let at = 0; at < sorted.length; at += LOOKUP_IDS) {
-    const rows = sorted
-      .slice(at, at + LOOKUP_IDS)
-      .map((entry) => [entry.id, entry.domain, entry.offset, entry.length, typeCode(entry.type)]);
-    const { numAffectedRows } = await sql`
-      INSERT OR IGNORE INTO blocks (id, pack, domain, offset, length, type, state)
-      SELECT unhex(value ->> 0), ${pack}, unhex(value ->> 1), value ->> 2, value ->> 3, value ->> 4, ${ALL_PRESENT}
-      FROM json_each(${JSON.stringify(rows)})`.execute(db);
-    added += Number(numAffectedRows ?? 0n);
-  }
-  return added;
-}
-
-async function setStates(
-  db: Kysely<unknown>,
-  pack: number,
-  ids: readonly BlockId[],
-  to: number,
-  from?: number,
-): Promise<void> {
-  const only = from === undefined ? sql`` : sql`AND state = ${from}`;
-  for (const batch of batches(ids)) {
-    await sql`UPDATE blocks SET state = ${to}
-      WHERE pack = ${pack} AND id IN (SELECT unhex(value) FROM json_each(${batch})) ${only}`.execute(db);
   }
 }

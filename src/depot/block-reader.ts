@@ -1,9 +1,10 @@
-import { blockIdOf } from '../format/block.ts';
+import { blockIdOf, HEADER_BYTES } from '../format/block.ts';
 import { isLowtideError, LowtideError } from '../model/errors.ts';
 import { shortId, type BlockId } from '../model/ids.ts';
 import type { Limits } from '../model/limits.ts';
 import type { Monitor } from '../world/ports.ts';
-import type { BlockIndex, BlockLocation } from './block-index.ts';
+import type { BlockIndex } from './block-index.ts';
+import type { BlockLocation } from './index-rows.ts';
 import type { PackStore } from './pack-store.ts';
 
 /** A block that was checked against its id, or why it cannot be had: `block-unavailable`, `damaged-block`, `disk-failed`. */
@@ -57,8 +58,13 @@ export class BlockReader {
 
   /** These places in pack order, neighbours in one read of the disk; what is damaged is quarantined. */
   async *places(locations: readonly BlockLocation[], stop?: AbortSignal): AsyncGenerator<PlaceRead> {
-    const sorted = locations.toSorted((a, b) => a.pack - b.pack || a.offset - b.offset);
-    for (const run of runsOf(sorted, this.#parts.limits.file_read_bytes)) {
+    const { limits } = this.#parts;
+    const believable = (place: BlockLocation): boolean => isBelievable(place, limits.block_bytes_max);
+    for (const location of locations) {
+      if (!believable(location)) yield { location, error: await this.#damaged(location) };
+    }
+    const sorted = locations.filter(believable).sort((a, b) => a.pack - b.pack || a.offset - b.offset);
+    for (const run of runsOf(sorted, limits.file_read_bytes)) {
       if (stop?.aborted === true) throw new LowtideError('interrupted', 'reading blocks was interrupted');
       yield* this.#readRun(run);
     }
@@ -113,7 +119,7 @@ export class BlockReader {
     const places = await this.#parts.index.locations([tried.id]);
     if (places.length === 0) return { id: tried.id, error: unavailable(tried.id) };
     for (const place of places.toSorted(byState)) {
-      if (place.pack === tried.pack) continue;
+      if (place.pack === tried.pack || !isBelievable(place, this.#parts.limits.block_bytes_max)) continue;
       for await (const read of this.#readRun([place])) {
         if ('bytes' in read) return { id: tried.id, bytes: read.bytes };
       }
@@ -139,6 +145,13 @@ function bestPlaces(locations: readonly BlockLocation[]): Map<BlockId, BlockLoca
     if (known === undefined || byState(location, known) < 0) best.set(location.id, location);
   }
   return best;
+}
+
+/** A damaged index must not make anybody ask for memory that nobody has. */
+function isBelievable({ offset, length }: BlockLocation, maxBlock: number): boolean {
+  return (
+    Number.isSafeInteger(offset) && offset >= 0 && length >= HEADER_BYTES && length <= maxBlock + HEADER_BYTES
+  );
 }
 
 /** A gap up to this share of a read is read over rather than skipped. */

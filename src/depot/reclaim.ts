@@ -1,6 +1,6 @@
 import type { BlockId } from '../model/ids.ts';
 import type { Monitor } from '../world/ports.ts';
-import type { BlockLocation, PackRow } from './block-index.ts';
+import type { BlockLocation, PackRow } from './index-rows.ts';
 import type { BlockReader } from './block-reader.ts';
 import type { BlockWriter } from './block-writer.ts';
 import type { PackRoom } from './pack-file.ts';

@@ -1,6 +1,7 @@
 import { isLowtideError, type LowtideError } from '../model/errors.ts';
 import type { Monitor } from '../world/ports.ts';
-import { isIndexDamage, type PackRow } from './block-index.ts';
+import type { PackRow } from './index-rows.ts';
+import { isIndexDamage } from './index-schema.ts';
 import type { PackRoom } from './pack-file.ts';
 import { parsePackName } from './pack-format.ts';
 import { readPack } from './pack-scan.ts';
@@ -117,13 +118,9 @@ export interface RebuildReport {
 
 /** See `Depot.rebuildIndex`. */
 export async function rebuild(room: PackRoom, monitor: Monitor): Promise<RebuildReport> {
-  try {
-    return await rebuildInPlace(room, monitor);
-  } catch (error) {
-    if (!isIndexDamage(error) || room.active.size > 0) throw error;
-    await room.index.recreate();
-    return await rebuildInPlace(room, monitor);
-  }
+  const idle = room.active.size === 0;
+  if (idle && !(await room.index.isSound())) await room.index.recreate();
+  return await rebuildInPlace(room, monitor);
 }
 
 /** Pack by pack, so that readers beside this process find every block all the time. */

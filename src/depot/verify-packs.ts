@@ -1,14 +1,16 @@
 import type { BlockId } from '../model/ids.ts';
 import { isLowtideError } from '../model/errors.ts';
-import { type BlockLocation, isIndexDamage, type PackRow } from './block-index.ts';
+import type { BlockLocation, PackRow } from './index-rows.ts';
+import { isIndexDamage } from './index-schema.ts';
 import { isPackHeader, PACK_HEADER_BYTES, type PackEntry, parsePackName } from './pack-format.ts';
 import { readTrailer } from './pack-scan.ts';
 import { type Finding, stopIfAsked, type VerifyOptions, type VerifyParts } from './findings.ts';
 
-/** A pack of which blocks are lost. */
+/** A pack with damaged blocks. */
 export interface BadPack {
   readonly finding: Omit<Finding, 'snapshots'>;
-  /** Those that cannot be had from another pack either. */
+  readonly pack: number;
+  /** Those that are damaged in this pack. */
   readonly ids: ReadonlySet<BlockId>;
 }
 
@@ -22,11 +24,9 @@ export async function* checkPacks(
     const rows = (await index.packs()).filter((row) => row.state !== 'dropped');
     const names = new Set(await store.list());
     const progress = new PackProgress(options, rows);
-    // By pack: a block of which both copies are bad is lost.
-    const badPlaces = new Map<BlockId, Set<number>>();
     for (const row of rows) {
       stopIfAsked(options.stop);
-      yield* checkPack(parts, options, row, badPlaces);
+      yield* checkPack(parts, options, row);
       names.delete(row.name);
       progress.done(row);
     }
@@ -34,7 +34,7 @@ export async function* checkPacks(
   } catch (error) {
     if (!isIndexDamage(error)) throw error;
     const what = `the index is damaged: it can be made anew from the packs (${error.message})`;
-    yield { severity: 'error', code: error.code, what, path: 'index.db', snapshots: [] };
+    yield { severity: 'error', code: 'damaged-pack', what, path: 'index.db', snapshots: [] };
   }
 }
 
@@ -61,7 +61,6 @@ async function* checkPack(
   parts: VerifyParts,
   options: VerifyOptions,
   row: PackRow,
-  badPlaces: Map<BlockId, Set<number>>,
 ): AsyncGenerator<Finding | BadPack> {
   const { index, store, active } = parts.room;
   const blocks = await index.blocksOf(row);
@@ -72,8 +71,8 @@ async function* checkPack(
   // Dropped or moved while we looked: then nothing of this is true any more.
   if ((await index.pack(row.key)) === null) return;
   if (bad.length > 0 || size === null || size < row.bytes) {
-    const ids = await lostOf(parts, bad, badPlaces);
-    yield { finding: damageFinding(row, size, bad, blocks), ids };
+    const ids = new Set(bad.map((block) => block.id));
+    yield { finding: damageFinding(row, size, bad, blocks), pack: row.key, ids };
   }
   if (size !== null && row.state === 'sealed' && !active.has(row.key)) yield* checkEnds(parts, row, blocks);
 }
@@ -85,14 +84,14 @@ function damageFinding(
   blocks: readonly BlockLocation[],
 ): Omit<Finding, 'snapshots'> {
   const path = `packs/${row.name}`;
+  const severity = bad.length > 0 ? 'error' : 'note';
   const many = `${bad.length} of its ${blocks.length} blocks`;
-  if (size === null)
-    return { severity: 'error', code: 'damaged-pack', what: `the pack is gone with ${many}`, path };
+  if (size === null) return { severity, code: 'damaged-pack', what: `the pack is gone with ${many}`, path };
   if (size < row.bytes) {
     const what = `the pack has ${size} of its ${row.bytes} bytes; ${many} are damaged`;
-    return { severity: 'error', code: 'damaged-pack', what, path };
+    return { severity, code: 'damaged-pack', what, path };
   }
-  return { severity: 'error', code: 'damaged-block', what: `${many} are damaged`, path };
+  return { severity, code: 'damaged-block', what: `${many} are damaged`, path };
 }
 
 /** Reads these blocks; answers those that are bad, and takes back what was quarantined and is good. */
@@ -110,18 +109,13 @@ async function readAll(
   return bad;
 }
 
-/** Those of which no good copy is left. */
-async function lostOf(
-  parts: VerifyParts,
-  bad: readonly BlockLocation[],
-  badPlaces: Map<BlockId, Set<number>>,
-): Promise<Set<BlockId>> {
+/** The damaged blocks of which no good copy is left. */
+export async function lostIn(parts: VerifyParts, packs: readonly BadPack[]): Promise<Set<BlockId>> {
   const lost = new Set<BlockId>();
-  for (const { id, pack } of bad) badPlaces.set(id, (badPlaces.get(id) ?? new Set()).add(pack));
-  const ids = new Set(bad.map((block) => block.id));
-  for (const id of ids) lost.add(id);
-  for (const place of await parts.room.index.locations([...ids])) {
-    if (place.state === 'present' && !badPlaces.get(place.id)!.has(place.pack)) lost.delete(place.id);
+  const damaged = new Map(packs.map(({ pack, ids }) => [pack, ids]));
+  for (const { ids } of packs) for (const id of ids) lost.add(id);
+  for (const { id, pack, state } of await parts.room.index.locations([...lost])) {
+    if (state === 'present' && damaged.get(pack)?.has(id) !== true) lost.delete(id);
   }
   return lost;
 }

@@ -4,7 +4,9 @@ import { type BlockId, shortId, type SnapshotId } from '../model/ids.ts';
 import { lookFor, vouchedBy } from './closure.ts';
 import { readConfig } from './config.ts';
 import { type Finding, stopIfAsked, type VerifyOptions, type VerifyParts } from './findings.ts';
-import { type BadPack, checkPacks } from './verify-packs.ts';
+import { type BadPack, checkPacks, lostIn } from './verify-packs.ts';
+
+export type { Finding, VerifyOptions } from './findings.ts';
 
 /** Proves without any key what can be proved (promise P5). Findings about packs come when it is known whom they hurt. */
 export async function* verifyDepot(parts: VerifyParts, options: VerifyOptions): AsyncGenerator<Finding> {
@@ -14,7 +16,7 @@ export async function* verifyDepot(parts: VerifyParts, options: VerifyOptions): 
     if ('ids' in found) bad.push(found);
     else yield found;
   }
-  const hurt = new Hurt(bad);
+  const hurt = new Hurt(await lostIn(parts, bad));
   yield* checkManifests(parts, options, hurt);
   for (const pack of bad) yield { ...pack.finding, snapshots: hurt.by(pack) };
   for await (const { error, path } of parts.records.eachKeyring()) {
@@ -24,10 +26,10 @@ export async function* verifyDepot(parts: VerifyParts, options: VerifyOptions): 
 
 /** Which snapshots need which lost blocks. */
 class Hurt {
-  readonly #snapshots = new Map<BlockId, Set<SnapshotId>>();
+  readonly #snapshots: ReadonlyMap<BlockId, Set<SnapshotId>>;
 
-  constructor(bad: readonly BadPack[]) {
-    for (const pack of bad) for (const id of pack.ids) this.#snapshots.set(id, new Set());
+  constructor(lost: ReadonlySet<BlockId>) {
+    this.#snapshots = new Map([...lost].map((id) => [id, new Set()]));
   }
 
   isLost(id: BlockId): boolean {

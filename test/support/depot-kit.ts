@@ -3,6 +3,8 @@ import type { BlockRead } from '../../src/depot/block-reader.ts';
 import { Depot } from '../../src/depot/depot.ts';
 import { clearBlock, sealBlock, type SealedBlock } from '../../src/format/block.ts';
 import { deriveDomainKeys } from '../../src/format/domain-keys.ts';
+import { addSlot, newEpoch, newKeyring } from '../../src/format/keyring-edit.ts';
+import { type SignedKeyring, signKeyring } from '../../src/format/keyring.ts';
 import { type Manifest, type SignedManifest, signManifest } from '../../src/format/manifest.ts';
 import { RefsBuilder } from '../../src/format/refs.ts';
 import { keyName, signingKeyFromSeed } from '../../src/format/signing.ts';
@@ -61,7 +63,7 @@ export async function snapshotOf(
   for (const { id, bytes } of content) await builder.add({ id, length: bytes.length });
   const instance = keyName(signingKey.publicKey);
   const manifest: Manifest = {
-    client: instance as never,
+    client: instance,
     instance,
     job: 'local/home',
     sequence: 1,
@@ -107,3 +109,18 @@ export const readIds = (reads: readonly BlockRead[]): BlockId[] =>
 
 export const errorsOf = (reads: readonly BlockRead[]): Map<BlockId, string> =>
   new Map(reads.flatMap((read) => ('error' in read ? [[read.id, read.error.code] as const] : [])));
+
+/** Version 1 of a client's keyring, always the same for one client. */
+export function testKeyring(client = 'ann', versions = 1): SignedKeyring {
+  let turn = 0;
+  const entropy = (length: number): Uint8Array => noise(`${client} ${turn++}`, length);
+  const making = { entropy, limits: tinyLimits, now: 1_700_000_000_000 };
+  const key = signingKeyFromSeed(noise(client, 32));
+  const slot = { kind: 'device', label: 'device', secret: noise('device', 32) } as const;
+  let ring = signKeyring(
+    addSlot(newKeyring({ ...making, signingKey: key, storeSigningSeed: true }), slot, making),
+    key,
+  );
+  for (let version = 1; version < versions; version++) ring = signKeyring(newEpoch(ring, making), key);
+  return ring.signed;
+}
