@@ -9,6 +9,8 @@ import type { LinkOrigin } from './link-groups.ts';
 import { notMade, type RestoreContext } from './restore-context.ts';
 import { interruptedIf, ownError } from './stop.ts';
 
+const LINKS_MAX = 8192;
+
 interface LinkToMake {
   readonly entry: Entry;
   readonly place: Place;
@@ -23,7 +25,9 @@ export class FileRestorer {
   readonly #window: FileWindow;
   /** The file whose records are being read. */
   #current: FileJob | null = null;
-  #links: LinkToMake[] = [];
+  readonly #links: LinkToMake[] = [];
+  /** Links and the extents that they carry. */
+  #linkSize = 0;
   #unlinked = 0;
   #firstUnlinked: { readonly path: PathKey; readonly error: LowtideError } | null = null;
 
@@ -33,13 +37,15 @@ export class FileRestorer {
   }
 
   get full(): boolean {
-    return this.#window.full || this.#links.length >= this.#context.world.limits.ids_per_message;
+    const { ids_per_message } = this.#context.world.limits;
+    return this.#window.full || this.#linkSize >= Math.min(LINKS_MAX, ids_per_message);
   }
 
   add(entry: Entry, place: Place): void {
     const { groups, target } = this.#context;
     if (groups.find(entry) !== null) {
       this.#links.push({ entry, place });
+      this.#linkSize += 1 + entry.extents.length;
       return;
     }
     groups.set(entry);
@@ -60,6 +66,7 @@ export class FileRestorer {
 
   async flush(): Promise<void> {
     await this.#window.flush();
+    this.#linkSize = 0;
     for (const { entry, place } of this.#links.splice(0)) {
       interruptedIf(this.#context.stop);
       await this.#link(entry, place);
@@ -118,21 +125,22 @@ export class FileRestorer {
 
   /** A name that this restore found must be what the snapshot has there before anything is linked to it. */
   async #isOurs(entry: Entry, origin: LinkOrigin): Promise<boolean> {
-    if (origin.found === null) return true;
-    const { groups } = this.#context;
-    const same = await this.#isSame(origin.found).catch((error: unknown) => {
+    if (!origin.found) return true;
+    const { groups, tree } = this.#context;
+    const found = await tree.find(origin.path);
+    const same = await this.#isSame(found).catch((error: unknown) => {
       ownError(error);
       return false;
     });
     groups.drop(entry, origin.path);
-    if (same) groups.set(origin.found);
+    if (found !== null && same) groups.set(found);
     return same;
   }
 
-  async #isSame(found: Entry): Promise<boolean> {
+  async #isSame(found: Entry | null): Promise<boolean> {
     const { world, plan, target } = this.#context;
-    const there = await target.lstat(found.path);
-    if (there === null) return false;
+    const there = found === null ? null : await target.lstat(found.path);
+    if (found === null || there === null) return false;
     const absolute = pathComponents(found.path).reduce(joinPath, plan.target);
     const { newest } = plan.keys;
     const { chunk_bytes_max } = world.limits;

@@ -6,6 +6,7 @@ import type { BlockFetcher, Fetched } from './block-fetcher.ts';
 import { chunkOf, type DataBlock, openDataBlock } from './data-block.ts';
 import type { FileJob, Piece } from './file-job.ts';
 import { PayloadCache } from './payload-cache.ts';
+import { readAhead } from './read-ahead.ts';
 import { eachAtOnce, ownError } from './stop.ts';
 
 /** Bounds of a window, as multiples of the largest chunk or as counts. */
@@ -19,7 +20,7 @@ const WIDTH = 8;
 
 /**
  * Collects files in tree order until they need about 64 MiB (16 of the largest chunks), then fetches their blocks,
- * each once, and writes every block's chunks wherever they go before it is let go. So memory holds one block and a
+ * each once, and writes every block's chunks wherever they go before it is let go. So memory holds two blocks and a
  * small cache of those that several windows share, whatever the size of a file or a snapshot; a file that is larger
  * than the window goes through several.
  */
@@ -80,7 +81,8 @@ export class FileWindow {
       this.#needs.delete(id);
       await this.#write(pieces, () => block);
     }
-    for await (const fetched of this.#fetcher.fetch([...this.#needs.keys()])) await this.#deliver(fetched);
+    const blocks = this.#fetcher.fetch([...this.#needs.keys()]);
+    for await (const fetched of readAhead(blocks)) await this.#deliver(fetched);
     await this.#settle(this.#jobs);
     this.#jobs = this.#jobs.filter((job) => job.state === 'going');
     if (this.#jobs.some((job) => job.ended)) throw new TypeError('a block was asked for and never answered');

@@ -11,7 +11,7 @@ const GROUPS_MAX = 100_000;
 export interface LinkOrigin {
   readonly path: PathKey;
   /** It was there before this restore: to be compared before anything is linked to it. */
-  readonly found: Entry | null;
+  readonly found: boolean;
 }
 
 /** Remembers under which name each hard-linked file was restored. */
@@ -37,7 +37,7 @@ export class LinkGroups {
     const key = keyOf(entry);
     if (key === null) return;
     this.#origins.delete(key);
-    this.#origins.set(key, { path: entry.path, found: found ? entry : null });
+    this.#origins.set(key, { path: entry.path, found });
     for (const oldest of this.#origins.keys()) {
       if (this.#origins.size <= this.#max) break;
       this.#origins.delete(oldest);

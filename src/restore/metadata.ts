@@ -8,6 +8,9 @@ import type { Tally } from './tally.ts';
 /** Set-user-id and set-group-id mean something only with the owner they were set for. */
 const SET_ID_BITS = 0o6000;
 const MODE_BITS = 0o7777;
+/** Attributes that the format reserves (F27) and this program never writes. */
+const EXTRA = 'further attributes';
+const NEWER = 'a newer Lowtide stored them';
 
 interface Refused {
   count: number;
@@ -31,6 +34,7 @@ export class Metadata {
   }
 
   async apply(entry: Entry): Promise<void> {
+    if (entry.extra !== undefined) this.#add(EXTRA, entry, NEWER, true);
     const wanted = await this.#wanted(entry);
     const refusals = await this.#target.applyMetadata(entry.path, wanted);
     const owner = refusals.some(({ what }) => what === 'owner');
@@ -60,11 +64,12 @@ export class Metadata {
   #count(entry: Entry, { what, message }: MetadataRefusal, ownerless: boolean): void {
     const onlySetId = what === 'mode' && ownerless && (entry.mode & SET_ID_BITS) !== 0;
     const kind = onlySetId ? 'set-id bits' : what;
+    this.#add(kind, entry, message, what === 'owner' || onlySetId);
+  }
+
+  #add(kind: string, { path }: Entry, message: string, note: boolean): void {
     const known = this.#refused.get(kind);
-    if (known !== undefined) known.count++;
-    else {
-      const note = what === 'owner' || onlySetId;
-      this.#refused.set(kind, { count: 1, first: entry.path, message, note });
-    }
+    if (known === undefined) this.#refused.set(kind, { count: 1, first: path, message, note });
+    else known.count++;
   }
 }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { deriveDomainKeys, KeyStore } from '../format/domain-keys.ts';
 import type { EntryType } from '../model/entries.ts';
+import { tinyLimits } from '../model/limits.ts';
 import { joinPath, type ByteName } from '../model/paths.ts';
 import { buildSnapshot, type EntrySpec, pathKey } from '../../test/support/build-snapshot.ts';
 import {
@@ -347,3 +348,42 @@ inPlace(
     assert.equal(report.complete, false);
   },
 );
+
+inPlace(
+  'attributes that only a newer program knows are told, not dropped in silence',
+  simulatedPlace,
+  async (place) => {
+    const extra = Uint8Array.of(0xa0);
+    const report = await restoreIn(place, await buildSnapshot([{ path: 'a', content: 'x', extra }]));
+    assert.equal(report.complete, true);
+    assert.match(report.notes[0]!.message, /the further attributes of 1 restored names could not be set/);
+  },
+);
+
+inPlace('files that wait for several blocks are few at a time', simulatedPlace, async (place) => {
+  // The block that all begin with comes first, so each file of a window waits for its own.
+  const specs = Array.from({ length: 300 }, (_, at): EntrySpec => {
+    const own = Buffer.alloc(tinyLimits.chunk_bytes_average, `${at} `);
+    return { path: `${at}`, content: Buffer.concat([bytes(tinyLimits.chunk_bytes_average, 1), own]) };
+  });
+  let [open, most] = [0, 0];
+  const { files } = place.world;
+  const openTarget: typeof files.openTarget = async (root) => {
+    const target = await files.openTarget(root);
+    const createFile = target.createFile.bind(target);
+    target.createFile = async (path) => {
+      const file = await createFile(path);
+      const finish = file.finish.bind(file);
+      most = Math.max(most, ++open);
+      file.finish = async (...how) => {
+        await finish(...how);
+        open--;
+      };
+      return file;
+    };
+    return target;
+  };
+  const counted = { ...place, world: { ...place.world, files: { ...files, openTarget } } };
+  assert.equal((await restoreIn(counted, await buildSnapshot(specs))).files, 300);
+  assert.deepEqual([open, most > 1 && most <= tinyLimits.ids_per_message], [0, true]);
+});
