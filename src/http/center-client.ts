@@ -87,8 +87,9 @@ class CenterClient implements CenterConnection {
         wait_ms: patience.idle_ms,
         stop: signal,
       });
-      for await (const line of readLines(patiently(response, patience), ORDER_LINE_BYTES_MAX)) {
-        const said = orderLineOf(parseStrictJson(line));
+      const lines = readLines(patiently(response, patience), ORDER_LINE_BYTES_MAX, 'bad-answer');
+      for await (const line of lines) {
+        const said = orderLineOf(answerOf(line));
         if ('end' in said) return;
         if ('error' in said) throw said.error;
         if ('order' in said) yield said.order;
@@ -169,7 +170,7 @@ class CenterClient implements CenterConnection {
     try {
       const response = await this.#requester.begin(asking);
       const chunks = patiently(response, this.#requester.patience());
-      const frames = readFrames(chunks, this.#limits.block_bytes_max + ID_BYTES, 'center-unreachable');
+      const frames = readFrames(chunks, this.#limits.block_bytes_max + ID_BYTES, 'above');
       for await (const frame of frames) {
         const block = decodeBlock(frame);
         if (!wanted.delete(block.id)) {

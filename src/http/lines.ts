@@ -1,14 +1,15 @@
-import { LowtideError } from '../model/errors.ts';
+import { type ErrorCode, LowtideError } from '../model/errors.ts';
 
 const NEW_LINE = 0x0a;
 
 /**
  * The lines of a stream without their ends. What follows the last line end is no line: it was cut.
- * @throws LowtideError `too-large` for a line of more than `bytesMax`
+ * @param tooLong the code of the error for a line of more than `bytesMax`
  */
 export async function* readLines(
   chunks: AsyncIterable<Uint8Array>,
   bytesMax: number,
+  tooLong: ErrorCode,
 ): AsyncGenerator<Uint8Array> {
   let held: Buffer = Buffer.alloc(0);
   for await (const chunk of chunks) {
@@ -19,6 +20,6 @@ export async function* readLines(
       start = end + 1;
     }
     held = held.subarray(start);
-    if (held.length > bytesMax) throw new LowtideError('too-large', `a line has more than ${bytesMax} bytes`);
+    if (held.length > bytesMax) throw new LowtideError(tooLong, `a line has more than ${bytesMax} bytes`);
   }
 }

@@ -38,9 +38,11 @@ export function newRouter(
     if (open.has(`${raw.method} ${routeOptions.url}`)) return;
     callers.set(raw, await identify(raw, service.enrollment, service.world.clock.now()));
   });
-  app.setErrorHandler((error, { raw }, reply) => {
+  app.setErrorHandler((error: Error & { readonly statusCode?: number }, { raw }, reply) => {
     reply.hijack();
-    refuse(reply.raw, service.http, service.report(raw, error));
+    const { statusCode = 500 } = error;
+    const own = statusCode >= 500 ? error : new HttpRefusal(statusCode, 'this request is not valid');
+    refuse(reply.raw, service.http, service.report(raw, own));
   });
   app.setNotFoundHandler(({ raw }, reply) => {
     reply.hijack();

@@ -33,7 +33,7 @@ export async function* sendBlocks(
       bytes_per_second_min: 0,
     };
     const most = limits.ids_per_message * ID_BYTES;
-    for await (const frame of readFrames(patiently(response, patience), most, 'center-unreachable')) {
+    for await (const frame of readFrames(patiently(response, patience), most, 'above')) {
       yield decodeIds(frame);
     }
     response.resume();

@@ -85,8 +85,7 @@ async function* blocksOf(
   limits: Limits,
 ): AsyncGenerator<SealedBlock> {
   const most = limits.block_bytes_max + ID_BYTES;
-  for await (const frame of readFrames(patiently(request, patience), most, 'bad-request'))
-    yield decodeBlock(frame);
+  for await (const frame of readFrames(patiently(request, patience), most, 'below')) yield decodeBlock(frame);
 }
 
 function idFrames(ids: readonly BlockId[], limits: Limits): Uint8Array[] {

@@ -13,6 +13,7 @@ import {
   errorFrame,
   idsFrame,
   readFrames,
+  type Side,
 } from './frames.ts';
 
 const block = (bytes: Uint8Array) => ({
@@ -24,11 +25,13 @@ async function* cutInto(bytes: Uint8Array, size: number): AsyncGenerator<Uint8Ar
   for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size);
 }
 
-async function read(bytes: Uint8Array, size: number, max = 1 << 20): Promise<Uint8Array[]> {
-  return await Array.fromAsync(
-    readFrames(cutInto(bytes, size), max, 'bad-request'),
-    (frame) => new Uint8Array(frame),
-  );
+async function read(
+  bytes: Uint8Array,
+  size: number,
+  max = 1 << 20,
+  side: Side = 'below',
+): Promise<Uint8Array[]> {
+  return await Array.fromAsync(readFrames(cutInto(bytes, size), max, side), (frame) => new Uint8Array(frame));
 }
 
 test('blocks come out as they went in, however the stream is cut into chunks', async () => {
@@ -53,6 +56,7 @@ test('ids come out as they went in; a list that is cut inside an id is refused',
 });
 
 test('a stream that stops anywhere before its end frame was cut', async () => {
+  await assert.rejects(read(END_FRAME.subarray(1), 2, 100, 'above'), { code: 'center-unreachable' });
   const stream = Buffer.concat([idsFrame(['ab'.repeat(32) as BlockId]), END_FRAME]);
   for (let length = 0; length < stream.length; length++) {
     await assert.rejects(read(stream.subarray(0, length), 7), { code: 'bad-request' });
@@ -65,11 +69,15 @@ test('what follows the end frame is not looked at', async () => {
 
 test('an error frame is thrown with its code; nothing in its message can forge output', async () => {
   const stream = errorFrame('order-ended', 'a\u001b[2Jb\nc');
-  await assert.rejects(read(stream, 3), { code: 'order-ended', message: 'a?[2Jb?c' });
+  await assert.rejects(read(stream, 3, 100, 'above'), { code: 'order-ended', message: 'a?[2Jb?c' });
+  await assert.rejects(read(stream, 3), { code: 'bad-request', message: 'the client gave up: a?[2Jb?c' });
   const unknown = Buffer.from('{"code":"from-the-future","message":"x"}');
   const head = Buffer.alloc(4);
   head.writeUInt32BE(0x80000000 + unknown.length);
-  await assert.rejects(read(Buffer.concat([head, unknown]), 100), { code: 'bad-answer', message: 'x' });
+  await assert.rejects(read(Buffer.concat([head, unknown]), 9, 100, 'above'), {
+    code: 'bad-answer',
+    message: 'x',
+  });
 });
 
 test('a frame is not read beyond what is allowed, whatever it announces (faults 7, 45)', async () => {
@@ -81,7 +89,7 @@ test('a frame is not read beyond what is allowed, whatever it announces (faults 
       yield new Uint8Array(1000);
     }
   }
-  await assert.rejects(Array.fromAsync(readFrames(endless(), 4096, 'bad-request')), { code: 'too-large' });
+  await assert.rejects(Array.fromAsync(readFrames(endless(), 4096, 'below')), { code: 'too-large' });
   assert.equal(taken, 0);
 });
 

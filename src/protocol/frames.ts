@@ -3,6 +3,7 @@ import { bufferOf } from '../model/bytes.ts';
 import { type ErrorCode, errorRegistry, LowtideError } from '../model/errors.ts';
 import type { BlockId } from '../model/ids.ts';
 import type { SealedBlock } from '../format/block.ts';
+import { Gatherer } from './gatherer.ts';
 import { parseStrictJson } from './strict-json.ts';
 
 /**
@@ -75,38 +76,44 @@ export function encodeError(code: ErrorCode, message: string): Buffer {
 /** What a peer says went wrong, with nothing in it that could forge output; null if it does not say it properly. */
 export function decodeError(bytes: Uint8Array): LowtideError | null {
   try {
-    const { code, message } = errorShape.parse(parseStrictJson(bytes));
-    const known = Object.hasOwn(errorRegistry, code) ? (code as ErrorCode) : 'bad-answer';
-    return new LowtideError(known, message.replaceAll(UNPRINTABLE, '?'));
+    return errorOf(parseStrictJson(bytes));
   } catch {
     return null;
   }
 }
 
-/** What a stream that stops without its end frame is: our caller's mistake, or a line that broke. */
-export type CutCode = 'bad-request' | 'center-unreachable';
+/** The same, of `{ code, message }` that is read already. */
+export function errorOf(value: unknown): LowtideError | null {
+  const result = errorShape.safeParse(value);
+  if (!result.success) return null;
+  const { code, message } = result.data;
+  const known = Object.hasOwn(errorRegistry, code) ? (code as ErrorCode) : 'bad-answer';
+  return new LowtideError(known, message.replaceAll(UNPRINTABLE, '?'));
+}
+
+/** Who sends: a client (`below`), whose every mistake is a bad request, or a center (`above`). */
+export type Side = 'below' | 'above';
 
 /**
- * The frames of a stream, up to its end frame; an error frame is thrown.
+ * The frames of a stream, up to its end frame; an error frame is thrown. What a center says went wrong keeps its code.
  * @param frameBytesMax of one frame; nothing is kept beyond one frame and one chunk
- * @throws LowtideError `cut`, `too-large`, or what the error frame says
+ * @throws LowtideError from below `bad-request`, `too-large`; from above `center-unreachable` if the stream was cut,
+ *   `bad-answer`, or what the center says
  */
 export async function* readFrames(
   chunks: AsyncIterable<Uint8Array>,
   frameBytesMax: number,
-  cut: CutCode,
+  side: Side,
 ): AsyncGenerator<Uint8Array> {
-  const reader = new ChunkReader(chunks, cut);
+  const reader = new ChunkReader(chunks, side);
   try {
     for (;;) {
       const length = bufferOf(await reader.take(LENGTH_BYTES)).readUInt32BE();
       if (length === 0) return;
-      if (length >= ERROR_BIT) throw await readError(reader, length - ERROR_BIT);
+      if (length >= ERROR_BIT) throw await readError(reader, length - ERROR_BIT, side);
       if (length > frameBytesMax) {
-        throw new LowtideError(
-          'too-large',
-          `a frame has ${length} bytes, at most ${frameBytesMax} are allowed`,
-        );
+        const code = side === 'below' ? 'too-large' : 'bad-answer';
+        throw new LowtideError(code, `a frame has ${length} bytes, at most ${frameBytesMax} are allowed`);
       }
       yield await reader.take(length);
     }
@@ -115,39 +122,39 @@ export async function* readFrames(
   }
 }
 
-async function readError(reader: ChunkReader, length: number): Promise<LowtideError> {
-  const bytes = length > ERROR_BYTES_MAX ? null : await reader.take(length);
+async function readError(reader: ChunkReader, length: number, side: Side): Promise<LowtideError> {
+  const error = length > ERROR_BYTES_MAX ? null : decodeError(await reader.take(length));
+  if (side === 'below') return new LowtideError('bad-request', `the client gave up: ${error?.message ?? ''}`);
   return (
-    (bytes && decodeError(bytes)) ??
-    new LowtideError('bad-answer', 'the other side ended the stream with an error that cannot be read')
+    error ?? new LowtideError('bad-answer', 'the center ended the stream with an error that cannot be read')
   );
 }
 
 /** Cuts chunks of any size into the lengths that are asked for. */
 class ChunkReader {
   readonly #chunks: AsyncIterator<Uint8Array>;
-  readonly #cut: CutCode;
-  #held: Uint8Array[] = [];
-  #bytes = 0;
+  readonly #side: Side;
+  #rest: Uint8Array = new Uint8Array(0);
 
-  constructor(chunks: AsyncIterable<Uint8Array>, cut: CutCode) {
+  constructor(chunks: AsyncIterable<Uint8Array>, side: Side) {
     this.#chunks = chunks[Symbol.asyncIterator]();
-    this.#cut = cut;
+    this.#side = side;
   }
 
   async take(length: number): Promise<Uint8Array> {
-    while (this.#bytes < length) {
+    const gatherer = new Gatherer(length);
+    this.#rest = this.#rest.subarray(gatherer.push(this.#rest));
+    while (gatherer.missing > 0) {
       const next = await this.#chunks.next();
-      if (next.done === true) throw new LowtideError(this.#cut, 'the stream was cut before its end');
-      this.#held.push(next.value);
-      this.#bytes += next.value.length;
+      if (next.done === true) throw this.#wasCut();
+      this.#rest = next.value.subarray(gatherer.push(next.value));
     }
-    const first = this.#held[0] ?? END_FRAME;
-    const whole = first.length >= length ? first : Buffer.concat(this.#held);
-    const rest = whole.subarray(length);
-    this.#held = first.length >= length ? [rest, ...this.#held.slice(1)] : [rest];
-    this.#bytes -= length;
-    return whole.subarray(0, length);
+    return gatherer.bytes();
+  }
+
+  #wasCut(): LowtideError {
+    const code = this.#side === 'below' ? 'bad-request' : 'center-unreachable';
+    return new LowtideError(code, 'the stream was cut before its end');
   }
 
   async end(): Promise<void> {

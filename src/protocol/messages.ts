@@ -13,7 +13,9 @@ import type {
 import type { BlockId, CenterId, ClientId, InstanceId, OrderId, SnapshotId } from '../model/ids.ts';
 import type { Limits } from '../model/limits.ts';
 import type { CommitAnswer } from './center-api.ts';
+import { LowtideError } from '../model/errors.ts';
 import { bytesText, idText, instant, textUpTo, wholeNumber } from './fields.ts';
+import { errorOf } from './frames.ts';
 
 /**
  * The control messages of `CenterApi` (protocol R20-R36). Requests are strict: an unknown field is an error, so that
@@ -130,11 +132,12 @@ export const orderMessage: z.ZodType<Order> = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('policy') }),
 ]);
 
-/** One line of the long answer to `orders`. Of a kind that this program does not know: `unknown`, to be passed over. */
+/** One line of the long answer to `orders`. What this program does not know is `unknown`, to be passed over. */
 export type OrderLine =
   | { readonly order: Order }
   | { readonly beat: true }
   | { readonly end: true }
+  | { readonly error: LowtideError }
   | { readonly unknown: true };
 
 const orderLine = z.union([
@@ -142,8 +145,16 @@ const orderLine = z.union([
   z.strictObject({ beat: z.literal(true) }),
   z.strictObject({ end: z.literal(true) }),
 ]);
+const errorLine = z.strictObject({ error: z.unknown() });
 
 export function orderLineOf(value: unknown): OrderLine {
+  const failed = errorLine.safeParse(value);
+  if (failed.success) {
+    const error = errorOf(failed.data.error);
+    return {
+      error: error ?? new LowtideError('bad-answer', 'the orders ended with an error that cannot be read'),
+    };
+  }
   const result = orderLine.safeParse(value);
   return result.success ? result.data : { unknown: true };
 }

@@ -1,0 +1,44 @@
+/**
+ * Gathers chunks into one array without trusting what was announced: memory grows with what has come, and ten thousand
+ * chunks of one byte cost no more than one of ten thousand.
+ */
+export class Gatherer {
+  readonly #max: number;
+  #bytes: Buffer;
+  #length = 0;
+
+  /** @param max bytes that may be gathered */
+  constructor(max: number) {
+    this.#max = max;
+    this.#bytes = Buffer.allocUnsafeSlow(Math.min(max, FIRST_BYTES));
+  }
+
+  get missing(): number {
+    return this.#max - this.#length;
+  }
+
+  get length(): number {
+    return this.#length;
+  }
+
+  /** Takes as much of the chunk as there is room for, and says how much that was. */
+  push(chunk: Uint8Array): number {
+    const taken = Math.min(chunk.length, this.missing);
+    const needed = this.#length + taken;
+    if (needed > this.#bytes.length) {
+      const grown = Buffer.allocUnsafeSlow(Math.min(this.#max, Math.max(needed, 2 * this.#bytes.length)));
+      grown.set(this.#bytes.subarray(0, this.#length));
+      this.#bytes = grown;
+    }
+    this.#bytes.set(chunk.subarray(0, taken), this.#length);
+    this.#length = needed;
+    return taken;
+  }
+
+  /** The memory is the caller's from now on. */
+  bytes(): Uint8Array {
+    return this.#bytes.subarray(0, this.#length);
+  }
+}
+
+const FIRST_BYTES = 64 * 1024;
