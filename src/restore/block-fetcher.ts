@@ -31,6 +31,8 @@ export interface SourceFault {
 
 /** A source that fails this often, with no good block between, is not asked again. */
 const FAILURES_MAX = 3;
+/** Damaged blocks of one source that are told apart. */
+const WRONG_KEPT_MAX = 100_000;
 
 interface SourceState extends NamedSource {
   blocks: number;
@@ -42,8 +44,8 @@ interface SourceState extends NamedSource {
   /** Of the batch under way. */
   failed: unknown;
   readonly wrong: Set<BlockId>;
-  wrongCount: number;
-  firstWrong: BlockId | null;
+  /** Of all batches, up to a bound. */
+  readonly everWrong: Set<BlockId>;
   failedCount: number;
   lastFailure: unknown;
 }
@@ -123,9 +125,8 @@ export class BlockFetcher {
       state.failures = 0;
       return true;
     }
-    if (!state.wrong.has(id)) state.wrongCount++;
     state.wrong.add(id);
-    state.firstWrong ??= id;
+    if (state.everWrong.size < WRONG_KEPT_MAX) state.everWrong.add(id);
     return false;
   }
 
@@ -172,8 +173,7 @@ function newState({ name, source }: NamedSource): SourceState {
     over: false,
     failed: null,
     wrong: new Set(),
-    wrongCount: 0,
-    firstWrong: null,
+    everWrong: new Set(),
     failedCount: 0,
     lastFailure: null,
   };
@@ -184,10 +184,11 @@ function mayRetry(failure: unknown): boolean {
 }
 
 function faultsOf(state: SourceState): SourceFault[] {
-  const { name, wrongCount, firstWrong, failedCount, lastFailure } = state;
+  const { name, everWrong, failedCount, lastFailure } = state;
   const faults: SourceFault[] = [];
-  if (firstWrong !== null) {
-    const which = wrongCount === 1 ? `block ${shortId(firstWrong)}` : `${wrongCount} blocks`;
+  const [firstWrong] = everWrong;
+  if (firstWrong !== undefined) {
+    const which = everWrong.size === 1 ? `block ${shortId(firstWrong)}` : `${everWrong.size} blocks`;
     const message = `${name} has ${which} damaged: verify it`;
     faults.push({ name, code: 'hash-mismatch', message });
   }
