@@ -1,33 +1,15 @@
 import assert from 'node:assert/strict';
-import type { Job } from '../../src/model/jobs.ts';
-import { pathKeyOf } from '../../src/model/paths.ts';
 import { HOUR_MS } from '../../src/model/time.ts';
-import { findManifest } from '../../src/node/sources.ts';
 import { spoolBytes } from '../../src/node/spool.ts';
 import { listSnapshots } from '../../src/ledger/snapshots.ts';
 import { copiesOf } from '../../src/ledger/copies.ts';
-import { restoreSnapshot } from '../../src/restore/restore.ts';
 import { type AgentMachine, type CenterMachine, Fleet } from '../../src/sim/fleet.ts';
+import { assertRestoresFrom, testJob } from './checks.ts';
 import { Simulation } from '../../src/sim/simulation.ts';
 
 const START = Date.UTC(2026, 2, 2, 20);
 /** Two nights: what the first could not finish after a crash, the second must. */
 const END = START + 37 * HOUR_MS;
-
-const job = (name: string, path: string, backup: string, transfer: string): Job => ({
-  name,
-  paths: [path],
-  excludes: [],
-  excludeCaches: false,
-  oneFileSystem: false,
-  backup,
-  transfer,
-  zone: 'UTC',
-  centers: [],
-  spool: 'files',
-  freeAfter: 'centers',
-  private: false,
-});
 
 /** The seed's night (SEED, claim 1) on a small fleet, with a change between its two nights. */
 export class SeedNight {
@@ -49,8 +31,8 @@ export class SeedNight {
     files.write('/home/ann/a', { seed: 'a', size: 20_000 });
     files.write('/home/ann/b', { seed: 'b', size: 30_000 });
     this.agent.jobs = [
-      job('a', '/home/ann/a', 'daily 22:00', '00:00-03:00'),
-      job('b', '/home/ann/b', 'daily 23:00', '02:00-06:00'),
+      testJob('a', '/home/ann/a', 'daily 22:00', '00:00-03:00'),
+      testJob('b', '/home/ann/b', 'daily 23:00', '02:00-06:00'),
     ];
     this.agent.running!.reschedule();
     this.simulation.at(START + 24 * HOUR_MS, () => files.write('/home/ann/b', { seed: 'b2', size: 31_000 }));
@@ -84,35 +66,10 @@ export class SeedNight {
     center.crash();
     center.boot();
     await simulation.runUntil(() => center.running !== null, END + HOUR_MS);
-    for (const name of ['a', 'b'])
-      await this.#restoreFromCenter(rows.find((row) => row.job === name)!.id, name);
-  }
-
-  async #restoreFromCenter(id: Parameters<typeof findManifest>[1], name: string): Promise<void> {
-    const { simulation, agent, center } = this;
-    const { parts } = agent.running!;
-    const api = center.running!.apiFor(agent.identity.client, 'ann');
-    const work = restoreSnapshot(
-      parts.world,
-      {
-        signed: await simulation.finish(center.running!.depot.manifest(id)),
-        keys: agent.identity.keyring.keys,
-        sources: [{ name: 'center', source: api }],
-        target: pathKeyOf(`/restored-${name}`),
-        paths: [],
-        overwrite: 'always',
-        owners: 'restore',
-      },
-      new AbortController().signal,
-    );
-    const report = await simulation.finish(work);
-    assert.ok(report.complete, `${name} restores completely`);
-    const { files } = agent.node;
-    assert.deepEqual(
-      files.tree(`/restored-${name}/home/ann/${name}`),
-      files.tree(`/home/ann/${name}`),
-      `${name} restores bit for bit`,
-    );
+    for (const name of ['a', 'b']) {
+      const newest = rows.find((row) => row.job === name)!;
+      await assertRestoresFrom(center, agent, newest.id, `/home/ann/${name}`);
+    }
   }
 }
 
