@@ -16,6 +16,7 @@ import {
 import { type Making, type Secret, type SlotSpec, x25519PublicKey } from './keyring-slots.ts';
 import { decodeCbor, encodeCbor } from './cbor.ts';
 import { keyName, signingKeyFromSeed, signRecord } from './signing.ts';
+import { sealBox } from './siv-box.ts';
 import { z } from 'zod';
 
 const code = (expected: string) => (error: unknown) => {
@@ -188,6 +189,33 @@ describe('keyring (format F70-F79)', () => {
     checkKeyring(signed);
     assert.throws(() => checkKeyring(signed, [signingKey.publicKey]), code('wrong-signature'));
     assert.throws(() => unlockKeyring(signed, recovery, tinyLimits), code('damaged-keyring'));
+  });
+
+  it('F71: sealed keys must be those of the epochs, and the seed that of an instance', () => {
+    const open = ring();
+    const seal = (secrets: object): Uint8Array =>
+      forge(
+        open,
+        (body) => (body['sealedKeys'] = sealBox(open.ringKey, 'lowtide/keyring/1', encodeCbor(secrets))),
+      );
+    const good = {
+      domains: [{ key: open.keys.newest.domainKey }],
+      signingSeed: null,
+      instances: createHash('sha256').update(signingKey.publicKey).digest(),
+    };
+    assert.doesNotThrow(() => unlockKeyring(parseKeyring(seal(good)), device, tinyLimits));
+    for (const change of [
+      { domains: [] },
+      { domains: [{ key: seedOf('other domain') }] },
+      { domains: [...good.domains, ...good.domains] },
+      { signingSeed: seedOf('stranger') },
+      { signingSeed: new Uint8Array(31) },
+      { instances: seedOf('other instances') },
+      { more: 1 },
+    ]) {
+      const signed = parseKeyring(seal({ ...good, ...change }));
+      assert.throws(() => unlockKeyring(signed, device, tinyLimits), code('damaged-keyring'));
+    }
   });
 
   it('F74: a chain of versions holds; a fork, a gap, a stranger and a shortened list do not', () => {
