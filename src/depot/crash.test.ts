@@ -15,6 +15,7 @@ import {
   newNode,
   readAll,
   snapshotOf,
+  testKeyring,
 } from '../../test/support/depot-kit.ts';
 import { Depot, META_GROUP } from './depot.ts';
 
@@ -37,6 +38,7 @@ const everything = [...mine, ...base, ...dead];
 async function script(world: World, built: BuiltSnapshot, promised: Promised): Promise<void> {
   await Depot.create(world, DEPOT);
   const depot = await Depot.open(world, DEPOT, 'write');
+  await depot.putKeyring(testKeyring());
   const run = depot.writer('run-1');
   const shared = depot.writer('shared');
   for (const [count, block] of mine.entries()) {
@@ -133,7 +135,7 @@ test('whatever was acknowledged survives a crash at every operation, and recover
       const where = `${policy} ${number} ${moment.what}`;
       const again = revived(state, where);
       try {
-        const deeper = policy === 'lose' && number % 4 === 0;
+        const deeper = policy === 'lose' && number % 6 === 0;
         const opened = deeper
           ? await crashInRecovery(again, moment.promised)
           : await openOrNothing(again.boot());

@@ -38,11 +38,9 @@ async function fixture(): Promise<Fixture> {
   await put(depot, 'run-1', [...one, ...first.pages]);
   await put(depot, 'run-2', [...two, ...second.pages]);
   for (const { signed } of [first, second]) await depot.putManifest(signed);
-  const ring = testKeyring();
-  await depot.putKeyring(ring);
   await depot.close();
   const packs = node.disk.paths().filter((path) => path.endsWith('.pack'));
-  const keyring = node.disk.paths().find((path) => path.includes(ring.hash))!;
+  const keyring = node.disk.paths().find((path) => path.includes(testKeyring().hash))!;
   node.stop();
   return { state: node.snapshotState(), first, second, packs: packs as [string, string], keyring };
 }
@@ -80,7 +78,7 @@ function brief(findings: readonly Finding[], { first, second }: Fixture): string
     return names.get(last as SnapshotId) ?? last.replace(/\.0.*pack$/, '');
   };
   return findings.map(({ severity, code, path, snapshots }) =>
-    [severity, code, name(path), ...snapshots.map((id) => names.get(id))].join(' '),
+    [severity, code, name(path), ...snapshots.map((id) => names.get(id)!).sort()].join(' '),
   );
 }
 
@@ -151,8 +149,9 @@ test('damage of a manifest, a keyring or a config is found by anybody', async ()
     [manifest, 'zero', 0, 'error damaged-manifest S1 S1'],
     [manifest, 'cut', size - 1, 'error damaged-manifest S1 S1'],
     [manifest, 'cut', 0, 'error damaged-manifest S1 S1'],
-    [made.keyring, 'flip', 100, `error damaged-keyring ${made.keyring.split('/').at(-1)}`],
-    [made.keyring, 'cut', 10, `error damaged-keyring ${made.keyring.split('/').at(-1)}`],
+    [made.keyring, 'flip', 100, `error damaged-keyring ${made.keyring.split('/').at(-1)} S1 S2`],
+    [made.keyring, 'remove', 0, `error no-key ${made.keyring.split('/').at(-2)} S1 S2`],
+    [made.keyring, 'cut', 10, `error damaged-keyring ${made.keyring.split('/').at(-1)} S1 S2`],
     [`${DEPOT}/config`, 'flip', 30, 'note bad-config config'],
     [`${DEPOT}/config.spare`, 'cut', 30, 'note bad-config config.spare'],
     [`${DEPOT}/config`, 'remove', 0, 'note bad-config config'],
@@ -289,6 +288,18 @@ test('verify tells its progress and stops when asked', async () => {
   assert.equal(bytes.length, 4);
   const stopped = depot.verify({ data: true, stop: AbortSignal.abort() });
   await assert.rejects(Array.fromAsync(stopped), { code: 'interrupted' });
+});
+
+test('a damaged keyring hurts nobody while a later one of its client is good', async () => {
+  const made = await fixture();
+  const node = nodeOf(made);
+  const depot = await Depot.open(node.boot(), DEPOT, 'write');
+  await depot.putKeyring(testKeyring('ann', 2));
+  damages.flip(node, made.keyring, 50);
+  const name = made.keyring.split('/').at(-1);
+  assert.deepEqual(brief(await findingsOf(depot, false), made), [`error damaged-keyring ${name}`]);
+  damages.remove(node, made.keyring);
+  assert.deepEqual(await findingsOf(depot, false), []);
 });
 
 test('files among the packs that are none are told and left alone', async () => {

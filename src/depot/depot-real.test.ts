@@ -95,6 +95,9 @@ test('on a real disk: a second process is told who has the depot, and gets it wh
   await reader.close();
   child.kill('SIGKILL');
   await died;
+  const late = await Depot.open(world, path, 'read');
+  assert.equal((await late.has(null, idsOf([block('flushed')]))).size, 1, 'a reader after the kill');
+  await late.close();
   const depot = await Depot.open(world, path, 'write');
   const ids = idsOf([block('flushed'), block('pending')]);
   assert.deepEqual(await depot.has(null, ids), new Set([ids[0]!]));

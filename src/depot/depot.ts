@@ -42,6 +42,7 @@ export class Depot {
   readonly #reader: BlockReader;
   readonly #records: Records;
   readonly #writers = new Set<GroupWriter>();
+  #moving: Promise<void> = Promise.resolve();
 
   private constructor(opened: OpenedDepot) {
     const { world, path, config, lock, room } = opened;
@@ -122,7 +123,7 @@ export class Depot {
   async dropGroup(group: string, keep: ReadonlySet<BlockId> = new Set()): Promise<number> {
     if (keep.size > 0 && group === 'meta') throw new TypeError('the group meta cannot be kept in itself');
     this.#requireIdle(group);
-    return await dropGroup(this.#reclaim(), group, keep);
+    return await this.#alone(() => dropGroup(this.#reclaim(), group, keep));
   }
 
   /**
@@ -132,7 +133,7 @@ export class Depot {
    */
   async compactGroup(group: string, live: (id: BlockId) => boolean, threshold = 1 / 2): Promise<number> {
     this.#requireWrite();
-    return await compactGroup(this.#reclaim(), group, live, threshold);
+    return await this.#alone(() => compactGroup(this.#reclaim(), group, live, threshold));
   }
 
   async usage(group?: string): Promise<DepotUsage> {
@@ -252,7 +253,20 @@ export class Depot {
   /** Makes the index anew from the packs alone. Packs that are being written keep their rows. */
   async rebuildIndex(): Promise<RebuildReport> {
     this.#requireWrite();
-    return await rebuild(this.#room, this.#opened.world.monitor);
+    return await this.#alone(() => rebuild(this.#room, this.#opened.world.monitor));
+  }
+
+  /** What deletes packs or moves blocks waits for whoever does it already. */
+  async #alone<T>(work: () => Promise<T>): Promise<T> {
+    const before = this.#moving;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#moving = promise;
+    await before;
+    try {
+      return await work();
+    } finally {
+      resolve();
+    }
   }
 
   #reclaim(): ReclaimParts {

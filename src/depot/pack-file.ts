@@ -111,9 +111,8 @@ export class PackWriter {
     if (this.closed) return;
     await this.#close().catch(ignore);
     const { store, index } = this.#room;
-    // A commit that failed may have reached the journal all the same: then its bytes must stay where they are.
-    if (this.#indexInDoubt) return;
     try {
+      if (this.#indexInDoubt && !(await this.#settleDoubt())) return;
       if (this.#durableSize === 0) {
         await store.remove([this.#name]);
         await index.forgetPacks([this.#key]);
@@ -124,6 +123,17 @@ export class PackWriter {
     } catch (error) {
       ignore(error);
     }
+  }
+
+  /**
+   * A commit that failed may have reached the journal all the same, and then a crash may bring it back: so long its
+   * bytes must stay where they are. A later commit that succeeds has taken its place.
+   * @returns whether the commit has never been
+   */
+  async #settleDoubt(): Promise<boolean> {
+    const { index } = this.#room;
+    await index.setPackState(this.#key, 'cut');
+    return (await index.pack(this.#key))?.bytes === this.#durableSize;
   }
 
   async #close(): Promise<void> {

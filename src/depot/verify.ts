@@ -1,6 +1,6 @@
 import type { SignedManifest } from '../format/manifest.ts';
 import { isLowtideError, type LowtideError } from '../model/errors.ts';
-import { type BlockId, shortId, type SnapshotId } from '../model/ids.ts';
+import { type BlockId, type ClientId, type KeyringHash, shortId, type SnapshotId } from '../model/ids.ts';
 import { lookFor, vouchedBy } from './closure.ts';
 import { readConfig } from './config.ts';
 import { type Finding, stopIfAsked, type VerifyOptions, type VerifyParts } from './findings.ts';
@@ -17,11 +17,16 @@ export async function* verifyDepot(parts: VerifyParts, options: VerifyOptions): 
     else yield found;
   }
   const hurt = new Hurt(await lostIn(parts, bad));
-  yield* checkManifests(parts, options, hurt);
+  const wanted = new Map<KeyringHash, WantedKeyring>();
+  yield* checkManifests(parts, options, { hurt, wanted });
   for (const pack of bad) yield { ...pack.finding, snapshots: hurt.by(pack) };
-  for await (const { error, path } of parts.records.eachKeyring()) {
-    if (error !== null) yield findingOf(error, below(parts, path), []);
-  }
+  yield* checkKeyrings(parts, wanted);
+}
+
+/** A keyring that manifests name. */
+interface WantedKeyring {
+  readonly client: ClientId;
+  readonly snapshots: SnapshotId[];
 }
 
 /** Which snapshots need which lost blocks. */
@@ -59,10 +64,35 @@ async function* checkConfig(parts: VerifyParts): AsyncGenerator<Finding> {
   }
 }
 
+/** A later keyring of a client opens what an earlier one did; without any, a whole copy is of no use. */
+async function* checkKeyrings(
+  parts: VerifyParts,
+  wanted: ReadonlyMap<KeyringHash, WantedKeyring>,
+): AsyncGenerator<Finding> {
+  const seen = new Set<KeyringHash>();
+  const good = new Set<ClientId>();
+  const damaged: { readonly hash: KeyringHash; readonly finding: Finding }[] = [];
+  for await (const { hash, client, path, error } of parts.records.eachKeyring()) {
+    seen.add(hash);
+    if (error === null) good.add(client);
+    else damaged.push({ hash, finding: findingOf(error, below(parts, path), []) });
+  }
+  for (const { hash, finding } of damaged) {
+    const want = wanted.get(hash);
+    const needed = want !== undefined && !good.has(want.client);
+    yield { ...finding, snapshots: needed ? want.snapshots : [] };
+  }
+  for (const [hash, { client, snapshots }] of wanted) {
+    if (seen.has(hash) || good.has(client)) continue;
+    const what = `no keyring of client ${shortId(client)} is here: only who has one elsewhere can restore`;
+    yield { severity: 'error', code: 'no-key', what, path: `keyrings/${client}`, snapshots };
+  }
+}
+
 async function* checkManifests(
   parts: VerifyParts,
   options: VerifyOptions,
-  hurt: Hurt,
+  { hurt, wanted }: { readonly hurt: Hurt; readonly wanted: Map<KeyringHash, WantedKeyring> },
 ): AsyncGenerator<Finding> {
   // Pages below which nothing is missing: snapshots share most of theirs.
   const sound = new Set<BlockId>();
@@ -74,6 +104,10 @@ async function* checkManifests(
       continue;
     }
     const expected = options.expect?.(signed) ?? 'whole';
+    const { client, keyring } = signed.manifest;
+    const want = wanted.get(keyring) ?? { client, snapshots: [] };
+    want.snapshots.push(signed.id);
+    wanted.set(keyring, want);
     if (expected === 'manifest') continue;
     try {
       const missing = await missingOf(parts, signed, expected, { sound, hurt, stop: options.stop });

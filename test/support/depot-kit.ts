@@ -8,7 +8,7 @@ import { type SignedKeyring, signKeyring } from '../../src/format/keyring.ts';
 import { type Manifest, type SignedManifest, signManifest } from '../../src/format/manifest.ts';
 import { RefsBuilder } from '../../src/format/refs.ts';
 import { keyName, signingKeyFromSeed } from '../../src/format/signing.ts';
-import type { BlockId, KeyringHash, SnapshotId } from '../../src/model/ids.ts';
+import type { BlockId, SnapshotId } from '../../src/model/ids.ts';
 import { tinyLimits, type Limits } from '../../src/model/limits.ts';
 import { SimulatedNode, type NodeOptions } from '../../src/sim/node.ts';
 import { Simulation } from '../../src/sim/simulation.ts';
@@ -61,9 +61,10 @@ export async function snapshotOf(
     return { id: page.id, length: page.bytes.length };
   });
   for (const { id, bytes } of content) await builder.add({ id, length: bytes.length });
+  const keyring = testKeyring();
   const instance = keyName(signingKey.publicKey);
   const manifest: Manifest = {
-    client: instance,
+    client: keyring.keyring.client,
     instance,
     job: 'local/home',
     sequence: 1,
@@ -72,7 +73,7 @@ export async function snapshotOf(
     takenAt: 1_700_000_000_000,
     refs: await builder.finish(),
     tree: { id: 'ab'.repeat(32) as BlockId, length: 100, entries: 1, bytes: 100 },
-    keyring: 'cd'.repeat(32) as KeyringHash,
+    keyring: keyring.hash,
     complete: true,
     counts: { files: 1, directories: 1, others: 0, bytes: 100, problems: 0 },
     labels: {},
@@ -86,9 +87,12 @@ export function fakeSnapshotId(name: string): SnapshotId {
   return createHash('sha256').update(name).digest('hex') as SnapshotId;
 }
 
+/** Open for writing, with the keyring that every manifest of `snapshotOf` names. */
 export async function newDepot(world: World, path = DEPOT): Promise<Depot> {
   await Depot.create(world, path);
-  return await Depot.open(world, path, 'write');
+  const depot = await Depot.open(world, path, 'write');
+  await depot.putKeyring(testKeyring());
+  return depot;
 }
 
 /** Writes, completes the pack, and answers the ids. */
