@@ -23,6 +23,22 @@ describe('ARCHITECTURE.md', () => {
     assert.deepEqual(table, enforcedRooms());
   });
 
+  it('draws them in layers, with arrows that go down only', () => {
+    const drawing = /\n```\n(cli [^`]+)```/.exec(read('ARCHITECTURE.md'))![1]!;
+    const layers = drawing
+      .trimEnd()
+      .split('\n')
+      .map((line) => line.replace(/#.*/, '').trim().split(/ +/));
+    const layerOf = new Map(layers.flatMap((rooms, layer) => rooms.map((room) => [room, layer])));
+    const rooms = enforcedRooms();
+    assert.deepEqual([...layerOf.keys()].sort(), [...rooms.keys(), 'cli'].sort());
+    for (const [room, from] of rooms) {
+      for (const other of from === 'nothing' ? [] : from.split(', ')) {
+        assert.ok(layerOf.get(other)! > layerOf.get(room)!, `${room} imports ${other}`);
+      }
+    }
+  });
+
   it('has a room for every folder', () => {
     const folders = new Set(ourFiles().flatMap((path) => /^src\/([^/]+)\//.exec(path)?.[1] ?? []));
     assert.deepEqual([...folders].sort(), [...enforcedRooms().keys(), 'cli'].sort());
