@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { hash } from 'node:crypto';
 import { refsPageLoader } from '../../src/depot/refs-pages.ts';
 import { Depot } from '../../src/depot/depot.ts';
-import { type BackupPlan, type BackupResult } from '../../src/backup/plan.ts';
+import type { BackupPlan, BackupResult } from '../../src/backup/plan.ts';
 import { takeBackup } from '../../src/backup/take-backup.ts';
-import { openBlock } from '../../src/format/block.ts';
+import { type BlockType, openBlock, parseBlockHeader } from '../../src/format/block.ts';
 import { deriveDomainKeys, KeyStore } from '../../src/format/domain-keys.ts';
 import type { SignedManifest } from '../../src/format/manifest.ts';
 import { newRefs, walkRefs } from '../../src/format/refs.ts';
@@ -12,9 +12,9 @@ import { keyName, signingKeyFromSeed } from '../../src/format/signing.ts';
 import type { TreeRecord } from '../../src/format/tree-page.ts';
 import { TreeReader } from '../../src/format/tree-reader.ts';
 import type { Entry, Extent } from '../../src/model/entries.ts';
-import type { BlockId, ClientId, KeyringHash } from '../../src/model/ids.ts';
+import type { BlockId, ClientId, InstanceId, KeyringHash } from '../../src/model/ids.ts';
 import type { Limits } from '../../src/model/limits.ts';
-import { displayPath, pathKeyOf } from '../../src/model/paths.ts';
+import { displayPath, joinPath, type PathKey, pathKeyOf } from '../../src/model/paths.ts';
 import { SimulatedNode } from '../../src/sim/node.ts';
 import { Simulation } from '../../src/sim/simulation.ts';
 import type { World } from '../../src/world/ports.ts';
@@ -33,6 +33,12 @@ export interface RigOptions {
   readonly roots?: readonly string[];
 }
 
+export interface TakenRun {
+  readonly signed: SignedManifest;
+  readonly plan: BackupPlan;
+  readonly result: BackupResult;
+}
+
 /** A depot, keys, and one job: what the tests of backups share. */
 export class BackupRig {
   readonly world: World;
@@ -41,13 +47,17 @@ export class BackupRig {
   readonly signingKey = signingKeyFromSeed(secret('instance'));
   readonly roots: readonly string[];
   depot: Depot;
-  /** The snapshots that were taken, and the groups they were stored in. */
-  readonly taken: { readonly signed: SignedManifest; readonly groups: readonly string[] }[] = [];
+  /** Every block that was given to a writer of the depot. */
+  readonly added: { readonly group: string; readonly id: BlockId; readonly bytes: Uint8Array }[] = [];
+  /** Paths of the files that were opened, in order. */
+  readonly opened: string[] = [];
+  readonly taken: TakenRun[] = [];
 
   private constructor(options: RigOptions, depot: Depot) {
-    this.world = options.world;
+    this.world = withCountedOpens(options.world, this.opened);
     this.roots = options.roots ?? ['/home'];
     this.depot = depot;
+    recordWrites(depot, this.added);
   }
 
   static async make(options: RigOptions): Promise<BackupRig> {
@@ -60,7 +70,7 @@ export class BackupRig {
   }
 
   plan(changes: Partial<BackupPlan> = {}): BackupPlan {
-    const instance = keyName(this.signingKey.publicKey);
+    const instance: InstanceId = keyName(this.signingKey.publicKey);
     const run = this.taken.length + 1;
     return {
       client: instance as string as ClientId,
@@ -92,8 +102,26 @@ export class BackupRig {
   async take(changes: Partial<BackupPlan> = {}, stop = new AbortController().signal): Promise<BackupResult> {
     const plan = this.plan(changes);
     const result = await takeBackup(this.world, this.depot, plan, stop);
-    this.taken.push({ signed: result.signed, groups: [plan.dataGroup, plan.metaGroup] });
+    this.taken.push({ signed: result.signed, plan, result });
     return result;
+  }
+
+  /** Types of the blocks that one run has stored, in order. */
+  storedTypes(run: TakenRun): BlockType[] {
+    const max = this.world.limits.block_bytes_max;
+    return this.addedBy(run.plan).map(({ bytes }) => parseBlockHeader(bytes, max).type);
+  }
+
+  addedBy({ dataGroup, metaGroup }: BackupPlan): typeof this.added {
+    return this.added.filter(({ group }) => group === dataGroup || group === metaGroup);
+  }
+
+  /** The base rule: all that the last snapshot needs beyond its base was stored with it. */
+  async assertBaseRule(): Promise<void> {
+    const { signed, plan } = this.taken.at(-1)!;
+    const stored = new Set(this.addedBy(plan).map(({ id }) => id));
+    const missing = (await this.newRefs(signed, plan.base)).filter((id) => !stored.has(id));
+    assert.deepEqual(missing, [], 'blocks that are neither in the base nor stored with the snapshot');
   }
 
   async records(signed: SignedManifest): Promise<TreeRecord[]> {
@@ -143,18 +171,6 @@ export class BackupRig {
     return ids;
   }
 
-  /** A second depot that holds only some groups: what a spool has after the others were drained. */
-  async idsInGroups(groups: readonly string[]): Promise<Set<BlockId>> {
-    const others = (await this.depot.groups()).filter((group) => !groups.includes(group));
-    const all = new Set<BlockId>();
-    for (const { signed } of this.taken) {
-      for (const id of await this.newRefs(signed, null)) all.add(id);
-    }
-    // A block may be in several groups: it is in these if it is still there when the others are gone.
-    for (const group of others) await this.depot.dropGroup(group);
-    return await this.depot.has(null, [...all]);
-  }
-
   readonly #loadRefs = (id: BlockId): Promise<Uint8Array> =>
     refsPageLoader(this.depot, this.world.limits)(id);
 
@@ -172,6 +188,28 @@ export class BackupRig {
   }
 }
 
+function withCountedOpens(world: World, opened: string[]): World {
+  const { files } = world;
+  const openSource: typeof files.openSource = (path) => {
+    opened.push(displayPath(path));
+    return files.openSource(path);
+  };
+  return { ...world, files: { ...files, openSource } };
+}
+
+function recordWrites(depot: Depot, added: BackupRig['added']): void {
+  const writerOf = depot.writer.bind(depot);
+  depot.writer = (group) => {
+    const writer = writerOf(group);
+    const add = writer.add.bind(writer);
+    writer.add = async (block) => {
+      added.push({ group, ...block });
+      await add(block);
+    };
+    return writer;
+  };
+}
+
 export interface SimulatedRig {
   readonly simulation: Simulation;
   readonly node: SimulatedNode;
@@ -180,13 +218,15 @@ export interface SimulatedRig {
 
 export interface SimulatedRigOptions {
   readonly seed?: string | number;
+  readonly scheduleSeed?: string | number;
   readonly lanes?: number;
   readonly limits?: Partial<Limits>;
   readonly roots?: readonly string[];
 }
 
 export async function simulatedRig(options: SimulatedRigOptions = {}): Promise<SimulatedRig> {
-  const simulation = new Simulation({ seed: options.seed ?? 1 });
+  const { seed = 1, scheduleSeed = seed } = options;
+  const simulation = new Simulation({ seed, scheduleSeed });
   const limits = { ...simulation.limits, ...options.limits };
   const node = new SimulatedNode(simulation, { name: 'ann', lanes: options.lanes ?? 3, limits });
   const rig = await BackupRig.make({
@@ -200,4 +240,74 @@ export async function simulatedRig(options: SimulatedRigOptions = {}): Promise<S
 /** Bytes that are the same for the same name, and that do not compress. */
 export function noise(name: string | number, length: number): Uint8Array {
   return new Uint8Array(hash('shake256', String(name), { outputEncoding: 'buffer', outputLength: length }));
+}
+
+/** Compares a snapshot with the file system, name by name, attribute by attribute, byte by byte. */
+export async function assertIsTree(
+  { rig, node }: Pick<SimulatedRig, 'rig' | 'node'>,
+  signed: SignedManifest,
+  /** Only names before this one, in tree order; of this one itself only as much as there is. */
+  until?: { readonly path: PathKey; readonly offset: number } | null,
+): Promise<void> {
+  const entries = await rig.entries(signed);
+  const expected = namesUnder(node, rig.roots).filter((path) => isCovered(path, until ?? null));
+  assert.deepEqual([...entries.keys()], expected.map(displayPath));
+  const inodes = new Map<string, bigint>();
+  for (const path of expected) {
+    const entry = entries.get(displayPath(path))!;
+    const isLast = path === until?.path;
+    await assertIsEntry({ rig, node }, entry, isLast ? until.offset : null);
+    if (entry.link === undefined) continue;
+    const group = `${entry.link.fileSystem}:${entry.link.inode}`;
+    inodes.set(group, inodes.get(group) ?? node.files.stat(path).inode);
+    assert.equal(inodes.get(group), node.files.stat(path).inode);
+  }
+}
+
+function isCovered(
+  path: PathKey,
+  until: { readonly path: PathKey; readonly offset: number } | null,
+): boolean {
+  return until === null || path < until.path || (path === until.path && until.offset > 0);
+}
+
+async function assertIsEntry(
+  { rig, node }: Pick<SimulatedRig, 'rig' | 'node'>,
+  entry: Entry,
+  cutAt: number | null,
+): Promise<void> {
+  const shown = displayPath(entry.path);
+  const { allocated: _, device: __, links, rdev, ...stat } = node.files.stat(entry.path);
+  const {
+    extents,
+    link,
+    target,
+    unsettled: ___,
+    partial,
+    extra: ____,
+    path: _____,
+    rdev: device,
+    ...found
+  } = entry;
+  assert.deepEqual(found, { ...stat, size: entry.type === 'directory' ? 0 : stat.size }, shown);
+  assert.deepEqual(device, rdev, shown);
+  assert.equal(link !== undefined, links > 1 && entry.type !== 'directory', shown);
+  assert.equal(partial, cutAt !== null, shown);
+  if (entry.type === 'symlink') assert.equal(target, node.files.at(entry.path).target, shown);
+  if (entry.type !== 'file') assert.deepEqual(extents, [], shown);
+  else {
+    const content = node.files.read(entry.path).subarray(0, cutAt ?? stat.size);
+    assert.ok(Buffer.from(content).equals(await rig.content(entry)), `content of ${shown}`);
+  }
+}
+
+/** All names under the roots, in tree order. */
+function namesUnder(node: SimulatedNode, roots: readonly string[]): PathKey[] {
+  const names: PathKey[] = [];
+  const visit = (path: PathKey): void => {
+    names.push(path);
+    for (const name of [...node.files.at(path).entries.keys()].sort()) visit(joinPath(path, name));
+  };
+  for (const root of roots) visit(pathKeyOf(root));
+  return names;
 }
