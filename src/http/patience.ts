@@ -13,21 +13,68 @@ export interface Patience {
 
 /**
  * The chunks of a stream, as slowly as the caller takes them: only time spent waiting for the peer counts. Bytes buy
- * time back at the least allowed rate, so that one byte a second does not keep a stream alive.
+ * time back at the least allowed rate, so that one byte a second does not keep a stream alive. Whoever ends it early
+ * finds the stream paused: `resume` drops the rest.
  */
 export async function* patiently(stream: Readable, patience: Patience): AsyncGenerator<Uint8Array> {
-  const { idle_ms, bytes_per_second_min, stop } = patience;
-  const chunks: AsyncIterator<Uint8Array> = stream.iterator({ destroyOnReturn: false });
+  const { idle_ms, bytes_per_second_min } = patience;
+  const chunks = new Chunks(stream);
   let waited = 0;
-  for (;;) {
-    const from = performance.now();
-    const next = await within(chunks.next(), idle_ms - waited, patience);
-    stop?.throwIfAborted();
-    if (next.done === true) return;
-    const bought = bytes_per_second_min === 0 ? idle_ms : (next.value.length * 1000) / bytes_per_second_min;
-    waited = Math.max(0, waited + performance.now() - from - bought);
-    yield next.value;
+  try {
+    for (;;) {
+      const from = performance.now();
+      const chunk = await within(chunks.next(), idle_ms - waited, patience);
+      if (chunk === null) return;
+      const bought = bytes_per_second_min === 0 ? idle_ms : (chunk.length * 1000) / bytes_per_second_min;
+      waited = Math.max(0, waited + performance.now() - from - bought);
+      yield chunk;
+    }
+  } finally {
+    chunks.letGo();
   }
+}
+
+/** A stream's own async iterator would keep its hands on the stream while it waits. */
+class Chunks {
+  readonly #stream: Readable;
+  readonly #held: Uint8Array[] = [];
+  #wake: () => void = () => {};
+
+  constructor(stream: Readable) {
+    this.#stream = stream;
+    stream.on('data', this.#take).on('end', this.#rouse).on('error', this.#rouse).on('close', this.#rouse);
+    stream.pause();
+  }
+
+  /** Null at the end; throws what broke the stream, undefined if it just closed. */
+  async next(): Promise<Uint8Array | null> {
+    const stream = this.#stream;
+    while (this.#held.length === 0) {
+      if (stream.readableEnded) return null;
+      if (stream.destroyed) throw stream.errored;
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+        stream.resume();
+      });
+    }
+    return this.#held.shift()!;
+  }
+
+  letGo(): void {
+    const stream = this.#stream;
+    stream.off('data', this.#take).off('end', this.#rouse).off('close', this.#rouse);
+    stream.pause();
+    // An error that comes later is nobody's any more, and must not end the process.
+    if (stream.destroyed) stream.off('error', this.#rouse);
+  }
+
+  readonly #take = (chunk: Uint8Array): void => {
+    this.#stream.pause();
+    this.#held.push(chunk);
+    this.#wake();
+  };
+
+  readonly #rouse = (): void => this.#wake();
 }
 
 async function within<T>(result: Promise<T>, ms: number, patience: Patience): Promise<T> {
@@ -39,10 +86,10 @@ async function within<T>(result: Promise<T>, ms: number, patience: Patience): Pr
   if (stop?.aborted) stopped();
   try {
     return await Promise.race([
+      promise,
       result.catch((error: unknown) => {
         throw broken(error);
       }),
-      promise,
     ]);
   } finally {
     clearTimeout(timer);

@@ -174,6 +174,8 @@ function watchStream(service: Service, exchange: CallerExchange): StreamWatch {
       clearInterval(timer);
       response.off('close', onClose);
       closing.removeEventListener('abort', onClosing);
+      // Whoever still reads the request lets go of it, so that its rest can be dropped.
+      stop(cutOff());
     },
   };
 }
