@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { SealedBlock } from '../format/block.ts';
-import { isLowtideError } from '../model/errors.ts';
+import { isLowtideError, LowtideError } from '../model/errors.ts';
 import type { SimulatedNode } from '../sim/node.ts';
+import type { World } from '../world/ports.ts';
 import {
   block,
   blocks,
@@ -70,6 +71,36 @@ test('a pack whose sync failed is never synced again', async () => {
   assert.notEqual(synced[0], synced[1]);
   await assertHeld(await afterCrash(node), blocks(3));
   assert.equal(synced.length, 2);
+});
+
+test('a commit that came through although it failed leaves an index that is true', async () => {
+  const node = newNode();
+  const world = node.boot();
+  let armed = false;
+  const open: World['databases']['open'] = async (path) => {
+    const connection = await world.databases.open(path);
+    return {
+      async execute(text, parameters) {
+        const result = await connection.execute(text, parameters);
+        if (!armed || text !== 'COMMIT') return result;
+        armed = false;
+        throw new LowtideError('disk-failed', 'the journal could not be synced');
+      },
+      close: () => connection.close(),
+    };
+  };
+  const depot = await newDepot({ ...world, databases: { ...world.databases, open } });
+  const writer = depot.writer('shared');
+  await addAll(writer, blocks(2, 'first'));
+  await writer.flush();
+  await addAll(writer, blocks(2, 'second'));
+  armed = true;
+  assert.deepEqual(await writer.flush(), idsOf(blocks(2, 'second')));
+  assert.ok(!armed);
+  assert.deepEqual(await Array.fromAsync(depot.verify({ data: true })), []);
+  const again = await afterCrash(node);
+  await assertHeld(again, [...blocks(2, 'first'), ...blocks(2, 'second')]);
+  assert.deepEqual(await Array.fromAsync(again.verify({ data: true })), []);
 });
 
 test('a second failure is told, nothing is half indexed, and the next flush tries again', async () => {

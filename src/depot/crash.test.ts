@@ -208,6 +208,29 @@ test('the whole script leaves what is alive and nothing else', async () => {
   assert.equal((await depot.usage()).bytes, sizes);
 });
 
+test('a pack that only memory has is durable before it is taken in', async () => {
+  const node = newNode();
+  const depot = await Depot.create(node.boot(), DEPOT).then(() => Depot.open(node.boot(), DEPOT, 'write'));
+  const writer = depot.writer('shared');
+  for (const block of mine) await writer.add(block);
+  node.crashPolicy = 'kill';
+  node.simulation.observe(({ kind, detail }) =>
+    kind === 'disk.sync' && detail.includes('.pack') && node.incarnation?.number === 2
+      ? 'crash-before'
+      : undefined,
+  );
+  void writer.flush();
+  await node.simulation.settle();
+  assert.ok(!node.running);
+  await node.boot().disk.remove(`${DEPOT}/index.db`);
+  const taken = await Depot.open(node.boot(), DEPOT, 'write');
+  const had = await taken.has(null, idsOf(mine));
+  assert.ok(had.size > 0);
+  node.crash('lose');
+  const again = await Depot.open(node.boot(), DEPOT, 'write');
+  assert.deepEqual(errorsOf(await readAll(again, [...had])), new Map());
+});
+
 test('a pin survives a crash until it is taken back', async () => {
   const node = newNode();
   await Depot.create(node.boot(), DEPOT);

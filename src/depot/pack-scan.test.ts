@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { test } from 'node:test';
-import type { SealedBlock } from '../format/block.ts';
+import { blockIdOf, sealBlock, type SealedBlock } from '../format/block.ts';
 import type { BlockId } from '../model/ids.ts';
 import type { SimulatedNode } from '../sim/node.ts';
 import type { World } from '../world/ports.ts';
@@ -18,7 +18,6 @@ import {
   readAll,
   readIds,
 } from '../../test/support/depot-kit.ts';
-import { sealBlock } from '../format/block.ts';
 import { Depot } from './depot.ts';
 import { encodeTrailer, PACK_HEADER_BYTES, type PackEntry } from './pack-format.ts';
 import { readPack, readTrailer, scanPack } from './pack-scan.ts';
@@ -40,6 +39,8 @@ async function onePack(
 }
 
 const MAX_BLOCK = 1 << 18;
+const sizeOf = (list: readonly SealedBlock[]): number =>
+  list.reduce((sum, { bytes }) => sum + bytes.length, 0);
 
 /** Replaces the pack's bytes. */
 async function rewrite(world: World, bytes: Uint8Array): Promise<void> {
@@ -96,11 +97,34 @@ test('damage in a pack without a trailer hides only the block that it hits', asy
   }
 });
 
+test('what looks like a block inside of a damaged one counts only if it leads somewhere', async () => {
+  const inner = block('inner', 200);
+  const nowhere = Buffer.concat([inner.bytes.subarray(0, 64), Buffer.alloc(400)]);
+  const payloads = [nowhere, Buffer.concat([Buffer.alloc(100), inner.bytes])];
+  const outer = payloads.map((payload) => sealBlock(keys, payload, { type: 'data', level: 0 }));
+  const plain = outer.map(({ bytes }, at) => {
+    // As if the payload were not sealed: whoever sends a block may choose all of its bytes.
+    const bare = Buffer.from(bytes);
+    bare.set(payloads[at]!, 64);
+    return { id: blockIdOf(bare), bytes: bare };
+  });
+  const list = [block('before'), ...plain, block('after')];
+  const { node, world, store } = await onePack(list);
+  const whole = node.disk.bytesOf(PATH);
+  const bytes = Buffer.from(whole.subarray(0, PACK_HEADER_BYTES + sizeOf(list)));
+  for (const { id } of plain) {
+    const at = bytes.indexOf(plain.find((one) => one.id === id)!.bytes);
+    bytes[at] = 0;
+  }
+  await rewrite(world, bytes);
+  assert.deepEqual(idsOf(await scanPack(store, NAME, MAX_BLOCK)), idsOf([block('before'), block('after')]));
+});
+
 test('every bit of header and trailer is covered by the hash in the trailer', async () => {
   const list = blocks(3);
   const { node, store } = await onePack(list);
   const size = node.disk.bytesOf(PATH).length;
-  const blocksEnd = PACK_HEADER_BYTES + list.reduce((sum, { bytes }) => sum + bytes.length, 0);
+  const blocksEnd = PACK_HEADER_BYTES + sizeOf(list);
   for (let at = 0; at < size; at++) {
     if (at >= PACK_HEADER_BYTES && at < blocksEnd) continue;
     node.disk.corrupt(PATH, at, 1);

@@ -123,7 +123,7 @@ export class DirectoryPackStore implements PackStore {
   async #release(handle: Handle): Promise<void> {
     handle.users--;
     if (handle.doomed) await this.#closeUnused(handle);
-    else if (this.#handles.size > HANDLES_MAX) await this.#retire(this.#handles.keys().next().value!);
+    while (this.#handles.size > HANDLES_MAX) await this.#retire(this.#handles.keys().next().value!);
   }
 
   /** No new reader gets it; the last one closes it. */
