@@ -66,7 +66,7 @@ export interface ConfigRead {
 
 /**
  * From whichever copy is good.
- * @throws LowtideError `not-a-depot`, `newer-format`, `bad-config`
+ * @throws LowtideError `not-a-depot`, `newer-format`, `damaged-config`
  */
 export async function readConfig(disk: Disk, path: string): Promise<ConfigRead> {
   const reads = await Promise.all(NAMES.map((name) => readCopy(disk, `${path}/${name}`)));
@@ -75,7 +75,7 @@ export async function readConfig(disk: Disk, path: string): Promise<ConfigRead> 
   }
   const config = reads.find((read) => typeof read === 'object');
   if (config === undefined) {
-    throw new LowtideError('bad-config', `both copies of the depot's config in ${path} are damaged`);
+    throw new LowtideError('damaged-config', `both copies of the depot's config in ${path} are damaged`);
   }
   return { config, bad: NAMES.filter((_, copy) => typeof reads[copy] === 'string') };
 }

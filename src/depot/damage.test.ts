@@ -152,9 +152,9 @@ test('damage of a manifest, a keyring or a config is found by anybody', async ()
     [made.keyring, 'flip', 100, `error damaged-keyring ${made.keyring.split('/').at(-1)} S1 S2`],
     [made.keyring, 'remove', 0, `error no-key ${made.keyring.split('/').at(-2)} S1 S2`],
     [made.keyring, 'cut', 10, `error damaged-keyring ${made.keyring.split('/').at(-1)} S1 S2`],
-    [`${DEPOT}/config`, 'flip', 30, 'note bad-config config'],
-    [`${DEPOT}/config.spare`, 'cut', 30, 'note bad-config config.spare'],
-    [`${DEPOT}/config`, 'remove', 0, 'note bad-config config'],
+    [`${DEPOT}/config`, 'flip', 30, 'note damaged-config config'],
+    [`${DEPOT}/config.spare`, 'cut', 30, 'note damaged-config config.spare'],
+    [`${DEPOT}/config`, 'remove', 0, 'note damaged-config config'],
   ];
   for (const [path, damage, at, expected] of cases) {
     const node = nodeOf(made);

@@ -101,12 +101,12 @@ test('open says what is wrong: no depot, a newer format, both configs damaged', 
   const depot = await Depot.open(world, DEPOT, 'write');
   assert.deepEqual(
     node.simulation.recorder.problems().map((problem) => problem.code),
-    ['bad-config'],
+    ['damaged-config'],
   );
   await depot.close();
   assert.deepEqual(node.disk.bytesOf(`${DEPOT}/config`), node.disk.bytesOf(`${DEPOT}/config.spare`));
   for (const name of ['config', 'config.spare']) node.disk.corrupt(`${DEPOT}/${name}`, at, 1);
-  await assert.rejects(Depot.open(world, DEPOT, 'write'), { code: 'bad-config' });
+  await assert.rejects(Depot.open(world, DEPOT, 'write'), { code: 'damaged-config' });
   const check = createHash('sha256').update('depot 2 id 0').digest('hex');
   const config = JSON.stringify({ lowtide: 'depot', format: 2, id: 'id', createdAt: 0, check, more: true });
   await writeDurably(world.disk, `${DEPOT}/config`, Buffer.from(config));

@@ -71,7 +71,7 @@ export class Depot {
 
   /**
    * Opens a depot. For writing it takes the lock and puts right whatever a crash left.
-   * @throws LowtideError `not-a-depot`, `locked`, `newer-format`, `bad-config`, and what the disk says
+   * @throws LowtideError `not-a-depot`, `locked`, `newer-format`, `damaged-config`, and what the disk says
    */
   static async open(world: World, path: string, access: DepotAccess): Promise<Depot> {
     const open = access === 'write' ? openForWriting : openForReading;

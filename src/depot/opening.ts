@@ -73,7 +73,7 @@ async function tidy(world: World, path: string, read: ConfigRead): Promise<void>
     await repairConfig(disk, path, read);
     const message = 'it was damaged or missing and was written again from its copy';
     for (const name of read.bad) {
-      monitor.problem({ path: `${path}/${name}`, code: 'bad-config', message, severity: 'note' });
+      monitor.problem({ path: `${path}/${name}`, code: 'damaged-config', message, severity: 'note' });
     }
   } catch (error) {
     // The other copy is good: no reason to keep anybody from their backups.

@@ -56,7 +56,7 @@ async function* checkConfig(parts: VerifyParts): AsyncGenerator<Finding> {
   for (const name of (await readConfig(parts.disk, parts.path)).bad) {
     yield {
       severity: 'note',
-      code: 'bad-config',
+      code: 'damaged-config',
       what: `${name} is damaged or missing; its copy is good`,
       path: name,
       snapshots: [],

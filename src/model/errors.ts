@@ -34,6 +34,7 @@ export const errorRegistry = {
   'node-exists': row(409),
   'not-a-node': row(404),
   locked: row(409, true),
+  'damaged-config': row(422),
   'damaged-block': row(422),
   'damaged-pack': row(422),
   'damaged-page': row(422),
