@@ -286,6 +286,22 @@ test('a certificate that expires while its connection is open does not count any
   assert.equal(status, 401);
 });
 
+test('the server renews its own certificate while it runs', async () => {
+  const small = await HttpCenter.start({ renew_check_ms: 10 });
+  const serial = async (): Promise<string> => {
+    const socket = await rawConnect(small, null, { rejectUnauthorized: false });
+    const certificate = socket.getPeerX509Certificate();
+    socket.destroy();
+    return certificate!.serialNumber;
+  };
+  const first = await serial();
+  assert.equal(await serial(), first);
+  small.world.advance((LIFETIME.server * 3) / 4);
+  await sleep(50);
+  assert.notEqual(await serial(), first);
+  await small.close();
+});
+
 test('only canonical paths and ids are looked at (faults 22, 23)', async () => {
   const paths = [
     '/v1/copies/',

@@ -9,7 +9,6 @@ import type { Enrollment } from '../identity/enrollment.ts';
 import { normalHost } from '../identity/addresses.ts';
 import { LowtideError, messageOf } from '../model/errors.ts';
 import type { ClientId } from '../model/ids.ts';
-import { HOUR_MS } from '../model/time.ts';
 import type { CenterApi } from '../protocol/center-api.ts';
 import { encodeError } from '../protocol/frames.ts';
 import type { World } from '../world/ports.ts';
@@ -72,7 +71,7 @@ export async function serveCenter(options: CenterServerOptions): Promise<CenterS
     const message = `the server has trouble accepting connections: ${error.message}`;
     world.monitor.event({ kind: 'alarm', code: 'crashed', message });
   });
-  const renewal = renewCredentials(server, world, options.credentials, first);
+  const renewal = renewCredentials(server, world, options.credentials, first, limits.renew_check_ms);
   return {
     port: (server.address() as AddressInfo).port,
     close: async () => {
@@ -84,7 +83,14 @@ export async function serveCenter(options: CenterServerOptions): Promise<CenterS
   };
 }
 
-const secureContext = ({ key, chain, ca }: ServerCredentials) => ({ key, cert: chain, ca });
+const secureContext = ({ key, chain, ca }: ServerCredentials) => ({
+  key,
+  cert: chain,
+  ca,
+  minVersion: 'TLSv1.3' as const,
+  // Every connection proves its key anew: nothing about a certificate is remembered from an earlier one.
+  secureOptions: constants.SSL_OP_NO_TICKET,
+});
 
 function newServer(
   credentials: ServerCredentials,
@@ -98,11 +104,8 @@ function newServer(
   ]);
   const server = https.createServer({
     ...secureContext(credentials),
-    minVersion: 'TLSv1.3',
     requestCert: true,
     rejectUnauthorized: false,
-    // Every connection proves its key anew: nothing about a certificate is remembered from an earlier one.
-    secureOptions: constants.SSL_OP_NO_TICKET,
     ALPNProtocols: ['http/1.1'],
     handshakeTimeout: limits.connect_ms,
     headersTimeout: limits.headers_ms,
@@ -203,13 +206,14 @@ function renewCredentials(
   world: World,
   credentials: () => ServerCredentials,
   first: ServerCredentials,
+  checkMs: number,
 ): NodeJS.Timeout {
   let current = first;
   return setInterval(() => {
     if (world.clock.now() < current.renewAt) return;
     current = credentials();
-    server.setSecureContext({ ...secureContext(current), minVersion: 'TLSv1.3' });
-  }, HOUR_MS).unref();
+    server.setSecureContext(secureContext(current));
+  }, checkMs).unref();
 }
 
 function report(world: World, request: IncomingMessage, error: unknown): Refusal {
