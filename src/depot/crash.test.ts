@@ -25,7 +25,7 @@ interface Promised {
   blocks: BlockId[];
   manifests: SnapshotId[];
   /** Somebody has begun to delete these: they may be there or not. */
-  given_up: BlockId[];
+  givenUp: BlockId[];
   pinned: SnapshotId[];
 }
 
@@ -57,10 +57,10 @@ async function script(world: World, built: BuiltSnapshot, promised: Promised): P
   await depot.putManifest(built.signed);
   promised.manifests.push(built.signed.id);
   await depot.unpin(built.signed.id);
-  promised.given_up.push(...idsOf(dead));
+  promised.givenUp.push(...idsOf(dead));
   const alive = new Set(idsOf(base));
   assert.ok((await depot.compactGroup('shared', (id) => alive.has(id), 3 / 4)) > 0);
-  promised.given_up.push(...idsOf(mine));
+  promised.givenUp.push(...idsOf(mine));
   await depot.dropGroup('run-1', new Set(idsOf(built.pages)));
   await depot.close();
 }
@@ -105,8 +105,8 @@ function revived(state: NodeState, seed: string): SimulatedNode {
 }
 
 /** Everything acknowledged is there, and the index says nothing that is not true. */
-async function checkPromises(depot: Depot, { blocks, manifests, given_up }: Promised): Promise<void> {
-  const gone = new Set(given_up);
+async function checkPromises(depot: Depot, { blocks, manifests, givenUp }: Promised): Promise<void> {
+  const gone = new Set(givenUp);
   const owed = blocks.filter((id) => !gone.has(id));
   const had = await depot.has(null, blocks);
   assert.deepEqual(
@@ -126,7 +126,7 @@ async function checkPromises(depot: Depot, { blocks, manifests, given_up }: Prom
 
 test('whatever was acknowledged survives a crash at every operation, and recovery may crash too', async () => {
   const built = await snapshotOf(mine);
-  const promised: Promised = { blocks: [], manifests: [], given_up: [], pinned: [] };
+  const promised: Promised = { blocks: [], manifests: [], givenUp: [], pinned: [] };
   const node = newNode();
   const moments = await momentsOf(node, promised, () => script(node.boot(), built, promised));
   let recovered = 0;
@@ -153,7 +153,7 @@ test('whatever was acknowledged survives a crash at every operation, and recover
 
 test('a crash that also costs the index loses nothing that was acknowledged', async () => {
   const built = await snapshotOf(mine);
-  const promised: Promised = { blocks: [], manifests: [], given_up: [], pinned: [] };
+  const promised: Promised = { blocks: [], manifests: [], givenUp: [], pinned: [] };
   const node = newNode();
   const work = (): Promise<void> => script(node.boot(), built, promised);
   let recovered = 0;
@@ -197,7 +197,7 @@ async function openOrNothing(world: World): Promise<Depot | null> {
 test('the whole script leaves what is alive and nothing else', async () => {
   const built = await snapshotOf(mine);
   const node = newNode();
-  await script(node.boot(), built, { blocks: [], manifests: [], given_up: [], pinned: [] });
+  await script(node.boot(), built, { blocks: [], manifests: [], givenUp: [], pinned: [] });
   const depot = await Depot.open(node.boot(), DEPOT, 'write');
   const here = await depot.has(null, [...idsOf(everything), ...idsOf(built.pages)]);
   assert.deepEqual([...here].sort(), [...idsOf(base), ...idsOf(built.pages)].sort());
