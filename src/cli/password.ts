@@ -9,13 +9,23 @@ import { LowtideError, messageOf } from '../model/errors.ts';
  * @param confirm ask twice: for a new password
  */
 export async function readPassword(question: string, confirm = false): Promise<string> {
-  const { LOWTIDE_PASSWORD: direct, LOWTIDE_PASSWORD_FILE: file } = process.env;
+  return await passwordNamed('LOWTIDE_PASSWORD', question, confirm);
+}
+
+/** A further password, beside the one that opens: from LOWTIDE_NEW_PASSWORD, LOWTIDE_NEW_PASSWORD_FILE, or a prompt. */
+export async function readNewPassword(question: string): Promise<string> {
+  return await passwordNamed('LOWTIDE_NEW_PASSWORD', question, true);
+}
+
+async function passwordNamed(variable: string, question: string, confirm: boolean): Promise<string> {
+  const direct = process.env[variable];
+  const file = process.env[`${variable}_FILE`];
   if (direct !== undefined && direct !== '') return direct;
-  if (file !== undefined) return await passwordFromFile(file);
+  if (file !== undefined && file !== '') return await passwordFromFile(file);
   if (!process.stdin.isTTY) {
     throw new LowtideError(
       'no-password',
-      'no password: set LOWTIDE_PASSWORD_FILE or LOWTIDE_PASSWORD, or run in a terminal',
+      `no password: set ${variable}_FILE or ${variable}, or run in a terminal`,
     );
   }
   const password = await ask(`${question}: `);

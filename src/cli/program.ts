@@ -2,11 +2,24 @@ import { Command, CommanderError } from 'commander';
 import { LowtideError } from '../model/errors.ts';
 import { Output } from './output.ts';
 import { softwareVersion } from './software.ts';
-import { addOutputOptions } from './verb.ts';
+import { addOutputOptions, newGroup } from './verb.ts';
+import { agentJoinVerb } from './verbs/agent/join.ts';
+import { jobGroup } from './verbs/agent/job.ts';
+import { agentRunVerb } from './verbs/agent/run.ts';
+import { spoolGroup } from './verbs/agent/spool.ts';
+import { statusVerb } from './verbs/agent/status.ts';
 import { backupVerb } from './verbs/backup.ts';
+import { centerClientGroup } from './verbs/center/client.ts';
+import { centerInitVerb } from './verbs/center/init.ts';
+import { centerPlanVerb } from './verbs/center/plan.ts';
+import { centerRunVerb } from './verbs/center/run.ts';
+import { centerLedgerVerb, centerSnapshotsVerb } from './verbs/center/snapshots.ts';
+import { centerTokenVerb } from './verbs/center/token.ts';
+import { debugGroup } from './verbs/debug.ts';
 import { diffVerb } from './verbs/diff.ts';
 import { findVerb } from './verbs/find.ts';
 import { initVerb } from './verbs/init.ts';
+import { keyGroup } from './verbs/key.ts';
 import { lsVerb } from './verbs/ls.ts';
 import { restoreVerb } from './verbs/restore.ts';
 import { snapshotsVerb } from './verbs/snapshots.ts';
@@ -18,11 +31,41 @@ suits the network. It works just as well for one computer and a disk.
 
 Start with 'lowtide demo', which shows all of it on this machine.`;
 
+const centerGroup = (): Command =>
+  newGroup('center', 'A center: hears offers, collects them in its hours, keeps them', [
+    centerInitVerb(),
+    centerRunVerb(),
+    centerTokenVerb(),
+    centerClientGroup(),
+    centerPlanVerb(),
+    centerSnapshotsVerb(),
+    centerLedgerVerb(),
+  ]);
+
+const agentGroup = (): Command =>
+  newGroup('agent', 'The agent of this machine: takes its backups and sends them to centers', [
+    agentJoinVerb(),
+    agentRunVerb(),
+  ]);
+
 const groups: readonly (readonly [heading: string, verbs: () => Command[]])[] = [
+  [
+    'Many computers and a center:',
+    () => [centerGroup(), agentGroup(), jobGroup(), statusVerb(), spoolGroup()],
+  ],
   ['One computer and a disk:', () => [initVerb(), backupVerb()]],
   [
-    'Look and restore (a depot with --depot, else the agent of this machine):',
-    () => [snapshotsVerb(), lsVerb(), findVerb(), diffVerb(), restoreVerb(), verifyVerb()],
+    'Look, restore, check (a depot with --depot, else the agent of this machine):',
+    () => [
+      snapshotsVerb(),
+      lsVerb(),
+      findVerb(),
+      diffVerb(),
+      restoreVerb(),
+      verifyVerb(),
+      keyGroup(),
+      debugGroup(),
+    ],
   ],
 ];
 

@@ -1,4 +1,5 @@
 import { hostname } from 'node:os';
+import type { Software } from '../node/agent-home.ts';
 import pkg from '../../package.json' with { type: 'json' };
 
 export function softwareVersion(): string {
@@ -12,4 +13,8 @@ export function softwareName(): string {
 
 export function hostName(): string {
   return hostname() || 'localhost';
+}
+
+export function software(): Software {
+  return { name: softwareName(), host: hostName() };
 }

@@ -1,5 +1,8 @@
 import { Command, Option } from 'commander';
+import { realClock } from '../world/clock.ts';
 import { type CommonOptions, type Context, runVerb } from './context.ts';
+import { logFor } from './daemon.ts';
+import type { LogMonitor } from './log-monitor.ts';
 
 export interface VerbText {
   /** One line, for the list of verbs. */
@@ -32,13 +35,18 @@ function exampleLines(examples: VerbText['examples']): string {
   return examples.map(([command, what]) => `  ${command}\n      ${what}`).join('\n');
 }
 
-/** A verb that only groups others: `center init`, `center run`. */
-export function newGroup(name: string, summary: string, verbs: readonly Command[]): Command {
+/** A verb that only groups others: `center init`, `center run`. `path` is what to type in front of them. */
+export function newGroup(
+  name: string,
+  summary: string,
+  verbs: readonly Command[],
+  path: string = name,
+): Command {
   const group = new Command(name).summary(summary).description(`${summary}.`);
   group.helpOption('-h, --help', 'this text');
   group.helpCommand(false);
   for (const verb of verbs) group.addCommand(verb);
-  group.addHelpText('after', `\n'lowtide ${name} VERB --help' explains a verb.`);
+  group.addHelpText('after', `\n'lowtide ${path} VERB --help' explains a verb.`);
   return group;
 }
 
@@ -58,4 +66,16 @@ export function action(
 /** For options that may be given several times. */
 export function collect(value: string, before: readonly string[] = []): readonly string[] {
   return [...before, value];
+}
+
+/** The same for a daemon: what happens goes to its log. A clean stop by a signal is success. */
+export function daemonAction(
+  work: (context: Context, log: LogMonitor, ...rest: never[]) => Promise<void>,
+): (...rest: unknown[]) => Promise<void> {
+  return async (...rest) => {
+    const given = rest.slice(0, -1);
+    const { make, log } = logFor(realClock().zone);
+    const run = (context: Context): Promise<void> => work(context, log(), ...(given as never[]));
+    await runVerb(given.at(-1) as CommonOptions, run, make);
+  };
 }

@@ -85,11 +85,12 @@ export class Agent {
 
   /** The daemon's life: until `stop`, at any point of any work. */
   async run(stop: AbortSignal): Promise<void> {
-    await Promise.all([
-      this.#takeAtTheirHour(stop),
-      this.#drainOnReceipt(stop),
-      ...this.uplinks.map((uplink) => uplink.run(stop)),
-    ]);
+    await Promise.all([this.#takeAtTheirHour(stop), this.deliver(stop)]);
+  }
+
+  /** Sends what is in the spool and frees it on receipt, until `stop`; takes nothing by itself. */
+  async deliver(stop: AbortSignal): Promise<void> {
+    await Promise.all([this.#drainOnReceipt(stop), ...this.uplinks.map((uplink) => uplink.run(stop))]);
   }
 
   /** Jobs were changed: look at the schedule anew. */
@@ -132,7 +133,8 @@ export class Agent {
     const { world, ledger, identity } = this.parts;
     const now = world.clock.now();
     const memory = await jobMemory(ledger.db, job.name, now);
-    const failed = memory.last_code !== '' && memory.last_tried !== null;
+    // One that was stopped with the agent is no failure: it starts again with it.
+    const failed = !['', 'interrupted'].includes(memory.last_code) && memory.last_tried !== null;
     if (await this.#mustGoOn(job)) return failed ? memory.last_tried! + RETRY_MS : now;
     const calendar = parseCalendar(job.backup, job.zone);
     const spread = Number.parseInt(identity.client.slice(0, 8), 16) / 2 ** 32;

@@ -63,11 +63,16 @@ function verdict(state: PlannerState, record: OfferRecord): Pick<Reason, 'code' 
   return { code: isNext ? 'next' : 'streams-busy', until: null };
 }
 
+/** The sentence of a code that a center gave for a copy; null if it is none of a planner's. */
+export function reasonText(code: string): string | null {
+  return Object.hasOwn(texts, code) ? texts[code as ReasonCode] : null;
+}
+
 /**
  * The reason as one sentence with its time, such as `waiting for your window: opens 00:00 Asia/Tokyo`. The date is
  * added when the moment is not within 24 hours of `now`.
  */
-export function describeReason(reason: Reason, zone: string, now: UnixMillis): string {
+export function describeReason(reason: Pick<Reason, 'code' | 'until' | 'text'>, zone: string, now: UnixMillis): string {
   const ending = endings[reason.code];
   if (ending === undefined || reason.until === null) return reason.text;
   return `${reason.text}${ending} ${momentText(reason.until, zone, now)}`;

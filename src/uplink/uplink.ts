@@ -7,6 +7,7 @@ import { MINUTE_MS } from '../model/time.ts';
 import { type CenterApi, PROTOCOL_VERSION } from '../protocol/center-api.ts';
 import { offerOwed } from './offering.ts';
 import type { UplinkParts } from './parts.ts';
+import { rememberConditions } from './conditions.ts';
 import { collectAnswers, reconcile } from './reconciling.ts';
 import { sendSnapshot } from './sending.ts';
 
@@ -111,6 +112,7 @@ export class Uplink {
       );
     }
     await ledger.setFact(fact, welcome.session);
+    await rememberConditions(ledger, welcome);
     if (Math.abs(welcome.clock - clock) > CLOCK_SKEW_MS) {
       const minutes = Math.round((clock - welcome.clock) / MINUTE_MS);
       const message = `this clock is ${Math.abs(minutes)} min ${minutes > 0 ? 'ahead of' : 'behind'} the clock of ${center.name}: set it`;

@@ -6,7 +6,7 @@ import { openAlone } from '../../node/alone.ts';
 import { checkJobName, takeAlone } from '../../node/alone-backup.ts';
 import { COMPRESSION_LEVELS, type Compression } from '../../node/compression.ts';
 import { absolute, type Context } from '../context.ts';
-import { depotOf, type PlaceOptions, readSecret, readText, withDepot } from '../place.ts';
+import { depotOf, type PlaceOptions, readPatterns, readSecret, withDepot } from '../place.ts';
 import { hostName, softwareName } from '../software.ts';
 import { bytesText, durationText, plural } from '../text.ts';
 import { action, collect, newVerb } from '../verb.ts';
@@ -59,7 +59,7 @@ async function backup(context: Context, paths: string[], options: BackupOptions)
   const request = {
     paths: paths.map((path) => pathKeyOf(absolute(path))),
     name: options.name === undefined ? null : checkJobName(options.name),
-    excludes: [...(options.exclude ?? []), ...(await patternsFrom(options.excludeFile ?? []))],
+    excludes: [...(options.exclude ?? []), ...(await readPatterns(options.excludeFile ?? []))],
     excludeCaches: options.excludeCaches ?? false,
     oneFileSystem: options.oneFileSystem ?? false,
     level: COMPRESSION_LEVELS[options.compression],
@@ -76,11 +76,6 @@ async function backup(context: Context, paths: string[], options: BackupOptions)
   } finally {
     await alone.depot.close();
   }
-}
-
-async function patternsFrom(files: readonly string[]): Promise<string[]> {
-  const texts = await Promise.all(files.map((file) => readText(file, `the exclude file ${file}`)));
-  return texts.flatMap((text) => text.split(/\r?\n/)).filter((line) => line !== '' && !line.startsWith('#'));
 }
 
 function tell({ output }: Context, result: BackupResult, ms: number): void {

@@ -1,0 +1,89 @@
+import { connectLocal } from '../http/local-client.ts';
+import type { Verbs } from '../http/local-verbs.ts';
+import { Agent } from '../node/agent.ts';
+import { agentPaths, openAgentHome } from '../node/agent-home.ts';
+import { centerPaths, openCenterHome } from '../node/center-home.ts';
+import { type AgentPeople, agentPeople } from '../node/people-agent.ts';
+import { type CenterPeople, centerPeople } from '../node/people-center.ts';
+import { httpsConnector } from './connector.ts';
+import { type CommonOptions, type Context, dataFolder } from './context.ts';
+import { software } from './software.ts';
+
+export interface DataOptions extends CommonOptions {
+  readonly data?: string;
+}
+
+/** A node's people's API, and who answers: the daemon, or this very process with the data folder open. */
+export interface Reached<People> {
+  readonly people: People;
+  readonly running: boolean;
+  /** Only where this process has the agent open. */
+  readonly agent?: Agent;
+}
+
+/** Asks the running agent, or opens its data folder when none runs. */
+export async function withAgent<T>(
+  context: Context,
+  options: DataOptions,
+  work: (reached: Reached<AgentPeople>) => Promise<T>,
+): Promise<T> {
+  const { world, stop } = context;
+  const data = dataFolder('agent', options.data);
+  const remote = await remotePeople<AgentPeople>(agentPaths(data).socket, stop);
+  if (remote !== null) return await work({ people: remote, running: true });
+  const connector = httpsConnector(world, agentPaths(data).identity);
+  const home = await openAgentHome(world, data, software(), connector);
+  const { identity, settings, upstreams } = home;
+  const agent = await Agent.open(world, { path: data, identity, settings, upstreams });
+  try {
+    const desk = { agent, home, running: false, stop, progress: () => null, reload: () => {} };
+    return await work({ people: agentPeople(desk), running: false, agent });
+  } finally {
+    connector.close();
+    await agent.close();
+  }
+}
+
+/** Asks the running center, or opens its data folder when none runs. */
+export async function withCenter<T>(
+  context: Context,
+  options: DataOptions,
+  work: (reached: Reached<CenterPeople>) => Promise<T>,
+): Promise<T> {
+  const { world, stop } = context;
+  const data = dataFolder('center', options.data);
+  const remote = await remotePeople<CenterPeople>(centerPaths(data).socket, stop);
+  if (remote !== null) return await work({ people: remote, running: true });
+  const home = await openCenterHome(world, data);
+  try {
+    return await work({ people: centerPeople({ home, running: false }), running: false });
+  } finally {
+    await home.center.close();
+  }
+}
+
+type Handler = (ask: never) => Promise<unknown>;
+
+/** The same interface with every call going over the socket; null if nobody answers there. */
+async function remotePeople<People extends object>(
+  socket: string,
+  stop: AbortSignal,
+): Promise<People | null> {
+  const client = await connectLocal<Verbs>(socket);
+  if (client === null) return null;
+  const handlerFor = (_target: object, verb: string | symbol) =>
+    // A proxy that had a `then` would be taken for a promise.
+    verb === 'then' ? undefined : (ask: object) => client.ask(verb as never, ask, stop);
+  return new Proxy<object>({}, { get: handlerFor }) as People;
+}
+
+/** Handlers as the local socket serves them. Each checks its own arguments. */
+export function verbsOf(people: object): Verbs {
+  const handlers = Object.entries(people) as [string, Handler][];
+  return Object.fromEntries(
+    handlers.map(([name, handler]) => [
+      name,
+      { kind: 'one', run: (args: unknown) => handler(args as never) },
+    ]),
+  );
+}

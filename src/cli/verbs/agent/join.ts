@@ -1,0 +1,120 @@
+import { writeFile } from 'node:fs/promises';
+import { createInterface } from 'node:readline/promises';
+import type { Command } from 'commander';
+import { printRecoverySheet, type RecoverySheet } from '../../../format/recovery-sheet.ts';
+import { connectLocal } from '../../../http/local-client.ts';
+import { joinCenter } from '../../../http/join.ts';
+import { formatAddress } from '../../../identity/addresses.ts';
+import type { JoinedCenter } from '../../../identity/client-identity.ts';
+import { parseToken } from '../../../identity/token.ts';
+import { LowtideError, messageOf } from '../../../model/errors.ts';
+import { agentPaths, prepareAgent } from '../../../node/agent-home.ts';
+import { absolute, type Context, dataFolder } from '../../context.ts';
+import { readText } from '../../place.ts';
+import type { DataOptions } from '../../reach.ts';
+import { hostName } from '../../software.ts';
+import { timeText } from '../../text.ts';
+import { action, newVerb } from '../../verb.ts';
+import { withAgentData } from './options.ts';
+
+interface JoinOptions extends DataOptions {
+  readonly sheetFile?: string;
+}
+
+export function agentJoinVerb(): Command {
+  const verb = newVerb('join', {
+    summary: 'Join a center with a token, and make the agent of this machine if there is none',
+    about:
+      "The token comes from 'lowtide center token'. It says where the center is and how to know it: this machine " +
+      'checks that before it says anything. The keys of the backups are made here and stay here; the center ' +
+      'cannot read them. The recovery sheet is shown once: with it, and only with it, the backups can be read ' +
+      'when this machine is lost. A machine that has joined one center may join others.',
+    examples: [
+      ['lowtide agent join lt1_...', 'with the token as it was given'],
+      ['lowtide agent join - < token.txt', 'from stdin, so that nobody sees it in the list of processes'],
+    ],
+  });
+  return withAgentData(verb)
+    .argument('[TOKEN]', "the token, or '-' for stdin; asked for without")
+    .option('--sheet-file <FILE>', 'write the recovery sheet to this new file instead of showing it')
+    .action(action(join));
+}
+
+async function join(context: Context, given: string | undefined, options: JoinOptions): Promise<void> {
+  const { world, output, stop } = context;
+  const data = dataFolder('agent', options.data);
+  const token = parseToken(await tokenText(given));
+  const paths = agentPaths(data);
+  const { identity, center } = await joinCenter(world, paths.identity, token, hostName());
+  const sheet = await prepareAgent(world, data, identity);
+  const running = await connectLocal<never>(paths.socket);
+  if (running !== null) await running.ask('reload' as never, {} as never, stop);
+  output.message({
+    message_type: 'joined',
+    center: center.face.id,
+    center_name: center.face.name,
+    client: identity.client,
+    name: center.name,
+    data,
+  });
+  output.line(
+    `Joined the center ${center.face.name} (${center.addresses.map(formatAddress).join(', ')}) as ${center.name}.`,
+  );
+  if (sheet !== null) await handOut(context, sheet, center, options);
+  if (running !== null) return;
+  output.line('Next, say what to back up, and start the agent:');
+  output.line(
+    '  lowtide job add NAME PATH --backup "daily 22:00" --transfer "00:00-06:00"' + suffix(options),
+  );
+  output.line('  lowtide agent run' + suffix(options));
+}
+
+const suffix = ({ data }: DataOptions): string => (data === undefined ? '' : ` --data ${data}`);
+
+async function tokenText(given: string | undefined): Promise<string> {
+  if (given !== undefined && given !== '-') return given;
+  if (given === '-' || !process.stdin.isTTY) return await readText('-', 'the token');
+  const lines = createInterface({ input: process.stdin, output: process.stderr });
+  try {
+    return await lines.question('Token: ');
+  } finally {
+    lines.close();
+  }
+}
+
+async function handOut(
+  { world, output }: Context,
+  sheet: RecoverySheet,
+  center: JoinedCenter,
+  { sheetFile }: JoinOptions,
+): Promise<void> {
+  const { zone } = world.clock;
+  const text = printRecoverySheet(sheet, {
+    Computer: center.name,
+    Center: `${center.face.name}, ${center.addresses.map(formatAddress).join(', ')}`,
+    Made: `${timeText(world.clock.now(), zone)} ${zone}`,
+  });
+  if (sheetFile !== undefined) {
+    await writeSheet(absolute(sheetFile), text);
+    output.message({ message_type: 'recovery_sheet', file: absolute(sheetFile) });
+    output.line(`The recovery sheet is in ${absolute(sheetFile)}: print it, put it away, delete the file.`);
+    output.line('');
+    return;
+  }
+  output.message({ message_type: 'recovery_sheet', text });
+  output.line('');
+  output.line('This is shown once. Write it down or print it now: without it, nobody can read the');
+  output.line('backups of this machine when the machine is lost.');
+  output.line('');
+  output.result(text);
+}
+
+/** Never over a file that is there: the sheet of another machine may be in it. */
+async function writeSheet(path: string, text: string): Promise<void> {
+  try {
+    await writeFile(path, text, { mode: 0o600, flag: 'wx', flush: true });
+  } catch (error) {
+    const message = `the recovery sheet cannot be written (${messageOf(error)}): 'lowtide key add recovery' makes another`;
+    throw new LowtideError('disk-failed', message);
+  }
+}

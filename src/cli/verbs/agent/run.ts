@@ -1,0 +1,70 @@
+import type { Command } from 'commander';
+import { serveLocal } from '../../../http/local-server.ts';
+import { MINUTE_MS } from '../../../model/time.ts';
+import { type AgentHome, agentPaths, openAgentHome } from '../../../node/agent-home.ts';
+import { Agent } from '../../../node/agent.ts';
+import { agentPeople } from '../../../node/people-agent.ts';
+import { httpsConnector } from '../../connector.ts';
+import { type Context, dataFolder } from '../../context.ts';
+import { runParts } from '../../daemon.ts';
+import type { LogMonitor } from '../../log-monitor.ts';
+import { type DataOptions, verbsOf } from '../../reach.ts';
+import { software } from '../../software.ts';
+import { daemonAction, newVerb } from '../../verb.ts';
+import { withAgentData } from './options.ts';
+
+export function agentRunVerb(): Command {
+  const verb = newVerb('run', {
+    summary: 'Run the agent: takes backups at their hour, sends them when a center orders it',
+    about:
+      'Stays in the foreground and logs to stdout, one line an event; Ctrl-C or SIGTERM stops it cleanly at any ' +
+      'point of its work, and it goes on from there when it is started again. All other commands work beside it.',
+    examples: [['lowtide agent run', 'in a terminal, or from a service manager']],
+  });
+  return withAgentData(verb).action(daemonAction(run));
+}
+
+async function run(context: Context, log: LogMonitor, options: DataOptions): Promise<void> {
+  const { world, stop } = context;
+  const data = dataFolder('agent', options.data);
+  let name = '';
+  while (!stop.aborted) {
+    await using open = new AsyncDisposableStack();
+    const connector = httpsConnector(world, agentPaths(data).identity);
+    open.defer(async () => connector.close());
+    const home = await openAgentHome(world, data, software(), connector);
+    for (const { face } of home.client.centers) log.names.set(face.id, face.name);
+    if (name === '') world.monitor.event({ kind: 'started', role: 'agent', name: home.identity.name });
+    name = home.identity.name;
+    await liveUntilReload(context, log, home);
+  }
+  world.monitor.event({ kind: 'stopped', role: 'agent', name });
+}
+
+/** Until `stop`, or until somebody changed what only a new start sees: centers and keys. */
+async function liveUntilReload({ world, stop }: Context, log: LogMonitor, home: AgentHome): Promise<void> {
+  const { data, identity, settings, upstreams } = home;
+  const reload = new AbortController();
+  const until = AbortSignal.any([stop, reload.signal]);
+  await using open = new AsyncDisposableStack();
+  const agent = await Agent.open(world, { path: data, identity, settings, upstreams });
+  open.defer(() => agent.close());
+  const people = agentPeople({
+    agent,
+    home,
+    running: true,
+    stop: until,
+    progress: () => log.lastProgress,
+    reload: () => reload.abort(),
+  });
+  const local = await serveLocal(world, agentPaths(data).socket, verbsOf(people));
+  open.defer(() => local.close());
+  await runParts(until, [(until) => agent.run(until), (until) => refresh(world, home, until)]);
+}
+
+async function refresh(world: Context['world'], home: AgentHome, stop: AbortSignal): Promise<void> {
+  while (!stop.aborted) {
+    await world.clock.sleep(MINUTE_MS, stop);
+    await home.refresh();
+  }
+}

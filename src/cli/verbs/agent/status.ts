@@ -1,0 +1,131 @@
+import type { Command } from 'commander';
+import { shortId } from '../../../model/ids.ts';
+import type { AgentStatus, CenterStatus, SpooledSnapshot } from '../../../node/agent-view.ts';
+import type { Context } from '../../context.ts';
+import { copyText } from '../../copy-text.ts';
+import { dueText, protectionLines } from '../../protection-text.ts';
+import { type DataOptions, withAgent } from '../../reach.ts';
+import { bytesText, pairLines, tableLines, timeText } from '../../text.ts';
+import { action, newVerb } from '../../verb.ts';
+import { withAgentData } from './options.ts';
+
+export function statusVerb(): Command {
+  const verb = newVerb('status', {
+    summary: 'What is protected, what waits, why and until when',
+    about:
+      'Who this machine is, whether each center can be reached, how well each job is protected, and for each ' +
+      'snapshot in the spool what it waits for. Nothing is called protected before a center has said, signed, ' +
+      'that it holds it.',
+    examples: [
+      ['lowtide status', 'for people'],
+      [
+        'lowtide status --json',
+        'one message for the machine, each center, each job and each spooled snapshot',
+      ],
+    ],
+  });
+  return withAgentData(verb).action(action(status));
+}
+
+async function status(context: Context, options: DataOptions): Promise<void> {
+  const { output } = context;
+  const state = await withAgent(context, options, ({ people }) => people.status({}));
+  tellScripts(context, state);
+  const { client, name, software, zone, running, taking } = state;
+  output.result(`${name} (client ${shortId(client)}), ${software}. Times are in ${zone}.`);
+  if (running)
+    output.result(taking === null ? 'The agent is running.' : `The agent is taking a backup of ${taking}.`);
+  else output.result("The agent is NOT RUNNING: nothing is taken or sent until 'lowtide agent run'.");
+  section(context, 'Centers', centerLines(state), "none yet: 'lowtide agent join' joins one");
+  section(
+    context,
+    'Jobs',
+    jobLines(state),
+    "NOT PROTECTED: there is no job, so nothing is backed up ('lowtide job add')",
+  );
+  const { bytes, quota } = state.spool;
+  const title = `Spool: ${bytesText(bytes)} of ${bytesText(quota)}`;
+  section(context, title, spoolLines(state), 'everything taken has been collected');
+}
+
+function section({ output }: Context, title: string, lines: readonly string[], empty: string): void {
+  output.result('');
+  output.result(title);
+  for (const line of lines.length === 0 ? [empty] : lines) output.result('  ' + line);
+}
+
+function centerLines({ centers }: AgentStatus): string[] {
+  return pairLines(centers.map((center) => [center.name, centerText(center)]));
+}
+
+function centerText({ connected, code, message, windows, zone, addresses }: CenterStatus): string {
+  const state = connected ? 'connected' : `NOT CONNECTED: ${message}${code === '' ? '' : ` (${code})`}`;
+  const hours = windows === null ? '' : `; collects ${windows} (${zone})`;
+  return `${state}${hours}; at ${addresses.join(', ')}`;
+}
+
+function jobLines(state: AgentStatus): string[] {
+  const pairs = state.jobs.flatMap((job): [string, string][] => {
+    const [first = '', ...rest] = protectionLines(job, state);
+    const next = `taken ${job.backup}, next ${dueText(job, state)}; may travel ${job.transfer} (${job.zone})`;
+    return [[job.name, first], ...[...rest, next].map((text): [string, string] => ['', text])];
+  });
+  return pairLines(pairs);
+}
+
+export function spoolLines(state: AgentStatus): string[] {
+  const { zone, spool } = state;
+  if (spool.snapshots.length === 0) return [];
+  const columns = [
+    { title: 'Snapshot' },
+    { title: 'Job' },
+    { title: `Taken (${zone})` },
+    { title: 'To send', align: 'right' },
+    { title: 'State' },
+  ] as const;
+  const rows = spool.snapshots.flatMap((snapshot) => {
+    const [first = 'owed to no center', ...rest] = copyLines(snapshot, state);
+    const { id, job, takenAt, bytes, complete } = snapshot;
+    const part = complete ? '' : ' (partial)';
+    return [
+      [shortId(id), job + part, timeText(takenAt, zone), bytesText(bytes), first],
+      ...rest.map((line) => ['', '', '', '', line]),
+    ];
+  });
+  return tableLines(columns, rows);
+}
+
+/** A center that cannot be reached is the reason, whatever it said when it could. */
+function copyLines({ copies }: SpooledSnapshot, { centers, zone, now, running }: AgentStatus): string[] {
+  return copies.map((copy) => {
+    const center = centers.find(({ id }) => id === copy.center);
+    const name = center?.name ?? shortId(copy.center);
+    const moving = copy.phase === 'waiting' || copy.phase === 'in-transit';
+    if (moving && !running) return `${name}: waiting for the agent to run`;
+    if (moving && center?.connected === false)
+      return `${name}: waiting for the connection: ${center.message}`;
+    return copies.length > 1 || centers.length > 1
+      ? `${name}: ${copyText(copy, name, zone, now)}`
+      : copyText(copy, name, zone, now);
+  });
+}
+
+function tellScripts({ output }: Context, state: AgentStatus): void {
+  const { centers, jobs, spool, ...machine } = state;
+  const { snapshots, ...usage } = spool;
+  output.message({ message_type: 'agent', ...machine, spool: usage });
+  for (const center of centers) output.message({ message_type: 'center', ...center });
+  for (const { lastTaken, nextDue, protection, ...job } of jobs) {
+    const { asOf, ...level } = protection;
+    output.message({
+      message_type: 'job',
+      ...job,
+      last_taken: lastTaken,
+      next_due: nextDue,
+      protection: { ...level, as_of: asOf },
+    });
+  }
+  for (const { takenAt, ...snapshot } of snapshots) {
+    output.message({ message_type: 'spooled', ...snapshot, taken_at: takenAt });
+  }
+}

@@ -1,0 +1,174 @@
+import type { Command } from 'commander';
+import { LowtideError } from '../../../model/errors.ts';
+import { shortId } from '../../../model/ids.ts';
+import { Ledger } from '../../../ledger/ledger.ts';
+import { loadAuthority } from '../../../identity/authority.ts';
+import { centerPaths } from '../../../node/center-home.ts';
+import { catalog, type CatalogRow, historyLines, type HistoryLine } from '../../../node/center-view.ts';
+import { type Context, dataFolder } from '../../context.ts';
+import { copyText } from '../../copy-text.ts';
+import { bytesText, countText, pairLines, plural, secondText, timeText } from '../../text.ts';
+import { action, newVerb } from '../../verb.ts';
+import { type CenterOptions, withCenterData } from './options.ts';
+
+interface CatalogOptions extends CenterOptions {
+  readonly client?: string;
+  readonly job?: string;
+}
+
+export function centerSnapshotsVerb(): Command {
+  const verb = newVerb('snapshots', {
+    summary: 'List the backups that this center has, or is to have',
+    about:
+      'When a backup was taken and when it arrived are two facts; both are shown. Sizes and times are all that ' +
+      'the center can see: content and, for private jobs, paths are sealed.',
+    examples: [
+      ['lowtide center snapshots', 'newest first'],
+      ['lowtide center snapshots --client ann-laptop --job documents', 'of one computer and job'],
+    ],
+  });
+  return withChoice(verb).action(action(snapshots));
+}
+
+export function centerLedgerVerb(): Command {
+  const verb = newVerb('ledger', {
+    summary: 'Show what happened to each backup: address, files, times and transfer history',
+    about:
+      'The management table of the center: from which address, which files, when taken, and every step of its ' +
+      'way here with bytes and reasons.',
+    examples: [
+      ['lowtide center ledger --client ann-laptop', 'everything of one computer, newest first'],
+      ['lowtide center ledger 3f2a91', 'one snapshot'],
+    ],
+  });
+  return withChoice(verb)
+    .argument('[SNAPSHOT]', 'the first digits of an id; all without')
+    .action(action(ledger));
+}
+
+const withChoice = (verb: Command): Command =>
+  withCenterData(verb)
+    .option('--client <NAME>', 'of this computer only')
+    .option('--job <NAME>', 'of this job only');
+
+/** Reads beside the running center. */
+async function withLedger<T>(
+  { world }: Context,
+  options: CatalogOptions,
+  work: (ledger: Ledger, rows: readonly CatalogRow[]) => Promise<T>,
+): Promise<T> {
+  const paths = centerPaths(dataFolder('center', options.data));
+  const { face } = await loadAuthority(world, paths.identity);
+  const ledger = await Ledger.openReadOnly(world, paths.ledger);
+  try {
+    const { client, job } = options;
+    const query = {
+      center: face.id,
+      ...(client !== undefined && { client }),
+      ...(job !== undefined && { job }),
+    };
+    return await work(ledger, await catalog(ledger.db, query));
+  } finally {
+    await ledger.close();
+  }
+}
+
+const jsonOf = ({ takenAt, arrivedAt, ...row }: CatalogRow) => ({
+  ...row,
+  taken_at: takenAt,
+  arrived_at: arrivedAt,
+});
+
+async function snapshots(context: Context, options: CatalogOptions): Promise<void> {
+  const { output, world } = context;
+  const { zone } = world.clock;
+  const now = world.clock.now();
+  await withLedger(context, options, async (_ledger, rows) => {
+    output.table(
+      'snapshot',
+      rows.map(jsonOf),
+      [
+        { title: 'Snapshot', text: ({ id }) => shortId(id) },
+        {
+          title: 'Computer',
+          text: ({ clientName, address }) => `${clientName}${address === null ? '' : ` (${address})`}`,
+        },
+        { title: 'Job', text: ({ job }) => job },
+        { title: `Taken (${zone})`, text: ({ taken_at }) => timeText(taken_at, zone) },
+        {
+          title: `Arrived (${zone})`,
+          text: ({ arrived_at }) => (arrived_at === null ? '-' : timeText(arrived_at, zone)),
+        },
+        { title: 'Files', align: 'right', text: ({ files }) => countText(files) },
+        { title: 'Size', align: 'right', text: ({ bytes }) => bytesText(bytes) },
+        { title: 'Travelled', align: 'right', text: ({ newBytes }) => bytesText(newBytes) },
+        { title: 'State', text: (row) => stateText(row, zone, now) },
+        { title: 'Paths', text: ({ paths }) => paths ?? '(private)' },
+      ],
+      'There is no backup yet.',
+    );
+    if (rows.length > 0) output.line(`${plural(rows.length, 'snapshot')}.`);
+  });
+}
+
+function stateText(
+  row: Pick<CatalogRow, 'phase' | 'code' | 'until' | 'complete'>,
+  zone: string,
+  now: number,
+): string {
+  const state = row.phase === 'safe' ? 'here' : copyText(row, 'this center', zone, now);
+  return row.complete ? state : `${state} (partial)`;
+}
+
+async function ledger(context: Context, text: string | undefined, options: CatalogOptions): Promise<void> {
+  const { output } = context;
+  await withLedger(context, options, async (ledger, rows) => {
+    const wanted = text === undefined ? rows : [rowNamed(rows, text)];
+    if (wanted.length === 0) output.line('There is no backup yet.');
+    for (const row of wanted) showRow(context, row, await historyLines(ledger.db, row.id));
+  });
+}
+
+function rowNamed(rows: readonly CatalogRow[], text: string): CatalogRow {
+  const matches = text === '' ? [] : rows.filter(({ id }) => id.startsWith(text.toLowerCase()));
+  const [match] = matches;
+  if (match !== undefined && matches.length === 1) return match;
+  if (match !== undefined) {
+    throw new LowtideError(
+      'ambiguous-snapshot',
+      `${matches.length} snapshots start with ${text}: give more digits`,
+    );
+  }
+  throw new LowtideError(
+    'no-such-snapshot',
+    `there is no snapshot ${text}: 'lowtide center snapshots' lists them`,
+  );
+}
+
+function showRow({ output, world }: Context, row: CatalogRow, history: readonly HistoryLine[]): void {
+  const { zone } = world.clock;
+  output.message({ message_type: 'snapshot', ...jsonOf(row), history });
+  const facts = [
+    ['computer', `${row.clientName} (${row.client.slice(0, 12)})`],
+    ['address', row.address ?? '-'],
+    ['job', row.job],
+    ['paths', row.paths ?? '(private)'],
+    [
+      'content',
+      `${plural(row.files, 'file')}, ${bytesText(row.bytes)}; ${bytesText(row.newBytes)} to travel`,
+    ],
+    ['taken', `${secondText(row.takenAt, zone)} ${zone}`],
+    ['arrived', row.arrivedAt === null ? 'not yet' : `${secondText(row.arrivedAt, zone)} ${zone}`],
+  ] as const;
+  output.result(`Snapshot ${row.id}${row.complete ? '' : ' (partial)'}`);
+  for (const line of pairLines(facts)) output.result('  ' + line);
+  for (const { at, what, address, bytes, code } of history) {
+    const details = [
+      ...(bytes > 0 ? [bytesText(bytes)] : []),
+      ...(address === null ? [] : [`from ${address}`]),
+      ...(code === '' ? [] : [code]),
+    ];
+    output.result(`    ${secondText(at, zone)}  ${what.padEnd(9)}  ${details.join(', ')}`.trimEnd());
+  }
+  output.result('');
+}

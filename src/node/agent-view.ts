@@ -1,0 +1,206 @@
+import type { Database, Ledger } from '../ledger/ledger.ts';
+import { spooledSnapshots } from '../ledger/snapshots.ts';
+import type { CopyRow, SnapshotRow } from '../ledger/tables.ts';
+import type { CopyPhase } from '../model/exchange.ts';
+import type { CenterId, ClientId, InstanceId, SnapshotId } from '../model/ids.ts';
+import type { Job } from '../model/jobs.ts';
+import type { UnixMillis } from '../model/time.ts';
+import { dueAt, parseCalendar } from '../schedule/calendar.ts';
+import { knownConditions } from '../uplink/conditions.ts';
+import type { UplinkStatus } from '../uplink/uplink.ts';
+import type { World } from '../world/ports.ts';
+import { type Protection, protectionOf } from './protection.ts';
+
+/** Everything that `lowtide status` says, as plain data. Times are milliseconds since 1970. */
+export interface AgentStatus {
+  readonly client: ClientId;
+  readonly name: string;
+  readonly software: string;
+  readonly now: UnixMillis;
+  /** This machine's zone. */
+  readonly zone: string;
+  /** Whether the agent runs: without it nothing is taken or sent. */
+  readonly running: boolean;
+  /** The job whose backup is being taken now. */
+  readonly taking: string | null;
+  readonly centers: readonly CenterStatus[];
+  readonly jobs: readonly JobStatus[];
+  readonly spool: SpoolStatus;
+}
+
+export interface CenterStatus {
+  readonly id: CenterId;
+  readonly name: string;
+  readonly addresses: readonly string[];
+  readonly connected: boolean;
+  readonly code: string;
+  readonly message: string;
+  /** When it collects, as it said last. */
+  readonly windows: string | null;
+  readonly zone: string | null;
+}
+
+export interface JobStatus {
+  readonly name: string;
+  readonly paths: readonly string[];
+  readonly backup: string;
+  readonly transfer: string;
+  readonly zone: string;
+  readonly centers: readonly CenterId[];
+  readonly lastTaken: UnixMillis | null;
+  /** Null: never by itself. In the past: now. */
+  readonly nextDue: UnixMillis | null;
+  readonly protection: Protection;
+}
+
+export interface SpoolStatus {
+  /** Of data blocks: what the quota counts. */
+  readonly bytes: number;
+  readonly quota: number;
+  readonly snapshots: readonly SpooledSnapshot[];
+}
+
+export interface SpooledSnapshot {
+  readonly id: SnapshotId;
+  readonly job: string;
+  readonly takenAt: UnixMillis;
+  /** What has to travel. */
+  readonly bytes: number;
+  readonly complete: boolean;
+  readonly copies: readonly {
+    readonly center: CenterId;
+    readonly phase: CopyPhase;
+    readonly code: string;
+    readonly until: UnixMillis | null;
+  }[];
+}
+
+/** What status is made of, the same beside a running agent and inside it. */
+export interface StatusParts {
+  readonly world: World;
+  readonly ledger: Ledger;
+  readonly client: ClientId;
+  readonly instance: InstanceId;
+  readonly name: string;
+  readonly software: string;
+  readonly jobs: readonly Job[];
+  readonly centers: readonly {
+    readonly id: CenterId;
+    readonly name: string;
+    readonly addresses: readonly string[];
+  }[];
+  readonly spool: { readonly bytes: number; readonly quota: number };
+  /** Null: nobody runs the agent. */
+  readonly live: LiveStatus | null;
+}
+
+export interface LiveStatus {
+  readonly taking: string | null;
+  readonly uplinks: ReadonlyMap<CenterId, UplinkStatus>;
+  readonly nextDue: (job: Job) => Promise<UnixMillis | null>;
+}
+
+export async function agentStatus(parts: StatusParts): Promise<AgentStatus> {
+  const { world, client, name, software, live, ledger, spool } = parts;
+  return {
+    client,
+    name,
+    software,
+    now: world.clock.now(),
+    zone: world.clock.zone,
+    running: live !== null,
+    taking: live?.taking ?? null,
+    centers: await Promise.all(parts.centers.map((center) => centerStatus(parts, center))),
+    jobs: await Promise.all(parts.jobs.map((job) => jobStatus(parts, job))),
+    spool: { ...spool, snapshots: await spooled(ledger.db) },
+  };
+}
+
+async function centerStatus(
+  { live, ledger }: StatusParts,
+  { id, name, addresses }: StatusParts['centers'][number],
+): Promise<CenterStatus> {
+  const conditions = await knownConditions(ledger, id);
+  const uplink = live?.uplinks.get(id);
+  const { connected, code, message } = uplink ?? {
+    connected: false,
+    code: '',
+    message: 'the agent is not running',
+  };
+  const known = { windows: conditions?.windows ?? null, zone: conditions?.zone ?? null };
+  return { id, name, addresses, connected, code, message, ...known };
+}
+
+async function jobStatus(parts: StatusParts, job: Job): Promise<JobStatus> {
+  const { ledger, instance } = parts;
+  const { name, paths, backup, transfer, zone } = job;
+  const memory =
+    (await ledger.db.selectFrom('jobs').selectAll().where('name', '=', name).executeTakeFirst()) ?? null;
+  const all = parts.centers.map(({ id }) => id);
+  const centers = job.centers.length === 0 ? all : all.filter((id) => job.centers.includes(id));
+  const snapshots = await snapshotsOf(ledger.db, instance, name);
+  return {
+    name,
+    paths,
+    backup,
+    transfer,
+    zone,
+    centers,
+    lastTaken: memory?.last_taken ?? null,
+    nextDue: await nextDue(parts, job, memory?.since ?? null, memory?.last_taken ?? null),
+    protection: protectionOf({ memory, snapshots, centers }),
+  };
+}
+
+/** Beside an agent that does not run: when it would be due if it ran. */
+async function nextDue(
+  { live, world }: StatusParts,
+  job: Job,
+  since: UnixMillis | null,
+  lastTaken: UnixMillis | null,
+): Promise<UnixMillis | null> {
+  if (live !== null) return await live.nextDue(job);
+  const now = world.clock.now();
+  return dueAt(parseCalendar(job.backup, job.zone), { lastTaken, since: since ?? now, now });
+}
+
+/** Newest first. */
+async function snapshotsOf(
+  db: Database,
+  instance: InstanceId,
+  job: string,
+): Promise<{ row: SnapshotRow; copies: CopyRow[] }[]> {
+  const rows = await db
+    .selectFrom('snapshots')
+    .selectAll()
+    .where('instance', '=', instance)
+    .where('job', '=', job)
+    .orderBy('sequence', 'desc')
+    .execute();
+  const copies = await db
+    .selectFrom('copies')
+    .innerJoin('snapshots', 'snapshots.id', 'copies.snapshot')
+    .selectAll('copies')
+    .where('snapshots.instance', '=', instance)
+    .where('snapshots.job', '=', job)
+    .execute();
+  const bySnapshot = Map.groupBy(copies, ({ snapshot }) => snapshot);
+  return rows.map((row) => ({ row, copies: bySnapshot.get(row.id) ?? [] }));
+}
+
+/** What is in the spool, oldest first. */
+export async function spooled(db: Database): Promise<SpooledSnapshot[]> {
+  const rows = await spooledSnapshots(db);
+  const list: SpooledSnapshot[] = [];
+  for (const row of rows) {
+    const copies = await db
+      .selectFrom('copies')
+      .select(['center', 'phase', 'code', 'until'])
+      .where('snapshot', '=', row.id)
+      .orderBy('center')
+      .execute();
+    const { id, job, taken_at, new_bytes, complete } = row;
+    list.push({ id, job, takenAt: taken_at, bytes: new_bytes, complete: complete === 1, copies });
+  }
+  return list;
+}

@@ -1,0 +1,140 @@
+import { listClients } from '../ledger/clients.ts';
+import { historyOf } from '../ledger/history.ts';
+import type { Database } from '../ledger/ledger.ts';
+import type { HistoryRow } from '../ledger/tables.ts';
+import type { CopyPhase } from '../model/exchange.ts';
+import type { CenterId, ClientId, SnapshotId } from '../model/ids.ts';
+import type { UnixMillis } from '../model/time.ts';
+
+/** One row of the backup file management table (SEED 223, fig. 6), as plain data. */
+export interface CatalogRow {
+  readonly id: SnapshotId;
+  readonly client: ClientId;
+  readonly clientName: string;
+  /** 223-1: the client's network address when it sent the snapshot; when it offered it, until then. */
+  readonly address: string | null;
+  readonly job: string;
+  /** 223-2: paths in the client's own style; null if their owner keeps them to himself. */
+  readonly paths: string | null;
+  /** 223-3. Taken-at and arrived-at are two facts, both by the clock of who wrote them. */
+  readonly takenAt: UnixMillis;
+  readonly arrivedAt: UnixMillis | null;
+  readonly phase: CopyPhase;
+  readonly code: string;
+  readonly until: UnixMillis | null;
+  readonly complete: boolean;
+  readonly files: number;
+  readonly bytes: number;
+  /** What had to travel. */
+  readonly newBytes: number;
+}
+
+/** 223-4. */
+export interface HistoryLine {
+  readonly at: UnixMillis;
+  readonly what: HistoryRow['what'];
+  readonly address: string | null;
+  readonly bytes: number;
+  readonly code: string;
+}
+
+export interface CatalogQuery {
+  readonly center: CenterId;
+  /** Name or id. */
+  readonly client?: string;
+  readonly job?: string;
+  readonly limit?: number;
+}
+
+/** Newest first. */
+export async function catalog(db: Database, query: CatalogQuery): Promise<CatalogRow[]> {
+  const { center, client, job, limit } = query;
+  const rows = await db
+    .selectFrom('snapshots as s')
+    .innerJoin('copies as c', 'c.snapshot', 's.id')
+    .leftJoin('clients', 'clients.id', 's.client')
+    .select([
+      's.id',
+      's.client',
+      's.job',
+      's.label',
+      's.taken_at',
+      's.complete',
+      's.files',
+      's.bytes',
+      's.new_bytes',
+    ])
+    .select(['c.phase', 'c.code', 'c.until', 'c.arrived_at', 'clients.name as client_name'])
+    .select((e) =>
+      e
+        .selectFrom('history as h')
+        .select('h.address')
+        .whereRef('h.snapshot', '=', 's.id')
+        .where('h.address', 'is not', null)
+        .orderBy('h.id', 'desc')
+        .limit(1)
+        .as('address'),
+    )
+    .where('c.center', '=', center)
+    .$if(client !== undefined, (select) =>
+      select.where((e) => e.or([e('clients.name', '=', client!), e('s.client', '=', client as ClientId)])),
+    )
+    .$if(job !== undefined, (select) => select.where('s.job', '=', job!))
+    .orderBy('s.taken_at', 'desc')
+    .orderBy('s.id')
+    .$if(limit !== undefined, (select) => select.limit(limit!))
+    .execute();
+  return rows.map((row) => ({
+    id: row.id,
+    client: row.client,
+    clientName: row.client_name ?? row.client.slice(0, 12),
+    address: row.address,
+    job: row.job,
+    paths: row.label,
+    takenAt: row.taken_at,
+    arrivedAt: row.arrived_at,
+    phase: row.phase,
+    code: row.code,
+    until: row.until,
+    complete: row.complete === 1,
+    files: row.files,
+    bytes: row.bytes,
+    newBytes: row.new_bytes,
+  }));
+}
+
+export async function historyLines(db: Database, snapshot: SnapshotId): Promise<HistoryLine[]> {
+  const rows = await historyOf(db, snapshot);
+  return rows.map(({ at, what, address, bytes, code }) => ({ at, what, address, bytes, code }));
+}
+
+/** A computer that may send to this center. */
+export interface ClientLine {
+  readonly id: ClientId;
+  readonly name: string;
+  readonly role: 'agent' | 'relay';
+  readonly address: string | null;
+  readonly enrolledAt: UnixMillis;
+  readonly seenAt: UnixMillis | null;
+  readonly revokedAt: UnixMillis | null;
+  readonly snapshots: number;
+}
+
+export async function clientLines(db: Database): Promise<ClientLine[]> {
+  const counts = await db
+    .selectFrom('snapshots')
+    .select((e) => ['client', e.fn.countAll<number>().as('count')])
+    .groupBy('client')
+    .execute();
+  const byClient = new Map(counts.map(({ client, count }) => [client, count]));
+  return (await listClients(db)).map((row) => ({
+    id: row.id,
+    name: row.name,
+    role: row.role,
+    address: row.address,
+    enrolledAt: row.enrolled_at,
+    seenAt: row.seen_at,
+    revokedAt: row.revoked_at,
+    snapshots: byClient.get(row.id) ?? 0,
+  }));
+}

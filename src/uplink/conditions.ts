@@ -1,0 +1,24 @@
+import { z } from 'zod';
+import type { Ledger } from '../ledger/ledger.ts';
+import type { Welcome } from '../model/exchange.ts';
+import type { CenterId } from '../model/ids.ts';
+
+/** When a center collects, as it said last: for people, and for checking new jobs while it cannot be reached. */
+export interface KnownConditions {
+  readonly windows: string;
+  readonly zone: string;
+}
+
+const shape = z.object({ windows: z.string(), zone: z.string() });
+const factOf = (center: CenterId): string => `conditions/${center}`;
+
+export async function rememberConditions(ledger: Ledger, { center, windows, zone }: Welcome): Promise<void> {
+  const value = JSON.stringify({ windows, zone });
+  if ((await ledger.fact(factOf(center.id))) !== value) await ledger.setFact(factOf(center.id), value);
+}
+
+/** Null before the first welcome. */
+export async function knownConditions(ledger: Ledger, center: CenterId): Promise<KnownConditions | null> {
+  const value = await ledger.fact(factOf(center));
+  return value === null ? null : shape.parse(JSON.parse(value));
+}
