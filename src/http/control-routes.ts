@@ -26,7 +26,7 @@ const post = (
   handle: (service: Service, exchange: CallerExchange) => Promise<Answer>,
 ): Route => ({ method: 'POST', path, open: false, handle });
 
-/** One message in, one out (protocol R20-R29). */
+/** One message in, one out (protocol R10, R20-R24). */
 export const controlRoutes: readonly Route[] = [
   post('/v1/hello', async (_service, exchange) => {
     const hello = await readMessage(exchange, helloMessage, SMALL_BYTES_MAX);

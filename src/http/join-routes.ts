@@ -8,7 +8,7 @@ import type { Answer, Exchange, Route, Service } from './routing.ts';
 
 const REQUEST_BYTES_MAX = 4096;
 
-/** The three routes that need no certificate (protocol R10-R13). */
+/** The three routes that need no certificate (protocol R50-R55). */
 export const joinRoutes: readonly Route[] = [
   {
     method: 'GET',

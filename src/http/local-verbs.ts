@@ -44,7 +44,7 @@ export function many<Args, Item, Result>(
   };
 }
 
-/** One line each way. A request is one line; an answer is items and then exactly one of the others. */
+/** One line each way (protocol R60). A request is one line; an answer is items and then exactly one of the others. */
 export type LocalLine =
   | { readonly item: unknown }
   | { readonly result: unknown }

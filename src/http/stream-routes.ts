@@ -23,7 +23,7 @@ import { type Patience, patiently, send } from './patience.ts';
 import type { Refusal } from './refusals.ts';
 import type { Answer, CallerExchange, Route, Service } from './routing.ts';
 
-/** Long answers and long requests (protocol R30-R36). */
+/** Long answers and long requests (protocol R30-R35). */
 export const streamRoutes: readonly Route[] = [
   { method: 'GET', path: '/v1/orders', open: false, handle: giveOrders },
   { method: 'POST', path: '/v1/orders/:id/blocks', open: false, handle: takeBlocks },

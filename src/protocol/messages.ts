@@ -18,7 +18,7 @@ import { bytesText, idText, instant, textUpTo, wholeNumber } from './fields.ts';
 import { errorOf } from './frames.ts';
 
 /**
- * The control messages of `CenterApi` (protocol R20-R36). Requests are strict: an unknown field is an error, so that
+ * The control messages of `CenterApi` (protocol R10-R12, R20-R24, R31). Requests are strict: an unknown field is an error, so that
  * nothing is ever silently not done. Answers are not: a newer center may say more.
  */
 const client = idText<ClientId>(32);

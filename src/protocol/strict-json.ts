@@ -1,7 +1,7 @@
 import { LowtideError } from '../model/errors.ts';
 
 /**
- * JSON (RFC 8259) from a peer that may be hostile: UTF-8 without a byte order mark, no lone surrogates, no number that
+ * JSON (protocol R12) from a peer that may be hostile: UTF-8 without a byte order mark, no lone surrogates, no number that
  * is not finite, no name twice, none that could reach a prototype, and no deeper than messages are. How long the text
  * may be is the caller's business.
  */
