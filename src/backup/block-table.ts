@@ -59,4 +59,6 @@ export const STORED = 2;
 export const IN_DEPOT = 4;
 /** Named in the refs of the snapshot that is being made. */
 export const IN_REFS = 8;
-export type BlockMark = typeof IN_BASE | typeof STORED | typeof IN_DEPOT | typeof IN_REFS;
+/** Mostly dead in the base: nothing new leans on it. */
+export const SPARSE = 16;
+export type BlockMark = typeof IN_BASE | typeof STORED | typeof IN_DEPOT | typeof IN_REFS | typeof SPARSE;

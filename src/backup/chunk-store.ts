@@ -11,7 +11,7 @@ import { Sealer } from './sealer.ts';
 import { type BlockJob, Sequencer } from './sequencer.ts';
 
 /** What sealing adds to a payload at most: header, padding length, tag. */
-const SEAL_BYTES = HEADER_BYTES + 20;
+export const SEAL_BYTES = HEADER_BYTES + 20;
 /** Chunks whose places are kept in memory: about 50 MB. More are looked up on disk. */
 const REMEMBERED_MAX = 1 << 20;
 

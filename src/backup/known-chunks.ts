@@ -4,7 +4,7 @@ import { isLowtideError } from '../model/errors.ts';
 import type { BlockId, ChunkDigest } from '../model/ids.ts';
 import type { World } from '../world/ports.ts';
 import { type Base, treePageLoader } from './base-tree.ts';
-import { type BlockTable, IN_BASE, IN_DEPOT, STORED } from './block-table.ts';
+import { type BlockTable, IN_BASE, IN_DEPOT, SPARSE, STORED } from './block-table.ts';
 import { ChunkIndex, type IndexedBlock, type IndexedPlace } from './chunk-index.ts';
 import { IndexRebuild } from './index-rebuild.ts';
 import type { BackupMode, BackupPlan } from './plan.ts';
@@ -26,9 +26,15 @@ const STALE_MIN = 10_000;
 
 /** The chunk index of a spool is per job, the one of a depot that stands alone is for all. */
 export function chunkIndexPath(depotPath: string, job: string, mode: BackupMode): string {
-  if (mode === 'depot') return `${depotPath}/chunks.db`;
-  return `${depotPath}/chunks-${createHash('sha256').update(job).digest('hex').slice(0, 16)}.db`;
+  return mode === 'depot' ? `${depotPath}/chunks.db` : `${depotPath}/chunks-${shortOf(job)}.db`;
 }
+
+/** Where the run keeps what it found out about the blocks of its snapshot, for the next one of the job. */
+export function sparseBlocksPath(depotPath: string, job: string): string {
+  return `${depotPath}/sparse-${shortOf(job)}`;
+}
+
+const shortOf = (job: string): string => createHash('sha256').update(job).digest('hex').slice(0, 16);
 
 /**
  * Which chunks need not be stored because they are somewhere already. The base rule (DESIGN 4.6): with a spool an
@@ -74,8 +80,8 @@ export class KnownChunks {
       if (place === undefined) continue;
       const block = this.#table.find(place.block);
       const good = this.#mayLeanOn(question) ? STORED | this.#lasting : STORED;
-      if (block >= 0 && this.#table.is(block, good))
-        known.set(question.digest, { block, offset: place.offset });
+      if (block < 0 || !this.#table.is(block, good) || this.#table.is(block, SPARSE)) continue;
+      known.set(question.digest, { block, offset: place.offset });
     }
     return known;
   }

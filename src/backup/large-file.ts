@@ -66,7 +66,8 @@ export class LargeFiles {
   }
 
   async #failed(step: ReadStep, error: LowtideError): Promise<Attempt> {
-    this.#parts.problems.add(await unreadable(this.#parts.world, step.path, error));
+    const problem = await unreadable(this.#parts.world, step.path, error);
+    if (step.fallback === null) this.#parts.problems.add(problem);
     return { kind: 'failed' };
   }
 

@@ -3,6 +3,7 @@ import { type Entry, extentLength } from '../model/entries.ts';
 import { BaseCursor, type Base } from './base-tree.ts';
 import { entryOf, type Found, isSame } from './entry-of.ts';
 import { FileSystems } from './hard-links.ts';
+import type { Renewal } from './sparse-blocks.ts';
 import type { Step } from './steps.ts';
 import type { Walked, WalkedEntry } from './walk.ts';
 
@@ -16,8 +17,9 @@ const BATCH = 512;
 export async function* mergeWithBase(
   walked: AsyncIterable<readonly Walked[]>,
   base: Base | null,
+  renewal: Renewal,
 ): AsyncGenerator<Step[]> {
-  const merge = new Merge(base === null ? null : new BaseCursor(base.tree));
+  const merge = new Merge(base === null ? null : new BaseCursor(base.tree), renewal);
   for await (const batch of walked) {
     for (const item of batch) {
       if (item.kind === 'problem') merge.steps.push(item);
@@ -33,11 +35,13 @@ export async function* mergeWithBase(
 
 class Merge {
   readonly #cursor: BaseCursor | null;
+  readonly #renewal: Renewal;
   readonly #fileSystems = new FileSystems();
   steps: Step[] = [];
 
-  constructor(cursor: BaseCursor | null) {
+  constructor(cursor: BaseCursor | null, renewal: Renewal) {
     this.#cursor = cursor;
+    this.#renewal = renewal;
   }
 
   takeSteps(): Step[] {
@@ -66,12 +70,14 @@ class Merge {
   #addFile(item: WalkedEntry, found: Found): AsyncGenerator<Step[]> | undefined {
     const entry = this.#unchanged(item);
     if (entry === null) {
-      this.steps.push({ kind: 'read', ...found, stat: item.stat, from: 0 });
+      this.steps.push({ kind: 'read', ...found, stat: item.stat, from: 0, fallback: null });
       return undefined;
     }
     const covered = lengthOf(entry.extents);
     if (entry.partial || covered < entry.size) return this.#keep(item, found, entry, covered);
-    this.steps.push({ kind: 'carry', entry: refreshed(entry, found) });
+    const carried = refreshed(entry, found);
+    if (!this.#renewal.wants(entry)) this.steps.push({ kind: 'carry', entry: carried });
+    else this.steps.push({ kind: 'read', ...found, stat: item.stat, from: 0, fallback: carried });
     return undefined;
   }
 
@@ -99,7 +105,7 @@ class Merge {
     }
     if (from === entry.size && !entry.partial) {
       this.steps.push({ kind: 'carry', entry: { ...refreshed(entry, found), extents: [] } });
-    } else this.steps.push({ kind: 'read', ...found, stat: item.stat, from });
+    } else this.steps.push({ kind: 'read', ...found, stat: item.stat, from, fallback: null });
   }
 }
 

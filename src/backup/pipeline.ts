@@ -140,7 +140,8 @@ export class Pipeline {
     const { problems } = this.#parts;
     if (read.kind === 'grown') return this.#storeLarge(item.step, item.link);
     if (read.kind === 'failed') {
-      problems.add(read.problem);
+      if (item.step.fallback === null) problems.add(read.problem);
+      else this.#carry(item.step.fallback);
       return undefined;
     }
     if (read.torn) problems.add(changedWhileRead(item.step.path));
@@ -194,6 +195,7 @@ export class Pipeline {
     const result = await this.#large.store(step);
     if (result.kind === 'cut') this.#cut(result.entry);
     else if (result.kind === 'stored') this.#end(result.entry, step, link);
+    else if (step.fallback !== null) this.#carry(step.fallback);
   }
 
   /** A further name of an inode: the content is not read again if it was stored and is still the same. */

@@ -1,6 +1,7 @@
 import { sealManifestDetails, signManifest, type SignedManifest } from '../format/manifest.ts';
 import type { RefsRoot } from '../format/refs.ts';
 import type { TreeRoot } from '../format/tree-builder.ts';
+import type { BlockId } from '../model/ids.ts';
 import type { Limits } from '../model/limits.ts';
 import type { PathKey } from '../model/paths.ts';
 import type { UnixMillis } from '../model/time.ts';
@@ -14,6 +15,8 @@ export interface Taken {
   readonly counts: EmitCounts;
   readonly partialUntil: { readonly path: PathKey; readonly offset: number } | null;
   readonly unchanged: number;
+  /** Blocks that the snapshot uses less than half of. */
+  readonly sparse: readonly BlockId[];
 }
 
 export interface TakenTimes {

@@ -20,4 +20,6 @@ export interface ReadStep extends Found {
   readonly stat: ScannedEntry;
   /** How many of its first bytes were in `kept` steps: they hold if the file still has this stat when it is opened. */
   readonly from: number;
+  /** Set if the file has not changed, and is read only to be stored in another block: what holds if it cannot be. */
+  readonly fallback: Entry | null;
 }

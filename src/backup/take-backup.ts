@@ -1,26 +1,32 @@
 import type { BlockWriter } from '../depot/block-writer.ts';
 import type { Depot } from '../depot/depot.ts';
 import { LowtideError } from '../model/errors.ts';
+import { pathKeyOf } from '../model/paths.ts';
 import type { World } from '../world/ports.ts';
 import { type Base, hasFilesWithin, openBase } from './base-tree.ts';
-import { BlockTable } from './block-table.ts';
+import { BlockTable, SPARSE } from './block-table.ts';
 import { ChunkStore } from './chunk-store.ts';
 import { Emitter } from './emitter.ts';
 import { Excludes } from './excludes.ts';
-import { KnownChunks } from './known-chunks.ts';
+import { KnownChunks, sparseBlocksPath } from './known-chunks.ts';
 import { mergeWithBase } from './merge.ts';
 import { NewBlocks } from './new-blocks.ts';
 import { Pipeline } from './pipeline.ts';
 import type { BackupPlan, BackupResult } from './plan.ts';
 import { Problems } from './problems.ts';
 import { lookAtRoots, type Root } from './roots.ts';
+import { readSparseBlocks, Renewal, writeSparseBlocks } from './sparse-blocks.ts';
 import { signSnapshot, type Taken } from './snapshot-manifest.ts';
 import { TreeOutput } from './tree-output.ts';
 import { walk } from './walk.ts';
 
+/** So many blocks' worth of files is moved out of mostly dead blocks in one run: 64 MiB. */
+const RENEWED_BLOCKS = 64;
+
 /** What one run works with. */
 interface Run {
   readonly world: World;
+  readonly depot: Depot;
   readonly plan: BackupPlan;
   readonly roots: readonly Root[];
   readonly table: BlockTable;
@@ -54,6 +60,7 @@ export async function takeBackup(
     for (const writer of run.writers) await writer.finish();
     // Durable before the manifest: once it is collected, what the index is made from may go.
     await run.known.finish(taken.tree.id);
+    await keepSparseBlocks(run, taken);
     const times = { startedAt, finishedAt: world.clock.now() };
     const signed = signSnapshot(world.limits, plan, taken, run.problems, times);
     if (stop.aborted) throw new LowtideError('interrupted', 'the backup was stopped: nothing was committed');
@@ -79,12 +86,14 @@ async function openRun(world: World, depot: Depot, plan: BackupPlan): Promise<Ru
   const roots = await lookAtRoots(world.files, plan.roots);
   const table = new BlockTable();
   const base = await openBase(world, depot, plan, table);
+  if (base !== null && plan.spool !== 'depot') await markSparseBlocks(world, depot, base, table);
   const known = new KnownChunks(world, depot, plan, base, table);
   const dataWriter = depot.writer(plan.dataGroup);
   const pageWriter = plan.metaGroup === plan.dataGroup ? dataWriter : depot.writer(plan.metaGroup);
   const asked = plan.spool === 'depot' ? depot : null;
   return {
     world,
+    depot,
     plan,
     roots,
     table,
@@ -95,6 +104,14 @@ async function openRun(world: World, depot: Depot, plan: BackupPlan): Promise<Ru
     data: new NewBlocks(dataWriter, asked),
     pages: new NewBlocks(pageWriter, asked),
   };
+}
+
+async function markSparseBlocks(world: World, depot: Depot, base: Base, table: BlockTable): Promise<void> {
+  const { job, tree } = base.signed.manifest;
+  for (const id of await readSparseBlocks(world, sparseBlocksPath(depot.path, job), tree.id)) {
+    const number = table.find(id);
+    if (number >= 0) table.mark(number, SPARSE);
+  }
 }
 
 async function take(run: Run, stop: AbortSignal): Promise<Taken> {
@@ -111,16 +128,26 @@ async function take(run: Run, stop: AbortSignal): Promise<Taken> {
   const store = new ChunkStore(world, plan, { known, table, writer: data });
   const emitter = new Emitter(limits, table, store.blocks, output);
   const pipeline = new Pipeline({ world, plan, store, emitter, problems, stop });
-  await pipeline.run(mergeWithBase(walkOf(run), base));
+  const renewal = new Renewal(table, limits.chunk_bytes_min, RENEWED_BLOCKS * limits.block_plain_bytes);
+  await pipeline.run(mergeWithBase(walkOf(run), base, renewal));
   const { counts, partialUntil } = emitter;
-  return { ...(await output.finish()), counts, partialUntil, unchanged: pipeline.unchanged };
+  const ends = await output.finish();
+  const sparse = output.live.sparse(table);
+  return { ...ends, counts, partialUntil, unchanged: pipeline.unchanged, sparse };
 }
 
-function walkOf({ world, plan, roots, base }: Run): ReturnType<typeof walk> {
+/** Alone, others may use what this job does not: there it is for pruning to say what is dead. */
+async function keepSparseBlocks({ world, depot, plan }: Run, { tree, sparse }: Taken): Promise<void> {
+  if (plan.spool === 'depot' || tree.id === plan.base?.manifest.tree.id) return;
+  await writeSparseBlocks(world, sparseBlocksPath(depot.path, plan.job), tree.id, sparse);
+}
+
+function walkOf({ world, depot, plan, roots, base }: Run): ReturnType<typeof walk> {
   return walk(world.files, roots, {
     excludes: new Excludes(plan.excludes),
     excludeCaches: plan.excludeCaches,
     oneFileSystem: plan.oneFileSystem,
+    leftOut: pathKeyOf(depot.path),
     expectsFiles: async (root) => base !== null && (await hasFilesWithin(base, root)),
   });
 }

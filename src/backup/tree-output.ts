@@ -8,6 +8,7 @@ import type { Limits } from '../model/limits.ts';
 import { type BlockTable, IN_BASE, IN_REFS, STORED } from './block-table.ts';
 import type { NewBlocks } from './new-blocks.ts';
 import { PackedKeys } from './packed-keys.ts';
+import { LiveBytes } from './sparse-blocks.ts';
 
 export interface TreeOutputParts {
   readonly limits: Limits;
@@ -28,9 +29,12 @@ export class TreeOutput {
   readonly #tree: TreeBuilder;
   readonly #refs: RefsBuilder;
   readonly #refsPages = new PackedKeys();
+  /** How much of each block the snapshot uses. */
+  readonly live: LiveBytes;
 
   constructor(parts: TreeOutputParts) {
     this.#parts = parts;
+    this.live = new LiveBytes(parts.limits.chunk_bytes_min);
     this.#tree = new TreeBuilder(parts.keys, parts.limits, (payload) => this.#storeTreePage(payload));
     this.#refs = new RefsBuilder(parts.limits, (payload) => this.#storeRefsPage(payload));
   }
@@ -46,12 +50,22 @@ export class TreeOutput {
       const closing = this.#name(number, extent.block);
       if (closing !== undefined) return this.#addSlowly(record, closing);
     }
+    this.#countLive(record);
     return this.#tree.add(record);
   }
 
   async finish(): Promise<{ readonly tree: TreeRoot; readonly refs: RefsRoot }> {
     const tree = await this.#tree.finish();
     return { tree, refs: await this.#refs.finish() };
+  }
+
+  #countLive(record: TreeRecord): void {
+    const { table, limits } = this.#parts;
+    const isEntry = record.kind === 'entry';
+    const isWholeFile = isEntry && record.entry.size < limits.chunk_bytes_min;
+    for (const extent of isEntry ? record.entry.extents : record.extents) {
+      if (extent.kind === 'data') this.live.count(table.find(extent.block), extent, isWholeFile);
+    }
   }
 
   async #addSlowly(record: TreeRecord, closing: Promise<void>): Promise<void> {

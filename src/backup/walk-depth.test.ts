@@ -18,6 +18,7 @@ test('F21: what is nested deeper than a snapshot can hold is told, and the rest 
     excludes: new Excludes([]),
     excludeCaches: false,
     oneFileSystem: false,
+    leftOut: pathKeyOf('/none'),
     expectsFiles: () => Promise.resolve(false),
   };
   const found: Walked[] = [];

@@ -24,6 +24,7 @@ async function walked(node: SimulatedNode, setup: Setup = {}): Promise<string[]>
   const options: WalkOptions = {
     excludeCaches: false,
     oneFileSystem: false,
+    leftOut: pathKeyOf('/none'),
     expectsFiles: async () => false,
     ...setup,
     excludes: new Excludes(setup.excludes ?? []),
@@ -134,6 +135,14 @@ test('with one file system a mount point is kept as an empty directory', async (
   assert.deepEqual(await walked(node, { oneFileSystem: true, roots: ['/home/a'] }), ['/home/a', '/home/a/x']);
 });
 
+test('the depot that the backup goes into is kept as an empty directory', async () => {
+  const node = machine();
+  node.files.write('/home/backups/spool/packs/1', 'x');
+  node.files.write('/home/backups/spool.txt', 'x');
+  const found = await walked(node, { leftOut: pathKeyOf('/home/backups/spool') });
+  assert.deepEqual(found, ['/home', '/home/backups', '/home/backups/spool', '/home/backups/spool.txt']);
+});
+
 test('a missing root fails the job before anything else', async () => {
   const node = machine();
   node.files.write('/home/a', 'x');
@@ -194,6 +203,7 @@ test('survives a depth of 5,000 and a width of 20,000', async () => {
     excludes: new Excludes(['never']),
     excludeCaches: true,
     oneFileSystem: true,
+    leftOut: pathKeyOf('/none'),
     expectsFiles: async () => false,
   };
   const root = { path: 'd' as PathKey, stat: entry('d', 'directory') };

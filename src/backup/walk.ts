@@ -24,6 +24,8 @@ export interface WalkOptions {
    * overlay file systems give files another st_dev than their directory.
    */
   readonly oneFileSystem: boolean;
+  /** A directory that is kept empty: the depot that the backup goes into. */
+  readonly leftOut: PathKey;
   /** Whether the base has anything but directories under a root: then the root cannot be empty or unreadable. */
   readonly expectsFiles: (root: PathKey) => Promise<boolean>;
 }
@@ -102,10 +104,14 @@ class RootWalk {
         continue;
       }
       this.#batch.push({ kind: 'entry', path, stat: entry });
-      const elsewhere = this.#options.oneFileSystem && entry.device !== this.#root.stat.device;
-      if (entry.type === 'directory' && !elsewhere) return entry;
+      if (entry.type === 'directory' && this.#goesInto(path, entry)) return entry;
     }
     return null;
+  }
+
+  #goesInto(path: PathKey, { device }: ScannedEntry): boolean {
+    const { oneFileSystem, leftOut } = this.#options;
+    return path !== leftOut && !(oneFileSystem && device !== this.#root.stat.device);
   }
 
   #isExcluded(frame: Frame, entry: ScannedEntry): boolean {
