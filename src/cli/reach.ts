@@ -17,8 +17,8 @@ export interface DataOptions extends CommonOptions {
 export interface Reached<People> {
   readonly people: People;
   readonly running: boolean;
-  /** Only where this process has the agent open. */
-  readonly agent?: Agent;
+  /** Only where this process has the agent open: sends what is spooled, until the signal. */
+  readonly deliver?: (stop: AbortSignal) => Promise<void>;
 }
 
 /** Asks the running agent, or opens its data folder when none runs. */
@@ -36,8 +36,22 @@ export async function withAgent<T>(
   const { identity, settings, upstreams } = home;
   const agent = await Agent.open(world, { path: data, identity, settings, upstreams });
   try {
-    const desk = { agent, home, running: false, stop, progress: () => null, reload: () => {} };
-    return await work({ people: agentPeople(desk), running: false, agent });
+    let delivering = false;
+    const people = agentPeople({
+      agent,
+      home,
+      get running() {
+        return delivering;
+      },
+      stop,
+      progress: () => null,
+      reload: () => {},
+    });
+    const deliver = async (until: AbortSignal): Promise<void> => {
+      delivering = true;
+      await agent.deliver(until);
+    };
+    return await work({ people, running: false, deliver });
   } finally {
     connector.close();
     await agent.close();

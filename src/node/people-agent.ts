@@ -8,7 +8,7 @@ import { bytesOfHex } from '../model/bytes.ts';
 import { isLowtideError, LowtideError, messageOf } from '../model/errors.ts';
 import type { Problem, Progress } from '../model/events.ts';
 import type { CopyState } from '../model/exchange.ts';
-import type { SnapshotId } from '../model/ids.ts';
+import type { ClientId, SnapshotId } from '../model/ids.ts';
 import type { Job } from '../model/jobs.ts';
 import { pathKeyOf } from '../model/paths.ts';
 import { formatAddress } from '../identity/addresses.ts';
@@ -33,7 +33,7 @@ export interface AgentPeople {
   /** Whether the job's newest snapshot is whole and receipted wherever it is owed. */
   collected(ask: { readonly job: string; readonly sequence: number }): Promise<Collected>;
   discard(ask: { readonly snapshot: string }): Promise<{ readonly discarded: readonly SnapshotId[] }>;
-  keys(ask: object): Promise<{ readonly keys: readonly KeyLine[] }>;
+  keys(ask: object): Promise<KeyState>;
   addKey(ask: NewKey): Promise<KeyLine>;
   removeKey(ask: { readonly key: string }): Promise<KeyLine>;
   /** The data folder was changed by somebody else: read it anew. */
@@ -58,6 +58,13 @@ export interface RunResult {
   readonly unchanged: number;
   readonly complete: boolean;
   readonly problems: readonly Problem[];
+}
+
+export interface KeyState {
+  readonly keys: readonly KeyLine[];
+  readonly client: ClientId;
+  /** Of the root of the center that was joined first: for recovery sheets. */
+  readonly caHash: string | null;
 }
 
 export interface Collected {
@@ -119,7 +126,7 @@ export function agentPeople(desk: AgentDesk): AgentPeople {
     discard: checked(z.strictObject({ snapshot: z.string().min(1) }), ({ snapshot }) =>
       discard(desk, snapshot),
     ),
-    keys: checked(nothing, async () => ({ keys: keyLines(desk.agent.parts.identity.keyring) })),
+    keys: checked(nothing, async () => keyState(desk)),
     addKey: checked(newKey, async (key) => {
       const { line } = await addKey(keyDesk(desk), slotSpec(key));
       desk.reload();
@@ -260,6 +267,11 @@ async function discard({ agent }: AgentDesk, text: string): Promise<{ discarded:
   const { ledger, identity } = agent.parts;
   const row = await resolveSnapshot(ledger.db, text.toLowerCase(), identity.client);
   return { discarded: await agent.discard(row.id) };
+}
+
+function keyState({ agent, home }: AgentDesk): KeyState {
+  const { client, keyring } = agent.parts.identity;
+  return { keys: keyLines(keyring), client, caHash: home.client.centers[0]?.caHash ?? null };
 }
 
 function keyDesk({ agent }: AgentDesk) {

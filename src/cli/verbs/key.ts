@@ -30,6 +30,10 @@ interface KeyAddOptions extends PlaceOptions {
 /** The verbs over one keyring, wherever it is. */
 interface KeyRoom {
   readonly client: ClientId;
+  /** SHA-256 of the root of the center that was joined first, if there is one. */
+  readonly caHash: string | null;
+  /** Whether centers have a copy of the keyring. */
+  readonly enrolled: boolean;
   list(): Promise<readonly KeyLine[]>;
   add(spec: SlotSpec): Promise<KeyLine>;
   remove(id: string): Promise<KeyLine>;
@@ -111,6 +115,7 @@ async function add(
     const line = await room.add(spec);
     output.message({ message_type: 'key_added', ...jsonOf(line) });
     output.line(`Added ${line.kind} key ${line.id} (${line.label}).`);
+    if (room.enrolled) output.line('Centers learn of it with the next backup that they collect.');
     if (spec.kind !== 'recovery') return;
     const { zone } = world.clock;
     const made = `${timeText(world.clock.now(), zone)} ${zone}`;
@@ -159,9 +164,11 @@ async function withKeys<T>(
   if (options.depot !== undefined && options.depot !== '')
     return await withDepotKeys(context, options, access, work);
   return await withAgent(context, options, async ({ people }) => {
-    const { client } = await people.status({});
+    const { client, caHash } = await people.keys({});
     return await work({
       client,
+      caHash,
+      enrolled: true,
       list: async () => (await people.keys({})).keys,
       add: (spec) => people.addKey(plainSpec(spec)),
       remove: (key) => people.removeKey({ key }),
@@ -189,6 +196,8 @@ async function withDepotKeys<T>(
   try {
     return await work({
       client: keyring.signed.keyring.client,
+      caHash: null,
+      enrolled: false,
       list: async () => keyLines(keyring),
       add: async (spec) => (await addKey(desk(), spec)).line,
       remove: async (id) => (await removeKey(desk(), id)).line,

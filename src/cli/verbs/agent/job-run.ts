@@ -4,8 +4,8 @@ import { shortId } from '../../../model/ids.ts';
 import { aborted } from '../../../model/stopping.ts';
 import type { AgentPeople, Collected, RunResult } from '../../../node/people-agent.ts';
 import type { Context } from '../../context.ts';
-import { copyText } from '../../copy-text.ts';
 import { type DataOptions, type Reached, withAgent } from '../../reach.ts';
+import { copyLines } from '../../spool-text.ts';
 import { bytesText, parseDuration, plural } from '../../text.ts';
 import { action, newVerb } from '../../verb.ts';
 import { withAgentData } from './options.ts';
@@ -112,11 +112,10 @@ async function waitUntilCollected(
   waitMs: number,
 ): Promise<void> {
   const { world, stop, output } = context;
-  const { people, agent } = reached;
+  const { people, deliver } = reached;
   const over = new AbortController();
   // Without a daemon this process sends; with one it only asks.
-  const sending =
-    agent === undefined ? Promise.resolve() : agent.deliver(AbortSignal.any([stop, over.signal]));
+  const sending = deliver?.(AbortSignal.any([stop, over.signal]));
   const deadline = world.clock.monotonic() + waitMs;
   try {
     for (;;) {
@@ -126,7 +125,7 @@ async function waitUntilCollected(
         output.line('Collected: every center that it is owed to has it.');
         return;
       }
-      if (world.clock.monotonic() >= deadline) throw notCollected(context, state);
+      if (world.clock.monotonic() >= deadline) throw await notCollected(people, state);
       await Promise.race([world.clock.sleep(WAIT_POLL_MS, stop), aborted(stop)]);
       stop.throwIfAborted();
     }
@@ -136,11 +135,10 @@ async function waitUntilCollected(
   }
 }
 
-function notCollected({ world }: Context, { copies, complete }: Collected): LowtideError {
-  const { zone } = world.clock;
-  const why = copies
-    .filter(({ phase }) => phase !== 'safe')
-    .map((copy) => copyText(copy, `center ${shortId(copy.center)}`, zone, world.clock.now()));
-  const reason = why[0] ?? (complete ? 'it is owed to no center' : 'the rest of it has not been taken yet');
+async function notCollected(people: AgentPeople, { complete }: Collected): Promise<LowtideError> {
+  const status = await people.status({});
+  const waiting = status.spool.snapshots.flatMap((snapshot) => copyLines(snapshot, status));
+  const reason =
+    waiting.at(-1) ?? (complete ? 'it is owed to no center' : 'the rest of it has not been taken yet');
   return new LowtideError('not-collected', `the backup is in the spool and not collected yet: ${reason}`);
 }

@@ -5,10 +5,10 @@ import { shortId } from '../../../model/ids.ts';
 import type { AgentStatus, SpooledSnapshot } from '../../../node/agent-view.ts';
 import type { Context } from '../../context.ts';
 import { type DataOptions, withAgent } from '../../reach.ts';
+import { spoolLines } from '../../spool-text.ts';
 import { bytesText, plural } from '../../text.ts';
 import { action, newGroup, newVerb } from '../../verb.ts';
 import { withAgentData } from './options.ts';
-import { spoolLines } from './status.ts';
 
 export function spoolGroup(): Command {
   return newGroup('spool', 'Backups that wait on this machine to be collected', [listVerb(), discardVerb()]);

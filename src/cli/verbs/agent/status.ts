@@ -1,11 +1,11 @@
 import type { Command } from 'commander';
 import { shortId } from '../../../model/ids.ts';
-import type { AgentStatus, CenterStatus, SpooledSnapshot } from '../../../node/agent-view.ts';
+import type { AgentStatus, CenterStatus } from '../../../node/agent-view.ts';
 import type { Context } from '../../context.ts';
-import { copyText } from '../../copy-text.ts';
 import { dueText, protectionLines } from '../../protection-text.ts';
 import { type DataOptions, withAgent } from '../../reach.ts';
-import { bytesText, pairLines, tableLines, timeText } from '../../text.ts';
+import { spoolLines } from '../../spool-text.ts';
+import { bytesText, pairLines } from '../../text.ts';
 import { action, newVerb } from '../../verb.ts';
 import { withAgentData } from './options.ts';
 
@@ -71,43 +71,6 @@ function jobLines(state: AgentStatus): string[] {
     return [[job.name, first], ...[...rest, next].map((text): [string, string] => ['', text])];
   });
   return pairLines(pairs);
-}
-
-export function spoolLines(state: AgentStatus): string[] {
-  const { zone, spool } = state;
-  if (spool.snapshots.length === 0) return [];
-  const columns = [
-    { title: 'Snapshot' },
-    { title: 'Job' },
-    { title: `Taken (${zone})` },
-    { title: 'To send', align: 'right' },
-    { title: 'State' },
-  ] as const;
-  const rows = spool.snapshots.flatMap((snapshot) => {
-    const [first = 'owed to no center', ...rest] = copyLines(snapshot, state);
-    const { id, job, takenAt, bytes, complete } = snapshot;
-    const part = complete ? '' : ' (partial)';
-    return [
-      [shortId(id), job + part, timeText(takenAt, zone), bytesText(bytes), first],
-      ...rest.map((line) => ['', '', '', '', line]),
-    ];
-  });
-  return tableLines(columns, rows);
-}
-
-/** A center that cannot be reached is the reason, whatever it said when it could. */
-function copyLines({ copies }: SpooledSnapshot, { centers, zone, now, running }: AgentStatus): string[] {
-  return copies.map((copy) => {
-    const center = centers.find(({ id }) => id === copy.center);
-    const name = center?.name ?? shortId(copy.center);
-    const moving = copy.phase === 'waiting' || copy.phase === 'in-transit';
-    if (moving && !running) return `${name}: waiting for the agent to run`;
-    if (moving && center?.connected === false)
-      return `${name}: waiting for the connection: ${center.message}`;
-    return copies.length > 1 || centers.length > 1
-      ? `${name}: ${copyText(copy, name, zone, now)}`
-      : copyText(copy, name, zone, now);
-  });
 }
 
 function tellScripts({ output }: Context, state: AgentStatus): void {

@@ -1,0 +1,43 @@
+import { shortId } from '../model/ids.ts';
+import type { AgentStatus, SpooledSnapshot } from '../node/agent-view.ts';
+import { copyText } from './copy-text.ts';
+import { bytesText, tableLines, timeText } from './text.ts';
+
+/** A table of what is in the spool, each copy with what it waits for and until when; no lines if nothing is. */
+export function spoolLines(status: AgentStatus): string[] {
+  const { zone, spool } = status;
+  if (spool.snapshots.length === 0) return [];
+  const columns = [
+    { title: 'Snapshot' },
+    { title: 'Job' },
+    { title: `Taken (${zone})` },
+    { title: 'To send', align: 'right' },
+    { title: 'State' },
+  ] as const;
+  const rows = spool.snapshots.flatMap((snapshot) => {
+    const [first = 'owed to no center', ...rest] = copyLines(snapshot, status);
+    const { id, job, takenAt, bytes, complete } = snapshot;
+    const part = complete ? '' : ' (partial)';
+    return [
+      [shortId(id), job + part, timeText(takenAt, zone), bytesText(bytes), first],
+      ...rest.map((line) => ['', '', '', '', line]),
+    ];
+  });
+  return tableLines(columns, rows);
+}
+
+/** How each copy stands. A center that cannot be reached is the reason, whatever it said when it could. */
+export function copyLines({ copies }: SpooledSnapshot, status: AgentStatus): string[] {
+  const { centers, zone, now, running } = status;
+  return copies.map((copy) => {
+    const center = centers.find(({ id }) => id === copy.center);
+    const name = center?.name ?? shortId(copy.center);
+    const moving = copy.phase === 'waiting' || copy.phase === 'in-transit';
+    if (moving && !running) return `waiting for the agent to run, to send it to ${name}`;
+    if (moving && center?.connected === false) {
+      return `waiting for the connection to ${name}: ${center.message}`;
+    }
+    const text = copyText(copy, name, zone, now);
+    return centers.length > 1 ? `${name}: ${text}` : text;
+  });
+}
