@@ -204,8 +204,8 @@ test('what a center says went wrong is told in one plain line, with a code that 
       head(`Content-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}`, '409 Conflict') +
         body,
     );
-  const known = await refuse('{"code":"window-closed","message":"a\\u001b[31m\\nb"}');
-  await assert.rejects(known.copies({}), { code: 'window-closed', message: 'a?[31m?b' });
+  const known = await refuse('{"code":"order-ended","message":"a\\u001b[31m\\nb"}');
+  await assert.rejects(known.copies({}), { code: 'order-ended', message: 'a?[31m?b' });
   const unknown = await refuse('{"code":"constructor","message":"x"}');
   await assert.rejects(unknown.copies({}), { code: 'bad-answer', message: 'x' });
 });
