@@ -1,4 +1,4 @@
-import { depotSource } from '../depot/depot.ts';
+import { type Depot, depotSource } from '../depot/depot.ts';
 import type { BlockSource } from '../format/block-source.ts';
 import { checkManifest, parseManifest, type SignedManifest } from '../format/manifest.ts';
 import { isLowtideError, LowtideError } from '../model/errors.ts';
@@ -19,12 +19,13 @@ export function agentSources(parts: ReadingParts): readonly NamedSource[] {
     { name: 'spool', source: depotSource(parts.depot) },
     ...parts.upstreams.map((upstream) => ({
       name: `center ${upstream.face.name}`,
-      source: centerSource(upstream),
+      source: centerSource(parts.depot, upstream),
     })),
   ];
 }
 
-function centerSource(upstream: Upstream): BlockSource {
+/** A center that was not offered the snapshot yet has its base, and of that all that the spool has freed. */
+function centerSource(depot: Depot, upstream: Upstream): BlockSource {
   let connection: Promise<CenterApi> | null = null;
   return {
     async *fetch(scope, ids, stop) {
@@ -33,9 +34,19 @@ function centerSource(upstream: Upstream): BlockSource {
         connection = null;
         throw error;
       });
-      yield* api.fetch(scope, ids, stop);
+      for (let known: SnapshotId | null = scope; known !== null; known = await baseOf(depot, known)) {
+        try {
+          return yield* api.fetch(known, ids, stop);
+        } catch (error) {
+          if (!isLowtideError(error, 'no-such-snapshot')) throw error;
+        }
+      }
     },
   };
+}
+
+async function baseOf(depot: Depot, id: SnapshotId): Promise<SnapshotId | null> {
+  return (await depot.hasManifest(id)) ? (await depot.manifest(id)).manifest.base : null;
 }
 
 /**
