@@ -225,11 +225,15 @@ function report(world: World, request: IncomingMessage, error: unknown): Refusal
   return refusal;
 }
 
+/** A connection that falls idle while others are still at work is closed too: nobody waits for its keep-alive to end. */
 async function closeServer(server: https.Server, limits: HttpLimits): Promise<void> {
   const closed = once(server, 'close');
   server.close();
-  server.closeIdleConnections();
+  const idle = setInterval(() => server.closeIdleConnections(), IDLE_CHECK_MS);
   const timer = setTimeout(() => server.closeAllConnections(), limits.close_ms);
   await closed;
+  clearInterval(idle);
   clearTimeout(timer);
 }
+
+const IDLE_CHECK_MS = 20;
