@@ -24,7 +24,7 @@ before(async () => {
       recheck_ms: 100,
       bytes_per_second_min: 5_000_000,
     },
-    { heartbeat_ms: 60, ids_per_message: 100 },
+    { ids_per_message: 100 },
   );
   ann = await house.join('ann');
   bob = await house.join('bob');

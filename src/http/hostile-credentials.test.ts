@@ -24,7 +24,7 @@ let bob: Joined;
 const JSON_BODY = { 'Content-Type': 'application/json' };
 
 before(async () => {
-  house = await HttpCenter.start({ recheck_ms: 100 }, { heartbeat_ms: 60 });
+  house = await HttpCenter.start({ recheck_ms: 100 });
   ann = await house.join('ann');
   bob = await house.join('bob');
 });
