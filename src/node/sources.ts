@@ -36,7 +36,8 @@ function centerSource(depot: Depot, upstream: Upstream): BlockSource {
       });
       for (let known: SnapshotId | null = scope; known !== null; known = await baseOf(depot, known)) {
         try {
-          return yield* api.fetch(known, ids, stop);
+          yield* api.fetch(known, ids, stop);
+          return;
         } catch (error) {
           if (!isLowtideError(error, 'no-such-snapshot')) throw error;
         }

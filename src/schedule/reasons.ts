@@ -72,7 +72,11 @@ export function reasonText(code: string): string | null {
  * The reason as one sentence with its time, such as `waiting for your window: opens 00:00 Asia/Tokyo`. The date is
  * added when the moment is not within 24 hours of `now`.
  */
-export function describeReason(reason: Pick<Reason, 'code' | 'until' | 'text'>, zone: string, now: UnixMillis): string {
+export function describeReason(
+  reason: Pick<Reason, 'code' | 'until' | 'text'>,
+  zone: string,
+  now: UnixMillis,
+): string {
   const ending = endings[reason.code];
   if (ending === undefined || reason.until === null) return reason.text;
   return `${reason.text}${ending} ${momentText(reason.until, zone, now)}`;
