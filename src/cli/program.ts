@@ -16,6 +16,7 @@ import { centerRunVerb } from './verbs/center/run.ts';
 import { centerLedgerVerb, centerSnapshotsVerb } from './verbs/center/snapshots.ts';
 import { centerTokenVerb } from './verbs/center/token.ts';
 import { debugGroup } from './verbs/debug.ts';
+import { demoVerb } from './verbs/demo.ts';
 import { diffVerb } from './verbs/diff.ts';
 import { findVerb } from './verbs/find.ts';
 import { initVerb } from './verbs/init.ts';
@@ -49,6 +50,7 @@ const agentGroup = (): Command =>
   ]);
 
 const groups: readonly (readonly [heading: string, verbs: () => Command[]])[] = [
+  ['To see it work:', () => [demoVerb()]],
   [
     'Many computers and a center:',
     () => [centerGroup(), agentGroup(), jobGroup(), statusVerb(), spoolGroup()],

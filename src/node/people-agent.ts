@@ -172,9 +172,13 @@ export const centersOf = (home: AgentHome) =>
     addresses: addresses.map(formatAddress),
   }));
 
-/** What a center said last may be hours old; one that does not answer must not hold up the status. */
+/**
+ * What a center said last may be hours old; one that does not answer must not hold up the status. One that could not be
+ * reached is tried again: somebody looks.
+ */
 async function askCenters(agent: Agent): Promise<void> {
   const { clock } = agent.parts.world;
+  for (const uplink of agent.uplinks) if (!uplink.status.connected) uplink.wake();
   const over = new AbortController();
   const asking = Promise.allSettled(agent.uplinks.map((uplink) => uplink.refresh()));
   await Promise.race([asking, clock.sleep(ASK_MS, over.signal)]);
