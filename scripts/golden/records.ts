@@ -9,7 +9,9 @@ import {
 } from '../../src/format/manifest.ts';
 import { openReceipt, signReceipt } from '../../src/format/receipt.ts';
 import {
-  keyName,
+  centerIdOf,
+  clientIdOf,
+  instanceIdOf,
   parseRecord,
   type SignedKind,
   signingKeyFromSeed,
@@ -24,7 +26,7 @@ import { codeOf, flipped, hex, secretOf } from './make.ts';
 const key = signingKeyFromSeed(secretOf('instance'));
 const other = signingKeyFromSeed(secretOf('other'));
 const center = signingKeyFromSeed(secretOf('center'));
-const client = keyName(key.publicKey);
+const client = clientIdOf(key.publicKey);
 const idOf = (name: string): never => hex(secretOf(name)) as never;
 const meaning = (bytes: Uint8Array): object => dumpObject(bytes, { limits, keys: testStore });
 
@@ -82,7 +84,7 @@ export function manifestVectors(): object {
   };
   const first = {
     client,
-    instance: client,
+    instance: instanceIdOf(key.publicKey),
     job: 'local/documents',
     sequence: 1,
     previous: null,
@@ -135,7 +137,7 @@ export function manifestVectors(): object {
 export function voidVectors(): object {
   const record = {
     client,
-    instance: client,
+    instance: instanceIdOf(key.publicKey),
     snapshot: idOf('snapshot'),
     reason: 'the spool was lost',
     at: 1_700_000_000_000,
@@ -156,7 +158,7 @@ export function receiptVectors(): object {
     kind: 'center' as const,
     snapshot: idOf('snapshot'),
     client,
-    by: keyName(center.publicKey),
+    by: centerIdOf(center.publicKey),
     refs: idOf('refs'),
     blocks: 5,
     bytes: 5000,

@@ -7,7 +7,7 @@ import { limits } from '../model/limits.ts';
 import { clearBlock, sealBlock } from './block.ts';
 import { dumpObject, type PlainObject } from './dump.ts';
 import { encodeRefsLeaf } from './refs.ts';
-import { keyName, signingKeyFromSeed } from './signing.ts';
+import { clientIdOf, instanceIdOf, signingKeyFromSeed } from './signing.ts';
 import { hashOf, recordLists, refusedAs, secretOf, testKeys, testStore } from './test-support.ts';
 import { LeafWriter } from './tree-page.ts';
 import { signVoid } from './void-record.ts';
@@ -96,10 +96,10 @@ describe('describing objects', () => {
 
   it('a record is described as it is, and as a depot keeps it', () => {
     const key = signingKeyFromSeed(secretOf('instance'));
-    const instance = keyName(key.publicKey);
+    const instance = instanceIdOf(key.publicKey);
     const bytes = signVoid(
       {
-        client: instance,
+        client: clientIdOf(key.publicKey),
         instance,
         snapshot: hashOf(payload) as never,
         reason: 'gone',

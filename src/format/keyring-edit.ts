@@ -5,7 +5,7 @@ import type { UnixMillis } from '../model/time.ts';
 import { deriveDomainKeys, KeyStore } from './domain-keys.ts';
 import type { KeyringDraft, OpenKeyring } from './keyring.ts';
 import { type Making, makeSlot, SECRET_BYTES, type Slot, type SlotSpec } from './keyring-slots.ts';
-import { keyName, type SigningKey } from './signing.ts';
+import { instanceIdOf, type SigningKey } from './signing.ts';
 
 /** Every change is made on the newest version or on a draft that is not signed yet: several changes, one version. */
 export type Editable = OpenKeyring | KeyringDraft;
@@ -22,7 +22,7 @@ export function newKeyring(
 ): KeyringDraft {
   const { entropy, now, signingKey } = options;
   const domain = deriveDomainKeys(options.domainKey ?? entropy(SECRET_BYTES));
-  const id = keyName(signingKey.publicKey);
+  const id = instanceIdOf(signingKey.publicKey);
   return {
     ringKey: entropy(SECRET_BYTES),
     keys: new KeyStore([domain]),
@@ -111,7 +111,7 @@ export function addInstance(
   if (signingKey !== undefined && !equalBytes(signingKey.publicKey, publicKey)) {
     throw new TypeError('the signing key is not the one of the new instance');
   }
-  const instance = { id: keyName(publicKey), publicKey, since: now, continues };
+  const instance = { id: instanceIdOf(publicKey), publicKey, since: now, continues };
   return {
     ...draft,
     signingKey: signingKey ?? draft.signingKey,

@@ -15,7 +15,7 @@ import {
 } from './keyring.ts';
 import { type Making, type Secret, type SlotSpec, x25519PublicKey } from './keyring-slots.ts';
 import { decodeCbor, encodeCbor } from './cbor.ts';
-import { keyName, signingKeyFromSeed, signRecord } from './signing.ts';
+import { clientIdOf, instanceIdOf, signingKeyFromSeed, signRecord } from './signing.ts';
 import { sealBox } from './siv-box.ts';
 import { z } from 'zod';
 
@@ -61,7 +61,7 @@ function forge(open: OpenKeyring, change: (body: Record<string, unknown>) => voi
   const body = structuredClone(
     decodeCbor(open.signed.record.body, z.record(z.string(), z.unknown()), 'damaged-keyring', 'test'),
   );
-  body['signer'] = Buffer.from(keyName(key.publicKey), 'hex');
+  body['signer'] = Buffer.from(instanceIdOf(key.publicKey), 'hex');
   change(body);
   return signRecord('keyring', encodeCbor(body), key);
 }
@@ -79,7 +79,7 @@ describe('keyring (format F70-F79)', () => {
 
   it('F72: the client is named by its first instance, and the seed is kept only if the owner chose so', () => {
     const open = signKeyring(draft(false), signingKey);
-    assert.equal(open.signed.keyring.client, keyName(signingKey.publicKey));
+    assert.equal(open.signed.keyring.client, clientIdOf(signingKey.publicKey));
     assert.equal(open.signed.keyring.version, 1);
     assert.equal(unlockKeyring(open.signed, device, tinyLimits).signingKey, null);
   });
@@ -180,7 +180,7 @@ describe('keyring (format F70-F79)', () => {
     const added = forge(
       ring(),
       (body) => {
-        const id = Buffer.from(keyName(rogue.publicKey), 'hex');
+        const id = Buffer.from(instanceIdOf(rogue.publicKey), 'hex');
         (body['instances'] as object[]).push({ id, publicKey: rogue.publicKey, since: 1, continues: null });
       },
       rogue,

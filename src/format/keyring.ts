@@ -10,7 +10,7 @@ import { deriveDomainKeys, KeyStore } from './domain-keys.ts';
 import { openSlot, type Secret, type Slot, slotBody, slotOf, slotShape } from './keyring-slots.ts';
 import {
   checkSignature,
-  keyName,
+  instanceIdOf,
   parseRecord,
   type SignedRecord,
   type SigningKey,
@@ -138,7 +138,7 @@ export function signKeyring(draft: KeyringDraft, key: SigningKey): OpenKeyring {
     client: bytesOfHex(body.client),
     version: body.version,
     previous: bytesOrNull(body.previous),
-    signer: bytesOfHex(keyName(key.publicKey)),
+    signer: bytesOfHex(instanceIdOf(key.publicKey)),
     epochs: body.epochs.map((epoch) => ({ ...epoch, domain: bytesOfHex(epoch.domain) })),
     sealedKeys: sealBox(ringKey, KEYS_CONTEXT, secrets),
     slots: body.slots.map(slotBody),
@@ -187,7 +187,7 @@ function checkConsistent(keyring: Keyring): void {
     throw damaged('has another first instance than its client id says');
   const seen = new Set<InstanceId>();
   for (const { id, publicKey, continues } of instances) {
-    if (id !== keyName(publicKey)) throw damaged('has an instance whose id is not the name of its key');
+    if (id !== instanceIdOf(publicKey)) throw damaged('has an instance whose id is not the name of its key');
     if (seen.has(id)) throw damaged('names an instance twice');
     if (seen.size === 0 ? continues !== null : continues !== null && !seen.has(continues)) {
       throw damaged('has an instance that continues one that was not there before it');
@@ -277,7 +277,7 @@ export function unlockKeyring(signed: SignedKeyring, secret: Secret, limits: Lim
     throw damaged('names other instances than its sealed half: somebody without the keys added one');
   }
   const signingKey = secrets.signingSeed && signingKeyFromSeed(secrets.signingSeed);
-  if (signingKey !== null && !instances.some(({ id }) => id === keyName(signingKey.publicKey))) {
+  if (signingKey !== null && !instances.some(({ id }) => id === instanceIdOf(signingKey.publicKey))) {
     throw damaged('holds a signing key of an instance that it does not name');
   }
   return { signed, ringKey, keys: new KeyStore(keys), signingKey };

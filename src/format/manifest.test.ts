@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { z } from 'zod';
-import type { BlockId, ClientId, KeyringHash, SnapshotId } from '../model/ids.ts';
+import type { BlockId, KeyringHash, SnapshotId } from '../model/ids.ts';
 import type { PathKey } from '../model/paths.ts';
 import { decodeCbor, encodeCbor } from './cbor.ts';
 import { deriveDomainKeys, KeyStore } from './domain-keys.ts';
@@ -15,7 +15,7 @@ import {
   sealManifestDetails,
   signManifest,
 } from './manifest.ts';
-import { keyName, signingKeyFromSeed, signRecord } from './signing.ts';
+import { clientIdOf, instanceIdOf, signingKeyFromSeed, signRecord } from './signing.ts';
 import { hashOf, refusedAs, secretOf, testKeys, testStore } from './test-support.ts';
 
 const key = signingKeyFromSeed(secretOf('instance'));
@@ -33,8 +33,8 @@ const details: ManifestDetails = {
 };
 
 const manifest: Manifest = {
-  client: keyName(key.publicKey) as string as ClientId,
-  instance: keyName(key.publicKey),
+  client: clientIdOf(key.publicKey),
+  instance: instanceIdOf(key.publicKey),
   job: 'local/documents',
   sequence: 2,
   previous: idOf('previous') as SnapshotId,

@@ -9,7 +9,7 @@ import type { DomainKeys, KeyStore } from './domain-keys.ts';
 import type { RefsRoot } from './refs.ts';
 import {
   checkSignature,
-  keyName,
+  instanceIdOf,
   parseRecord,
   type SignedRecord,
   type SigningKey,
@@ -195,7 +195,7 @@ export function parseManifest(bytes: Uint8Array): SignedManifest {
  */
 export function checkManifest(signed: SignedManifest, instanceKey: Uint8Array): void {
   checkSignature('manifest', signed.record, instanceKey);
-  if (signed.manifest.instance !== keyName(instanceKey)) {
+  if (signed.manifest.instance !== instanceIdOf(instanceKey)) {
     throw new LowtideError(
       'wrong-signature',
       'the manifest names another instance than the one that signed it',

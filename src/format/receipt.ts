@@ -6,7 +6,7 @@ import type { UnixMillis } from '../model/time.ts';
 import { bytesOf, count, decodeCbor, encodeCbor } from './cbor.ts';
 import {
   checkSignature,
-  keyName,
+  centerIdOf,
   parseRecord,
   type SignedRecord,
   type SigningKey,
@@ -82,7 +82,7 @@ export function parseReceipt(bytes: Uint8Array): {
 export function openReceipt(bytes: Uint8Array, trustedKey: Uint8Array): Receipt {
   const { receipt, record } = parseReceipt(bytes);
   checkSignature('receipt', record, trustedKey);
-  if (receipt.by !== keyName(trustedKey)) {
+  if (receipt.by !== centerIdOf(trustedKey)) {
     throw new LowtideError('wrong-signature', 'the receipt names another center than the one that signed it');
   }
   return receipt;

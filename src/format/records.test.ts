@@ -2,10 +2,18 @@ import assert from 'node:assert/strict';
 import { createPublicKey, verify } from 'node:crypto';
 import { describe, it } from 'node:test';
 import { z } from 'zod';
-import type { BlockId, ClientId, SnapshotId } from '../model/ids.ts';
+import type { BlockId, SnapshotId } from '../model/ids.ts';
 import { decodeCbor, encodeCbor } from './cbor.ts';
 import { openReceipt, type Receipt, signReceipt } from './receipt.ts';
-import { keyName, parseRecord, type SignedKind, signingKeyFromSeed, signRecord } from './signing.ts';
+import {
+  centerIdOf,
+  clientIdOf,
+  instanceIdOf,
+  parseRecord,
+  type SignedKind,
+  signingKeyFromSeed,
+  signRecord,
+} from './signing.ts';
 import { hashOf, refusedAs, secretOf } from './test-support.ts';
 import { openVoid, signVoid, type VoidRecord } from './void-record.ts';
 
@@ -17,8 +25,8 @@ const idOf = (name: string) => hashOf(Buffer.from(name));
 const receipt: Receipt = {
   kind: 'center',
   snapshot: idOf('snapshot') as SnapshotId,
-  client: keyName(instance.publicKey) as string as ClientId,
-  by: keyName(center.publicKey),
+  client: clientIdOf(instance.publicKey),
+  by: centerIdOf(center.publicKey),
   refs: idOf('refs') as BlockId,
   blocks: 12,
   bytes: 34_567,
@@ -27,7 +35,7 @@ const receipt: Receipt = {
 };
 const voidRecord: VoidRecord = {
   client: receipt.client,
-  instance: keyName(instance.publicKey),
+  instance: instanceIdOf(instance.publicKey),
   snapshot: receipt.snapshot,
   reason: 'the spool disk was lost',
   at: 1_700_000_000_000,
@@ -54,7 +62,7 @@ describe('signed records (format F41, F42)', () => {
   });
 
   it('F42: a key is named by the first half of its hash', () => {
-    assert.equal(keyName(center.publicKey), hashOf(center.publicKey).slice(0, 32));
+    assert.equal(centerIdOf(center.publicKey), hashOf(center.publicKey).slice(0, 32));
   });
 
   it('F41: a key made from a seed is the one of RFC 8032', () => {

@@ -2,7 +2,7 @@ import { createHash, createPrivateKey, createPublicKey, sign, verify, type KeyOb
 import { z } from 'zod';
 import { bufferOf, hexOf } from '../model/bytes.ts';
 import { type ErrorCode, LowtideError } from '../model/errors.ts';
-import type { CenterId, InstanceId } from '../model/ids.ts';
+import type { CenterId, ClientId, InstanceId } from '../model/ids.ts';
 import { bytesOf, bytesUpTo, decodeCbor, encodeCbor } from './cbor.ts';
 
 /** PKCS #8 and SPKI prefixes of an Ed25519 key (RFC 8410): the key itself is the 32 bytes that follow. */
@@ -30,9 +30,23 @@ export function verifyingKey(publicKey: Uint8Array): KeyObject {
   return createPublicKey({ key: Buffer.concat([SPKI_ED25519, publicKey]), format: 'der', type: 'spki' });
 }
 
-/** First 16 bytes of SHA-256 of the public key (format F42). Names an instance, a client by its first instance, a center. */
-export function keyName(publicKey: Uint8Array): InstanceId & CenterId {
-  return createHash('sha256').update(publicKey).digest('hex').slice(0, 32) as InstanceId & CenterId;
+/** First 16 bytes of SHA-256 of the public key (format F42). */
+function keyName(publicKey: Uint8Array): string {
+  return createHash('sha256').update(publicKey).digest('hex').slice(0, 32);
+}
+
+export function instanceIdOf(publicKey: Uint8Array): InstanceId {
+  return keyName(publicKey) as InstanceId;
+}
+
+/** @param publicKey of the client's first instance */
+export function clientIdOf(publicKey: Uint8Array): ClientId {
+  return keyName(publicKey) as ClientId;
+}
+
+/** @param publicKey the center's receipt key */
+export function centerIdOf(publicKey: Uint8Array): CenterId {
+  return keyName(publicKey) as CenterId;
 }
 
 /** Names what a signed record is, so that no record can pass as another (format F41). */

@@ -6,7 +6,7 @@ import type { UnixMillis } from '../model/time.ts';
 import { bytesOf, count, decodeCbor, encodeCbor } from './cbor.ts';
 import {
   checkSignature,
-  keyName,
+  instanceIdOf,
   parseRecord,
   type SignedRecord,
   type SigningKey,
@@ -63,7 +63,7 @@ export function parseVoid(bytes: Uint8Array): {
 export function openVoid(bytes: Uint8Array, instanceKey: Uint8Array): VoidRecord {
   const { voidRecord, record } = parseVoid(bytes);
   checkSignature('void', record, instanceKey);
-  if (voidRecord.instance !== keyName(instanceKey)) {
+  if (voidRecord.instance !== instanceIdOf(instanceKey)) {
     throw new LowtideError(
       'wrong-signature',
       'the void record names another instance than the one that signed it',

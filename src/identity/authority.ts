@@ -3,7 +3,7 @@ import { hexOf } from '../model/bytes.ts';
 import { LowtideError } from '../model/errors.ts';
 import type { CenterFace } from '../model/exchange.ts';
 import type { UnixMillis } from '../model/time.ts';
-import { keyName, type SigningKey, signingKeyFromSeed } from '../format/signing.ts';
+import { centerIdOf, type SigningKey, signingKeyFromSeed } from '../format/signing.ts';
 import type { World } from '../world/ports.ts';
 import {
   type CertifiedKey,
@@ -68,7 +68,7 @@ export async function createAuthority(
   }
   await world.disk.makeDirectory(directory);
   const receiptKey = newKey(world);
-  const id = keyName(receiptKey.publicKey);
+  const id = centerIdOf(receiptKey.publicKey);
   const root = makeRoot(id, newKey(world), newIssuance(world));
   const issuer = makeIssuer(id, root, newKey(world), newIssuance(world));
   await writePrivate(world, `${directory}/receipt.key`, privateKeyPem(receiptKey));
@@ -97,10 +97,14 @@ export async function loadAuthority(world: World, directory: string): Promise<Au
   }
   const receiptPath = `${directory}/receipt.key`;
   const receiptKey = readPrivateKeyPem(await readPrivate(world, receiptPath), receiptPath);
-  if (file.id !== keyName(receiptKey.publicKey)) {
+  if (file.id !== centerIdOf(receiptKey.publicKey)) {
     throw new LowtideError('wrong-key', `${receiptPath} is not the key of the center ${file.id}`);
   }
-  const face = { id: keyName(receiptKey.publicKey), name: file.name, receiptKey: receiptKey.publicKey };
+  const face = {
+    id: centerIdOf(receiptKey.publicKey),
+    name: file.name,
+    receiptKey: receiptKey.publicKey,
+  };
   const root = await readPair(world, directory, 'root');
   const issuer = await currentIssuer(world, directory, face, root);
   return { face, receiptKey, root, issuer, caHash: publicKeyHash(root.certificate) };

@@ -8,8 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import * as tls from 'node:tls';
-import { keyName, signingKeyFromSeed } from '../format/signing.ts';
-import type { ClientId } from '../model/ids.ts';
+import { centerIdOf, clientIdOf, signingKeyFromSeed } from '../format/signing.ts';
 import { DAY_MS } from '../model/time.ts';
 import {
   type CertifiedKey,
@@ -35,14 +34,14 @@ const now = Date.now();
 const issuance = (fill: number, at = now) => ({ serial: new Uint8Array(16).fill(fill), now: at });
 
 function center(fill: number, at = now) {
-  const id = keyName(keyOf(fill).publicKey);
+  const id = centerIdOf(keyOf(fill).publicKey);
   const root = makeRoot(id, keyOf(fill + 1), issuance(fill + 1, at));
   const issuer = makeIssuer(id, root, keyOf(fill + 2), issuance(fill + 2, at));
   return { id, root, issuer };
 }
 
 const home = center(10);
-const client = keyName(keyOf(40).publicKey) as string as ClientId;
+const client = clientIdOf(keyOf(40).publicKey);
 const clientKey = keyOf(41);
 const serverKey = keyOf(42);
 const names = ['localhost', '127.0.0.1', '::1', 'backup.example.org'];

@@ -4,7 +4,7 @@ import { LowtideError } from '../model/errors.ts';
 import type { CenterFace } from '../model/exchange.ts';
 import type { CenterId, ClientId } from '../model/ids.ts';
 import type { UnixMillis } from '../model/time.ts';
-import { keyName, type SigningKey } from '../format/signing.ts';
+import { centerIdOf, clientIdOf, type SigningKey } from '../format/signing.ts';
 import type { World } from '../world/ports.ts';
 import { type Address, formatAddress, parseAddress } from './addresses.ts';
 import { newKey } from './authority.ts';
@@ -77,7 +77,7 @@ export async function createClientIdentity(world: World, directory: string): Pro
   const instance = newKey(world);
   const tls = newKey(world);
   const deviceSecret = world.random.bytes(SECRET_BYTES);
-  const client = keyName(instance.publicKey) as string as ClientId;
+  const client = clientIdOf(instance.publicKey);
   await writePrivate(world, `${directory}/instance.key`, privateKeyPem(instance));
   await writePrivate(world, `${directory}/tls.key`, privateKeyPem(tls));
   await writePrivate(world, `${directory}/device.key`, hexOf(deviceSecret) + '\n');
@@ -157,9 +157,10 @@ async function loadCenter(world: World, path: string): Promise<JoinedCenter> {
   const { format, id, centerName, receiptKey, addresses, ...rest } = file;
   void format;
   const key = new Uint8Array(bytesOfHex(receiptKey));
-  if (keyName(key) !== id) throw new LowtideError('bad-config', `${path} names another center than its key`);
+  if (centerIdOf(key) !== id)
+    throw new LowtideError('bad-config', `${path} names another center than its key`);
   if (publicKeyHash(rest.ca) !== rest.caHash) throw wrongRoot(centerName);
-  const face = { id: keyName(key), name: centerName, receiptKey: key };
+  const face = { id: centerIdOf(key), name: centerName, receiptKey: key };
   return { ...rest, face, addresses: addresses.map((address) => parseAddress(address)) };
 }
 

@@ -7,7 +7,7 @@ import { findClient, findClientByName, putClient } from '../ledger/clients.ts';
 import type { Database, Ledger } from '../ledger/ledger.ts';
 import type { ClientRow, TokenRow } from '../ledger/tables.ts';
 import { equalBytes } from '../model/bytes.ts';
-import { keyName } from '../format/signing.ts';
+import { clientIdOf } from '../format/signing.ts';
 import type { World } from '../world/ports.ts';
 import type { Address } from './addresses.ts';
 import type { Authority } from './authority.ts';
@@ -206,7 +206,7 @@ async function checkMayRegister(
   const { client, instanceKey } = request;
   const ownsId =
     known === null
-      ? keyName(instanceKey) === (client as string)
+      ? clientIdOf(instanceKey) === (client as string)
       : equalBytes(known.instance_key, instanceKey);
   if (!ownsId) throw new LowtideError('forbidden', 'this key may not speak for that client');
   if (known !== null && known.revoked_at !== null) throw revoked(known);

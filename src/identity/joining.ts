@@ -1,6 +1,6 @@
 import { LowtideError } from '../model/errors.ts';
 import type { UnixMillis } from '../model/time.ts';
-import { keyName } from '../format/signing.ts';
+import { centerIdOf } from '../format/signing.ts';
 import {
   needsRenewal,
   parseCertificate,
@@ -44,7 +44,7 @@ export function acceptEnrollment(
   now: UnixMillis,
 ): JoinedCenter {
   const { center: face, chain, name, role } = answer;
-  if (face.id !== token.center || keyName(face.receiptKey) !== token.center) {
+  if (face.id !== token.center || centerIdOf(face.receiptKey) !== token.center) {
     throw new LowtideError(
       'token-other-center',
       `the token is for the center ${token.center}, but ${face.id} answered`,

@@ -1,7 +1,7 @@
 import { Depot } from '../depot/depot.ts';
 import { addSlot, newKeyring } from '../format/keyring-edit.ts';
 import { type OpenKeyring, signKeyring, unlockKeyring } from '../format/keyring.ts';
-import { keyName } from '../format/signing.ts';
+import { instanceIdOf } from '../format/signing.ts';
 import type { RecoverySheet } from '../format/recovery-sheet.ts';
 import { type ClientIdentity, type JoinedCenter, loadClientIdentity } from '../identity/client-identity.ts';
 import { Ledger } from '../ledger/ledger.ts';
@@ -78,7 +78,7 @@ export async function openAgentHome(
     client,
     identity: {
       client: client.client,
-      instance: keyName(client.instance.publicKey),
+      instance: instanceIdOf(client.instance.publicKey),
       name: client.centers[0]?.name ?? software.host,
       signingKey: client.instance,
       keyring,

@@ -3,12 +3,13 @@ import { addSlot, newKeyring } from '../format/keyring-edit.ts';
 import { type OpenKeyring, signKeyring, type SignedKeyring, unlockKeyring } from '../format/keyring.ts';
 import type { Making, Secret } from '../format/keyring-slots.ts';
 import { checkManifest, openManifestDetails, type SignedManifest } from '../format/manifest.ts';
-import { keyName } from '../format/signing.ts';
+import { instanceIdOf } from '../format/signing.ts';
 import { newKey } from '../identity/authority.ts';
 import { isLowtideError, LowtideError, messageOf } from '../model/errors.ts';
 import { shortId, type SnapshotId } from '../model/ids.ts';
 import { displayPath } from '../model/paths.ts';
 import type { World } from '../world/ports.ts';
+import type { InstanceId } from '../model/ids.ts';
 import type { Reading, SnapshotLine } from './reading.ts';
 
 /** A depot that one person uses without any center, opened with its password (DESIGN 2). */
@@ -189,5 +190,4 @@ export function signerOf(keyring: OpenKeyring): NonNullable<OpenKeyring['signing
   );
 }
 
-export const instanceOf = (keyring: OpenKeyring): ReturnType<typeof keyName> =>
-  keyName(signerOf(keyring).publicKey);
+export const instanceOf = (keyring: OpenKeyring): InstanceId => instanceIdOf(signerOf(keyring).publicKey);

@@ -1,7 +1,7 @@
 import { Depot } from '../depot/depot.ts';
 import { addSlot, newKeyring } from '../format/keyring-edit.ts';
 import { signKeyring, type OpenKeyring } from '../format/keyring.ts';
-import { keyName, type SigningKey, signingKeyFromSeed } from '../format/signing.ts';
+import { centerIdOf, instanceIdOf, type SigningKey, signingKeyFromSeed } from '../format/signing.ts';
 import { putClient } from '../ledger/clients.ts';
 import { messageOf } from '../model/errors.ts';
 import type { CenterFace } from '../model/exchange.ts';
@@ -95,7 +95,7 @@ export class CenterMachine extends Machine<Center> {
     super(node);
     this.#receiptKey = signingKeyFromSeed(node.simulation.stream('receipt key', node.name).bytes(32));
     const { publicKey } = this.#receiptKey;
-    this.face = { id: keyName(publicKey), name: node.name, receiptKey: publicKey };
+    this.face = { id: centerIdOf(publicKey), name: node.name, receiptKey: publicKey };
     this.conditions = conditions;
   }
 
@@ -255,6 +255,6 @@ function makeIdentity(node: SimulatedNode): AgentIdentity {
   const ring = newKeyring({ ...making, signingKey, storeSigningSeed: false });
   const withSlot = addSlot(ring, { kind: 'device', secret: entropy(32), label: 'device' }, making);
   const keyring: OpenKeyring = signKeyring(withSlot, signingKey);
-  const instance = keyName(signingKey.publicKey);
+  const instance = instanceIdOf(signingKey.publicKey);
   return { client: instance as string as ClientId, instance, name: node.name, signingKey, keyring };
 }

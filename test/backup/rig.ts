@@ -8,7 +8,7 @@ import { type BlockType, openBlock, parseBlockHeader } from '../../src/format/bl
 import { deriveDomainKeys, KeyStore } from '../../src/format/domain-keys.ts';
 import type { SignedManifest } from '../../src/format/manifest.ts';
 import { newRefs, walkRefs } from '../../src/format/refs.ts';
-import { keyName, signingKeyFromSeed } from '../../src/format/signing.ts';
+import { instanceIdOf, signingKeyFromSeed } from '../../src/format/signing.ts';
 import type { TreeRecord } from '../../src/format/tree-page.ts';
 import { TreeReader } from '../../src/format/tree-reader.ts';
 import type { Entry, Extent } from '../../src/model/entries.ts';
@@ -70,7 +70,7 @@ export class BackupRig {
   }
 
   plan(changes: Partial<BackupPlan> = {}): BackupPlan {
-    const instance: InstanceId = keyName(this.signingKey.publicKey);
+    const instance: InstanceId = instanceIdOf(this.signingKey.publicKey);
     const run = this.taken.length + 1;
     return {
       client: instance as string as ClientId,

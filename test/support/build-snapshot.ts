@@ -10,7 +10,7 @@ import {
   signManifest,
 } from '../../src/format/manifest.ts';
 import { RefsBuilder } from '../../src/format/refs.ts';
-import { keyName, signingKeyFromSeed, type SigningKey } from '../../src/format/signing.ts';
+import { instanceIdOf, signingKeyFromSeed, type SigningKey } from '../../src/format/signing.ts';
 import { TreeBuilder } from '../../src/format/tree-builder.ts';
 import { keyOf, type TreeRecord } from '../../src/format/tree-page.ts';
 import { type Entry, type Extent, extentLength } from '../../src/model/entries.ts';
@@ -182,7 +182,7 @@ function manifestOf(
   details: Partial<ManifestDetails> = {},
 ): Omit<Manifest, 'tree' | 'refs'> {
   const countOf = (...types: string[]): number => entries.filter(({ type }) => types.includes(type)).length;
-  const name = keyName(instance.publicKey);
+  const name = instanceIdOf(instance.publicKey);
   const [files, directories] = [countOf('file'), countOf('directory')];
   return {
     client: name as string as Manifest['client'],

@@ -7,7 +7,7 @@ import { addSlot, newEpoch, newKeyring } from '../../src/format/keyring-edit.ts'
 import { type SignedKeyring, signKeyring } from '../../src/format/keyring.ts';
 import { type Manifest, type SignedManifest, signManifest } from '../../src/format/manifest.ts';
 import { RefsBuilder } from '../../src/format/refs.ts';
-import { keyName, signingKeyFromSeed } from '../../src/format/signing.ts';
+import { instanceIdOf, signingKeyFromSeed } from '../../src/format/signing.ts';
 import type { BlockId, SnapshotId } from '../../src/model/ids.ts';
 import { tinyLimits, type Limits } from '../../src/model/limits.ts';
 import { SimulatedNode, type NodeOptions } from '../../src/sim/node.ts';
@@ -62,7 +62,7 @@ export async function snapshotOf(
   });
   for (const { id, bytes } of content) await builder.add({ id, length: bytes.length });
   const keyring = testKeyring();
-  const instance = keyName(signingKey.publicKey);
+  const instance = instanceIdOf(signingKey.publicKey);
   const manifest: Manifest = {
     client: keyring.keyring.client,
     instance,
