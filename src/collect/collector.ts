@@ -1,22 +1,25 @@
 import { parseManifest } from '../format/manifest.ts';
-import { setPhase } from '../ledger/copies.ts';
-import { appendHistory } from '../ledger/history.ts';
-import { listOffers, type Offer } from '../ledger/offers.ts';
+import { endTransit } from '../ledger/copies.ts';
+import { type Offer, queuedOffers } from '../ledger/offers.ts';
 import { hexOf } from '../model/bytes.ts';
 import { Bell } from '../model/bell.ts';
 import { isLowtideError } from '../model/errors.ts';
 import type { ClientId, OrderId, SnapshotId } from '../model/ids.ts';
-import type { UnixMillis } from '../model/time.ts';
+import { SECOND_MS, type UnixMillis } from '../model/time.ts';
 import type { CenterConditions, Grant, Outcome, PlannerEvent, Reason, Reasons } from '../schedule/plan.ts';
 import { newPlanner, type PlannerState, step } from '../schedule/planner.ts';
 import { parseWindows } from '../schedule/windows.ts';
 import type { CenterApi } from '../protocol/center-api.ts';
 import { ClientFace } from './client-face.ts';
-import { type ActiveOrder, OrderBook } from './order-book.ts';
+import { type ActiveOrder, newOrder, OrderBook, type Session } from './order-book.ts';
+import { OrderJournal } from './order-journal.ts';
 import type { CollectorParts, Conditions } from './parts.ts';
 import { WriterPool } from './receiving.ts';
 
-const NEVER = new AbortController().signal;
+/** A block on the slowest line that is worth a stream comes at this pace; the transport watches the bytes of it. */
+const SLOWEST_BYTES_PER_SECOND = 8 * 1024;
+/** Calls that are under way when the collector stops have this long to end by themselves. */
+const LAST_CALLS_MS = 10 * SECOND_MS;
 
 /**
  * The collection program (SEED 212, fig. 5): hears offers, asks the planner, orders clients one after another to send,
@@ -26,18 +29,24 @@ export class Collector {
   readonly parts: CollectorParts;
   readonly book = new OrderBook();
   readonly writers: WriterPool;
+  readonly #journal: OrderJournal;
   #conditions: Conditions;
   #planner: PlannerState;
   #reasons: Reasons;
   #nextChange: UnixMillis | null = null;
+  /** What the planner has still to be told, in order: an event may come up while another is carried out. */
+  readonly #events: PlannerEvent[] = [];
+  #telling = false;
   readonly #bell = new Bell();
-  /** Ledger writes that follow from the planner's decisions, in order. */
-  #journal: Promise<void> = Promise.resolve();
+  /** Calls under way, those of orders that have ended included. */
+  #calls = 0;
+  readonly #callBell = new Bell();
 
   private constructor(parts: CollectorParts, conditions: Conditions) {
     this.parts = parts;
     this.#conditions = conditions;
     this.writers = new WriterPool(parts.depot);
+    this.#journal = new OrderJournal(parts);
     const now = parts.world.clock.now();
     this.#planner = newPlanner(plannerConditions(conditions), now);
     this.#reasons = step(this.#planner, { kind: 'tick' }, now).reasons;
@@ -45,8 +54,10 @@ export class Collector {
 
   /** Takes up the collection queue from the ledger: what was offered before a restart need not be offered again. */
   static async start(parts: CollectorParts, conditions: Conditions): Promise<Collector> {
+    const { ledger, center, world } = parts;
     const collector = new Collector(parts, conditions);
-    for (const offer of await listOffers(parts.ledger.db)) await collector.#takeUp(offer);
+    await endTransit(ledger.db, center.id, 'stopped', world.clock.now());
+    for (const offer of await queuedOffers(ledger.db, center.id)) collector.#takeUp(offer);
     return collector;
   }
 
@@ -54,6 +65,7 @@ export class Collector {
     return this.#conditions;
   }
 
+  /** They count at once (S48). @throws LowtideError `bad-schedule`, `bad-zone`: then the ones before stay */
   setConditions(conditions: Conditions): void {
     this.tell({ kind: 'conditions', conditions: plannerConditions(conditions) });
     this.#conditions = conditions;
@@ -71,9 +83,12 @@ export class Collector {
       this.tell({ kind: 'tick' });
       await this.#sleep(stop);
     }
-    this.book.endAll();
-    while (this.book.busy) await this.#bell.wait(NEVER);
-    await this.#journal;
+    this.book.endSessions();
+    for (const order of this.book.all()) order.stop.abort('stopped');
+    // Ends what nobody is calling in, and starts nothing any more.
+    this.tell({ kind: 'conditions', conditions: { ...plannerConditions(this.#conditions), streams: 0 } });
+    await this.#lastCalls();
+    await this.#journal.settled();
     await this.writers.close();
   }
 
@@ -86,6 +101,19 @@ export class Collector {
     return this.#reasons.get(snapshot) ?? null;
   }
 
+  /** The newest session of a client takes over; what the one before was ordered to do ends. */
+  openSession(client: ClientId): Session {
+    if (this.book.isOnline(client)) this.tell({ kind: 'offline', client });
+    const session = this.book.openSession(client);
+    this.tell({ kind: 'online', client });
+    return session;
+  }
+
+  closeSession(session: Session): void {
+    if (this.book.closeSession(session)) this.tell({ kind: 'offline', client: session.client });
+  }
+
+  /** @throws LowtideError `bad-schedule`, `bad-zone` */
   queue(offer: Offer): void {
     const { manifest } = parseManifest(offer.manifest);
     this.tell({
@@ -102,28 +130,40 @@ export class Collector {
     });
   }
 
-  /** The only way to the planner. Carries out what it grants. */
+  /**
+   * The only way to the planner. Carries out what it grants: all of one answer before the next event, because what an
+   * event brings about may be about grants that have not been carried out yet.
+   */
   tell(event: PlannerEvent): void {
-    const result = step(this.#planner, event, this.parts.world.clock.now());
-    this.#planner = result.state;
-    this.#nextChange = result.nextChange;
-    this.#reasons = result.reasons;
-    for (const grant of result.grants) this.#carryOut(grant);
+    this.#events.push(event);
     if (event.kind !== 'tick') this.#bell.ring();
+    if (this.#telling) return;
+    this.#telling = true;
+    try {
+      for (let next = this.#events.shift(); next !== undefined; next = this.#events.shift()) {
+        for (const grant of this.#step(next)) this.#carryOut(grant);
+      }
+    } finally {
+      this.#telling = false;
+    }
   }
 
   /** Ends an order once; the planner gets its stream back. */
   endOrder(order: ActiveOrder, outcome: Outcome, code: string): void {
     if (!this.book.remove(order)) return;
     order.stop.abort(code);
-    if (outcome !== 'committed') {
+    if (outcome === 'committed') this.book.rememberCommitted(order);
+    else {
       this.book.send(order.client, { kind: 'stop', order: order.id, code });
-      this.#record(() => this.#recordEnd(order, outcome, code));
+      this.#journal.ended(order, outcome, code);
     }
     this.tell({ kind: 'ended', snapshot: order.snapshot, outcome });
   }
 
-  /** Called by every request of an order when it starts. */
+  /**
+   * Called by every request of an order when it starts.
+   * @throws LowtideError `order-ended`
+   */
   begin(client: ClientId, id: OrderId): ActiveOrder {
     const order = this.book.find(client, id);
     if (!order.accepted) {
@@ -131,19 +171,47 @@ export class Collector {
       this.tell({ kind: 'started', snapshot: order.snapshot });
     }
     order.calls++;
-    order.lastActivity = this.parts.world.clock.monotonic();
+    this.#calls++;
+    this.touch(order);
     return order;
   }
 
-  /** Called by every request of an order when it is done: an order that was told to stop ends with its last call. */
-  settle(order: ActiveOrder): void {
+  /**
+   * Called by every request of an order when it is done. One that failed ends the order, because whoever made it does
+   * not go on with it; one that was told to stop ends with its last call.
+   * @param failure the code of what went wrong, or null
+   */
+  settle(order: ActiveOrder, failure: string | null): void {
     order.calls--;
-    order.lastActivity = this.parts.world.clock.monotonic();
-    if (order.stop.signal.aborted && order.calls === 0)
-      this.endOrder(order, 'paused', String(order.stop.signal.reason));
+    this.#calls--;
+    this.touch(order);
+    if (failure !== null && !order.stop.signal.aborted) {
+      order.failed = true;
+      order.stop.abort(failure);
+    }
+    const { aborted, reason } = order.stop.signal;
+    if (aborted && order.calls === 0) {
+      this.endOrder(order, order.failed ? 'failed' : 'paused', String(reason));
+    }
+    this.#callBell.ring();
   }
 
-  async #takeUp(offer: Offer): Promise<void> {
+  touch(order: ActiveOrder): void {
+    order.lastActivity = this.parts.world.clock.monotonic();
+  }
+
+  /** Work of the center's own in an order: the client is not to blame for the time that it takes. */
+  async working<T>(order: ActiveOrder, work: () => Promise<T>): Promise<T> {
+    order.working++;
+    try {
+      return await work();
+    } finally {
+      order.working--;
+      this.touch(order);
+    }
+  }
+
+  #takeUp(offer: Offer): void {
     try {
       this.queue(offer);
     } catch (error) {
@@ -153,78 +221,44 @@ export class Collector {
     }
   }
 
+  #step(event: PlannerEvent): readonly Grant[] {
+    const result = step(this.#planner, event, this.parts.world.clock.now());
+    this.#planner = result.state;
+    this.#nextChange = result.nextChange;
+    this.#reasons = result.reasons;
+    return result.grants;
+  }
+
   #carryOut(grant: Grant): void {
     if (grant.kind === 'start') return this.#startOrder(grant);
     const order = this.book.ofSnapshot(grant.snapshot);
     if (order === null) return;
     order.stop.abort(grant.code);
-    if (order.calls === 0) this.endOrder(order, 'paused', grant.code);
+    if (order.calls === 0) this.endOrder(order, 'paused', String(order.stop.signal.reason));
   }
 
   /** S3 of fig. 5. The order goes out once the ledger has it, unless it was stopped meanwhile. */
   #startOrder({ snapshot, client, until }: Grant & { kind: 'start' }): void {
-    const { world } = this.parts;
-    const id = hexOf(world.random.bytes(16)) as OrderId;
-    const order: ActiveOrder = {
-      id,
-      client,
-      snapshot,
-      until,
-      stop: new AbortController(),
-      accepted: false,
-      received: 0,
-      calls: 0,
-      lastActivity: world.clock.monotonic(),
-    };
+    const { random, clock } = this.parts.world;
+    const id = hexOf(random.bytes(16)) as OrderId;
+    const order = newOrder({ id, client, snapshot, until }, clock.monotonic());
     this.book.add(order);
-    this.#record(async () => {
-      if (order.stop.signal.aborted) return;
-      await this.#recordStart(order);
-      this.book.send(client, { kind: 'send', order: id, snapshot, until });
-    });
-  }
-
-  async #recordStart({ id, snapshot, client, until }: ActiveOrder): Promise<void> {
-    const { world, ledger, center } = this.parts;
-    const now = world.clock.now();
-    await ledger.transaction(async (db) => {
-      await appendHistory(db, snapshot, 'ordered', now, { center: center.id, client });
-      await setPhase(db, { snapshot, center: center.id, phase: 'in-transit', code: 'running', until }, now);
-    });
-    world.monitor.event({ kind: 'ordered', client, snapshot, order: id });
-  }
-
-  async #recordEnd(order: ActiveOrder, outcome: Outcome, code: string): Promise<void> {
-    const { world, ledger, center } = this.parts;
-    const { snapshot } = order;
-    const what = outcome === 'failed' ? 'failed' : 'paused';
-    const now = world.clock.now();
-    const details = { center: center.id, client: order.client, bytes: order.received, code };
-    await ledger.transaction(async (db) => {
-      await appendHistory(db, snapshot, what, now, details);
-      await setPhase(db, { snapshot, center: center.id, phase: 'waiting', code, until: null }, now);
-    });
-    world.monitor.event({ kind: 'paused', snapshot, order: order.id, code, bytes: order.received });
-  }
-
-  #record(work: () => Promise<void>): void {
-    this.#journal = this.#journal.then(work).catch((error: unknown) => {
-      const code = isLowtideError(error) ? error.code : 'crashed';
-      this.parts.world.monitor.event({
-        kind: 'alarm',
-        code,
-        message: `the ledger could not be written: ${String(error)}`,
-      });
-    });
+    this.#journal.began(order, () => this.book.send(client, { kind: 'send', order: id, snapshot, until }));
   }
 
   /** A client that accepted an order and sends nothing must not keep a stream. */
   #endIdleOrders(): void {
-    const { world } = this.parts;
-    const oldest = world.clock.monotonic() - world.limits.order_idle_ms;
+    const now = this.parts.world.clock.monotonic();
     for (const order of this.book.all()) {
-      if (order.lastActivity <= oldest) this.endOrder(order, 'failed', 'order-idle');
+      const idle = order.working === 0 && now - order.lastActivity >= this.#idleMs(order);
+      if (idle) this.endOrder(order, 'failed', 'order-idle');
     }
+  }
+
+  /** Between its calls a client has little to do; within a stream it may be sending one large block. */
+  #idleMs({ streams }: ActiveOrder): number {
+    const { order_idle_ms, block_bytes_max } = this.parts.world.limits;
+    return order_idle_ms + (streams > 0 ? (block_bytes_max / SLOWEST_BYTES_PER_SECOND) * SECOND_MS : 0);
   }
 
   async #sleep(stop: AbortSignal): Promise<void> {
@@ -238,6 +272,15 @@ export class Collector {
     const until = AbortSignal.any([stop, over.signal]);
     await Promise.race([this.#bell.wait(until), clock.sleep(Math.min(interval, untilChange), until)]);
     over.abort();
+  }
+
+  /** A client that reads no acknowledgement must not keep the center from stopping. */
+  async #lastCalls(): Promise<void> {
+    const over = new AbortController();
+    const late = this.parts.world.clock.sleep(LAST_CALLS_MS, over.signal).then(() => over.abort());
+    while (this.#calls > 0 && !over.signal.aborted) await this.#callBell.wait(over.signal);
+    over.abort();
+    await late;
   }
 }
 

@@ -14,12 +14,38 @@ export interface ActiveOrder {
   readonly stop: AbortController;
   /** The client has made its first call. */
   accepted: boolean;
+  /** One of its calls failed: it ends as failed, not as paused. */
+  failed: boolean;
   /** Bytes made durable under this order. */
   received: number;
+  /** When the last of them were; null if there were none. */
+  durableAt: UnixMillis | null;
   /** Calls under way: an order ends when it was stopped and this is 0. */
   calls: number;
+  /** Of these, streams of blocks. */
+  streams: number;
+  /** Work of the center's own under way: while there is any, nobody waits for the client. */
+  working: number;
   /** By the monotonic clock. */
   lastActivity: number;
+}
+
+export function newOrder(
+  grant: Pick<ActiveOrder, 'id' | 'client' | 'snapshot' | 'until'>,
+  monotonicNow: number,
+): ActiveOrder {
+  return {
+    ...grant,
+    stop: new AbortController(),
+    accepted: false,
+    failed: false,
+    received: 0,
+    durableAt: null,
+    calls: 0,
+    streams: 0,
+    working: 0,
+    lastActivity: monotonicNow,
+  };
 }
 
 /** The connection of one client that is listening for orders. */
@@ -28,10 +54,14 @@ export interface Session {
   readonly queue: AsyncQueue<Order>;
 }
 
+/** Orders that were committed are remembered for a repeated commit, this many of them. */
+const COMMITTED_MAX = 1000;
+
 /** Who is listening, and which orders are under way. */
 export class OrderBook {
   readonly #orders = new Map<OrderId, ActiveOrder>();
   readonly #sessions = new Map<ClientId, Session>();
+  readonly #committed = new Map<OrderId, Pick<ActiveOrder, 'client' | 'snapshot'>>();
 
   /** The newest session of a client takes over; the one before is told to end. */
   openSession(client: ClientId): Session {
@@ -49,6 +79,10 @@ export class OrderBook {
     return true;
   }
 
+  endSessions(): void {
+    for (const session of this.#sessions.values()) session.queue.end();
+  }
+
   send(client: ClientId, order: Order): void {
     this.#sessions.get(client)?.queue.push(order);
   }
@@ -57,14 +91,11 @@ export class OrderBook {
     return this.#sessions.has(client);
   }
 
-  online(): readonly ClientId[] {
-    return [...this.#sessions.keys()];
-  }
-
   add(order: ActiveOrder): void {
     this.#orders.set(order.id, order);
   }
 
+  /** False if it had ended before. */
   remove(order: ActiveOrder): boolean {
     return this.#orders.delete(order.id);
   }
@@ -88,14 +119,17 @@ export class OrderBook {
     return [...this.#orders.values()];
   }
 
-  /** Requests of some order are under way. */
-  get busy(): boolean {
-    return this.all().some((order) => order.calls > 0);
+  /** Its receipt may be asked for again: the answer can be lost (protocol R13). */
+  rememberCommitted({ id, client, snapshot }: ActiveOrder): void {
+    this.#committed.set(id, { client, snapshot });
+    const [oldest] = this.#committed.keys();
+    if (this.#committed.size > COMMITTED_MAX && oldest !== undefined) this.#committed.delete(oldest);
   }
 
-  endAll(): void {
-    for (const session of this.#sessions.values()) session.queue.end();
-    for (const order of this.#orders.values()) order.stop.abort('stopped');
+  /** The snapshot that this order of the client's has committed, or null. */
+  committedBy(client: ClientId, id: OrderId): SnapshotId | null {
+    const order = this.#committed.get(id);
+    return order?.client === client ? order.snapshot : null;
   }
 }
 

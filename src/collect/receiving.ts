@@ -38,6 +38,10 @@ export interface Stream {
   readonly limits: Limits;
   /** Ends the stream at the next block: what came before is made durable and acknowledged. */
   readonly stop: AbortSignal;
+  /** Told of every block that comes. */
+  readonly onBlock: () => void;
+  /** Runs what takes time here and not at the client. */
+  readonly working: <T>(work: () => Promise<T>) => Promise<T>;
   /** Told of bytes that are durable now. */
   readonly onDurable: (bytes: number) => Promise<void>;
 }
@@ -50,16 +54,14 @@ export async function* receiveBlocks(pool: WriterPool, stream: Stream): AsyncGen
   const writer = pool.take();
   let pending = 0;
   let sound = true;
-  const durable = async (work: () => Promise<void>): Promise<void> => {
+  const storing = async <T>(work: () => Promise<T>): Promise<T> => {
     sound = false;
-    await work();
+    const result = await stream.working(work);
     sound = true;
+    return result;
   };
   const flush = async (): Promise<readonly BlockId[]> => {
-    let ids: readonly BlockId[] = [];
-    await durable(async () => {
-      ids = await writer.flush();
-    });
+    const ids = await storing(() => writer.flush());
     const bytes = pending;
     pending = 0;
     await stream.onDurable(bytes);
@@ -67,8 +69,9 @@ export async function* receiveBlocks(pool: WriterPool, stream: Stream): AsyncGen
   };
   try {
     for await (const block of untilStopped(stream.from, stream.stop)) {
+      stream.onBlock();
       checkIncoming(block, stream);
-      await durable(() => writer.add(block));
+      await storing(() => writer.add(block));
       pending += block.bytes.length;
       if (pending >= stream.limits.flush_bytes) yield await flush();
     }

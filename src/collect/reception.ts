@@ -1,13 +1,16 @@
 import { checkKeyring, parseKeyring, type SignedKeyring } from '../format/keyring.ts';
 import { checkManifest, parseManifest, type SignedManifest } from '../format/manifest.ts';
 import { findClient } from '../ledger/clients.ts';
-import { findCopy, oweCopy, setPhase } from '../ledger/copies.ts';
+import { type CopyPhaseChange, findCopy, oweCopy, setPhase } from '../ledger/copies.ts';
+import { claimDomains } from '../ledger/domains.ts';
 import { appendHistory } from '../ledger/history.ts';
+import type { Database } from '../ledger/ledger.ts';
 import { putOffer } from '../ledger/offers.ts';
 import { addSnapshot, findFork, findSnapshot } from '../ledger/snapshots.ts';
 import { LowtideError } from '../model/errors.ts';
 import type { Wishes } from '../model/exchange.ts';
 import { type ClientId, shortId } from '../model/ids.ts';
+import type { UnixMillis } from '../model/time.ts';
 import { parseWindows } from '../schedule/windows.ts';
 import type { CollectorParts } from './parts.ts';
 
@@ -22,6 +25,8 @@ export interface Received {
 
 /**
  * Reception (SEED 211, fig. 4): checks a collection request and records it with its wishes. Durable when it resolves.
+ * @throws LowtideError `not-enrolled`, `forbidden`, `damaged-manifest`, `wrong-signature`, `damaged-keyring`,
+ *   `bad-schedule`, `bad-zone`: then nothing was kept
  */
 export async function receiveOffer(
   parts: CollectorParts,
@@ -29,13 +34,14 @@ export async function receiveOffer(
   offer: { manifest: Uint8Array; keyring: Uint8Array; wishes: Wishes; address: string | null },
 ): Promise<Received> {
   const signed = await authentic(parts, caller, offer.manifest);
-  await keepKeyring(parts, signed, offer.keyring);
+  const keyring = namedKeyring(signed, offer.keyring);
   parseWindows(offer.wishes.transfer, offer.wishes.zone);
-  const copy = await findCopy(parts.ledger.db, signed.id, parts.center.id);
-  if (copy?.phase === 'safe' || copy?.phase === 'void') return { kind: 'known', signed };
+  const domains = keyring.keyring.epochs.map(({ domain }) => domain);
+  await claimDomains(parts.ledger, caller, domains);
+  await parts.depot.putKeyring(keyring);
   await alarmOnFork(parts, signed);
   const behind = !(await baseIsComing(parts, signed));
-  await record(parts, signed, offer, behind);
+  if (!(await record(parts, signed, offer, behind))) return { kind: 'known', signed };
   return { kind: behind ? 'behind' : 'queued', signed };
 }
 
@@ -58,29 +64,13 @@ async function authentic(
 }
 
 /** The keyring must be the one that the manifest names; whose it is was checked with the manifest's signature. */
-async function keepKeyring(parts: CollectorParts, signed: SignedManifest, bytes: Uint8Array): Promise<void> {
-  const keyring: SignedKeyring = parseKeyring(bytes);
+function namedKeyring(signed: SignedManifest, bytes: Uint8Array): SignedKeyring {
+  const keyring = parseKeyring(bytes);
   if (keyring.hash !== signed.manifest.keyring || keyring.keyring.client !== signed.manifest.client) {
     throw new LowtideError('damaged-keyring', 'the keyring is not the one that the manifest names');
   }
   checkKeyring(keyring);
-  await claimDomains(parts, keyring);
-  await parts.depot.putKeyring(keyring);
-}
-
-/**
- * A key domain belongs to the client that named it first: otherwise a client could ask for the blocks of another by
- * writing that one's domain into its own keyring.
- */
-async function claimDomains({ ledger }: CollectorParts, { keyring }: SignedKeyring): Promise<void> {
-  for (const { domain } of keyring.epochs) {
-    const fact = `domain/${domain}`;
-    const owner = await ledger.fact(fact);
-    if (owner === null) await ledger.setFact(fact, keyring.client);
-    else if (owner !== keyring.client) {
-      throw new LowtideError('forbidden', 'the keyring names a key domain that belongs to another client');
-    }
-  }
+  return keyring;
 }
 
 /** Two snapshots with one place in a chain: both are kept, and somebody must look (format F43). */
@@ -95,41 +85,55 @@ async function alarmOnFork(parts: CollectorParts, signed: SignedManifest): Promi
   });
 }
 
-async function baseIsComing(parts: CollectorParts, signed: SignedManifest): Promise<boolean> {
+async function baseIsComing(
+  { ledger, depot, center }: CollectorParts,
+  signed: SignedManifest,
+): Promise<boolean> {
   const { base } = signed.manifest;
   if (base === null) return true;
-  const copy = await findCopy(parts.ledger.db, base, parts.center.id);
-  return copy !== null && copy.phase !== 'behind' && copy.phase !== 'void';
+  const copy = await findCopy(ledger.db, base, center.id);
+  if (copy?.phase === 'safe') return await depot.hasManifest(base);
+  return copy?.phase === 'waiting' || copy?.phase === 'in-transit' || copy?.phase === 'held';
 }
 
+/** False if there is nothing left to collect. */
 async function record(
   parts: CollectorParts,
   signed: SignedManifest,
   offer: { manifest: Uint8Array; wishes: Wishes; address: string | null },
   behind: boolean,
-): Promise<void> {
+): Promise<boolean> {
   const { ledger, center, world } = parts;
   const now = world.clock.now();
   const { client, job } = signed.manifest;
-  await ledger.transaction(async (db) => {
-    const known = (await findSnapshot(db, signed.id)) !== null;
-    const { bytes: newBytes, blocks: newBlocks } = offer.wishes;
+  const { bytes: newBytes, blocks: newBlocks } = offer.wishes;
+  const fresh = await ledger.transaction(async (db) => {
+    const copy = await findCopy(db, signed.id, center.id);
+    if (copy?.phase === 'safe' || copy?.phase === 'void') return null;
     await addSnapshot(db, signed, { newBytes, newBlocks, packGroup: null, knownAt: now });
     await oweCopy(db, signed.id, center.id, now);
-    await putOffer(db, {
-      snapshot: signed.id,
-      client,
-      manifest: offer.manifest,
-      wishes: offer.wishes,
-      offeredAt: now,
-    });
-    const state = behind
-      ? { phase: 'behind' as const, code: 'base-unknown' }
-      : { phase: 'waiting' as const, code: '' };
-    await setPhase(db, { snapshot: signed.id, center: center.id, ...state, until: null }, now);
-    if (known) return;
-    const details = { center: center.id, client, address: offer.address, bytes: newBytes };
+    const { manifest, wishes, address } = offer;
+    await putOffer(db, { snapshot: signed.id, client, manifest, wishes, offeredAt: now });
+    await notePlace(db, { snapshot: signed.id, center: center.id }, behind, now);
+    if (copy !== null) return false;
+    const details = { center: center.id, client, address, bytes: newBytes };
     await appendHistory(db, signed.id, 'offered', now, details);
-    world.monitor.event({ kind: 'reception', client, job, snapshot: signed.id, bytes: newBytes });
+    return true;
   });
+  if (fresh === true)
+    world.monitor.event({ kind: 'reception', client, job, snapshot: signed.id, bytes: newBytes });
+  return fresh !== null;
+}
+
+/** One that is being sent, and is offered again meanwhile, goes on being sent. */
+async function notePlace(
+  db: Database,
+  copy: Pick<CopyPhaseChange, 'snapshot' | 'center'>,
+  behind: boolean,
+  now: UnixMillis,
+): Promise<void> {
+  if (behind) return setPhase(db, { ...copy, phase: 'behind', code: 'base-unknown', until: null }, now);
+  const known = await findCopy(db, copy.snapshot, copy.center);
+  if (known?.phase === 'in-transit') return;
+  await setPhase(db, { ...copy, phase: 'waiting', code: '', until: null }, now);
 }

@@ -1,4 +1,5 @@
 import { findClient, setSession } from '../ledger/clients.ts';
+import type { ClientRow } from '../ledger/tables.ts';
 import { hexOf } from '../model/bytes.ts';
 import { LowtideError } from '../model/errors.ts';
 import type { Hello, Welcome } from '../model/exchange.ts';
@@ -6,24 +7,25 @@ import { PROTOCOL_VERSION } from '../protocol/center-api.ts';
 import type { Collector } from './collector.ts';
 
 /**
- * Opens a session (protocol R10). Each answer carries a new token, and the next hello must show it. The token before it is
- * accepted once, because an answer can be lost or a machine put back from an old image; twice running means that two
- * machines use one identity.
+ * Opens a session (protocol R10). Each answer carries a new token, and the next hello must show it. Whoever shows the
+ * token of the last hello again did not get its answer. Anything else is accepted once running, for a machine that
+ * was put back from an old image; twice running means that two machines use one identity.
  */
 export async function welcome(collector: Collector, me: Hello, address: string | null): Promise<Welcome> {
   const { world, ledger, center } = collector.parts;
   const client = await findClient(ledger.db, me.client);
   if (client === null) throw new LowtideError('not-enrolled', 'this client is not enrolled here');
   if (client.revoked_at !== null) throw new LowtideError('revoked', "this client's access was revoked");
-  const regular = client.session === null || me.session === client.session;
-  if (!regular && client.session_before === STRUCK) {
-    // Accepted again next time: a lone machine that lost two answers must not stay locked out.
+  const verdict = judge(client, me.session);
+  if (verdict === 'clone') {
+    // The next is accepted again: a machine must not stay locked out because another one has its identity.
     const unchanged = { token: client.session!, before: null, address };
     await setSession(ledger.db, me.client, unchanged, world.clock.now());
     throw cloneSuspected(collector, client.name);
   }
   const token = hexOf(world.random.bytes(16));
-  const session = { token, before: regular ? client.session : STRUCK, address };
+  const struck = verdict === 'strange' || (verdict === 'again' && isStruck(client));
+  const session = { token, before: (struck ? STRUCK : '') + shownText(me.session), address };
   await setSession(ledger.db, me.client, session, world.clock.now());
   const incarnation = await ledger.fact('incarnation');
   return {
@@ -38,8 +40,18 @@ export async function welcome(collector: Collector, me: Hello, address: string |
   };
 }
 
-/** Stands for the token before, once an unexpected token was accepted. */
-const STRUCK = 'struck';
+/** Stands before the token that was shown last if that was not the one expected. */
+const STRUCK = '!';
+
+const shownText = (shown: string | null): string => shown ?? 'none';
+const isStruck = ({ session_before }: ClientRow): boolean => session_before?.startsWith(STRUCK) === true;
+
+function judge(client: ClientRow, shown: string | null): 'regular' | 'again' | 'strange' | 'clone' {
+  if (client.session === null || shown === client.session) return 'regular';
+  const before = client.session_before?.replace(STRUCK, '');
+  if (before === shownText(shown)) return 'again';
+  return isStruck(client) ? 'clone' : 'strange';
+}
 
 function cloneSuspected(collector: Collector, name: string): LowtideError {
   const message = `two machines use the identity of ${name}: enroll one of them anew`;

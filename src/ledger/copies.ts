@@ -4,6 +4,9 @@ import type { UnixMillis } from '../model/time.ts';
 import type { Database } from './ledger.ts';
 import type { CopyRow } from './tables.ts';
 
+/** A copy in one of these is still to come, or needs somebody; the other two are `safe` and `void`. */
+export const OPEN_PHASES = ['waiting', 'in-transit', 'held', 'behind', 'stuck'] as const;
+
 /** Says that `snapshot` is owed to `center`. Idempotent. */
 export async function oweCopy(
   db: Database,
@@ -50,18 +53,16 @@ export async function findCopy(
   return row ?? null;
 }
 
+export interface CopyPhaseChange {
+  readonly snapshot: SnapshotId;
+  readonly center: CenterId;
+  readonly phase: Exclude<CopyPhase, 'safe'>;
+  readonly code: string;
+  readonly until: UnixMillis | null;
+}
+
 /** A step towards safety. What is safe or void stays so: only `downgradeCopy` takes a receipt's word back. */
-export async function setPhase(
-  db: Database,
-  copy: {
-    snapshot: SnapshotId;
-    center: CenterId;
-    phase: Exclude<CopyPhase, 'safe'>;
-    code: string;
-    until: UnixMillis | null;
-  },
-  now: UnixMillis,
-): Promise<void> {
+export async function setPhase(db: Database, copy: CopyPhaseChange, now: UnixMillis): Promise<void> {
   await db
     .updateTable('copies')
     .set((e) => ({
@@ -72,16 +73,17 @@ export async function setPhase(
     }))
     .where('snapshot', '=', copy.snapshot)
     .where('center', '=', copy.center)
-    .where('phase', 'not in', ['safe', 'void'])
+    .where('phase', 'in', OPEN_PHASES)
     .execute();
 }
 
+/** Also of a copy that was given up: a receipt says what is there. False if it was safe already. */
 export async function markSafe(
   db: Database,
   copy: { snapshot: SnapshotId; center: CenterId; receipt: Uint8Array; arrivedAt: UnixMillis },
   now: UnixMillis,
-): Promise<void> {
-  await db
+): Promise<boolean> {
+  const { numUpdatedRows } = await db
     .updateTable('copies')
     .set({
       phase: 'safe',
@@ -94,6 +96,37 @@ export async function markSafe(
     .where('snapshot', '=', copy.snapshot)
     .where('center', '=', copy.center)
     .where('phase', '!=', 'safe')
+    .executeTakeFirst();
+  return numUpdatedRows > 0n;
+}
+
+/** Of one center, in one of these phases. */
+export async function copiesIn(
+  db: Database,
+  center: CenterId,
+  phases: readonly CopyPhase[],
+): Promise<CopyRow[]> {
+  return await db
+    .selectFrom('copies')
+    .selectAll()
+    .where('phase', 'in', phases)
+    .where('center', '=', center)
+    .orderBy('snapshot')
+    .execute();
+}
+
+/** No transfer outlives the process, or the connection, that it was part of. */
+export async function endTransit(
+  db: Database,
+  center: CenterId,
+  code: string,
+  now: UnixMillis,
+): Promise<void> {
+  await db
+    .updateTable('copies')
+    .set({ phase: 'waiting', code, until: null, since: now })
+    .where('phase', '=', 'in-transit')
+    .where('center', '=', center)
     .execute();
 }
 

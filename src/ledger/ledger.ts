@@ -1,8 +1,8 @@
 import type { Kysely, Transaction } from 'kysely';
 import { hexOf } from '../model/bytes.ts';
 import { kyselyOver } from '../world/kysely.ts';
-import type { World } from '../world/ports.ts';
-import { migrate } from './migrations.ts';
+import type { SqlConnection, World } from '../world/ports.ts';
+import { checkSchema, migrate } from './migrations.ts';
 import type { Tables } from './tables.ts';
 
 /** A ledger or a transaction on it: every function of this room takes one. */
@@ -16,21 +16,32 @@ export class Ledger {
     this.db = db;
   }
 
+  /**
+   * Makes it, or brings it to this program's schema.
+   * @throws LowtideError `newer-format`, `locked`, and what the disk says
+   */
   static async open(world: World, path: string): Promise<Ledger> {
-    const db = kyselyOver<Tables>(await world.databases.open(path));
-    await migrate(db);
     const incarnation = hexOf(world.random.bytes(16));
-    await db
-      .insertInto('facts')
-      .values({ name: 'incarnation', value: incarnation })
-      .onConflict((conflict) => conflict.doNothing())
-      .execute();
-    return new Ledger(db);
+    return await opened(await world.databases.open(path), async (db) => {
+      await migrate(db);
+      await db
+        .insertInto('facts')
+        .values({ name: 'incarnation', value: incarnation })
+        .onConflict((conflict) => conflict.doNothing())
+        .execute();
+      return new Ledger(db);
+    });
   }
 
-  /** For a second process beside the writer. */
+  /**
+   * For a second process beside the writer.
+   * @throws LowtideError `not-found`, `newer-format`, `wrong-state`
+   */
   static async openReadOnly(world: World, path: string): Promise<Ledger> {
-    return new Ledger(kyselyOver<Tables>(await world.databases.openReadOnly(path)));
+    return await opened(await world.databases.openReadOnly(path), async (db) => {
+      await checkSchema(db);
+      return new Ledger(db);
+    });
   }
 
   /** Everything in `work` becomes durable at once or not at all. Inside, use only the transaction. */
@@ -53,5 +64,19 @@ export class Ledger {
 
   async close(): Promise<void> {
     await this.db.destroy();
+  }
+}
+
+/** What cannot be used is closed again. */
+async function opened(
+  connection: SqlConnection,
+  make: (db: Kysely<Tables>) => Promise<Ledger>,
+): Promise<Ledger> {
+  const db = kyselyOver<Tables>(connection);
+  try {
+    return await make(db);
+  } catch (error) {
+    await db.destroy();
+    throw error;
   }
 }

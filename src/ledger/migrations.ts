@@ -11,18 +11,35 @@ const migrations: readonly ((database: Kysely<Tables>) => Promise<void>)[] = [fi
  */
 export async function migrate(database: Kysely<Tables>): Promise<void> {
   const version = await schemaVersion(database);
-  if (version > migrations.length) {
-    throw new LowtideError(
-      'newer-format',
-      `the ledger has schema ${version}, this program knows ${migrations.length}: update Lowtide`,
-    );
-  }
+  refuseNewer(version);
   for (let next = version; next < migrations.length; next++) {
     await database.transaction().execute(async (transaction) => {
       await migrations[next]!(transaction);
       await sql`PRAGMA user_version = ${sql.lit(next + 1)}`.execute(transaction);
     });
   }
+}
+
+/**
+ * For readers, which change nothing.
+ * @throws LowtideError `newer-format`; `wrong-state` if an older program wrote it and nobody has brought it up yet
+ */
+export async function checkSchema(database: Kysely<Tables>): Promise<void> {
+  const version = await schemaVersion(database);
+  refuseNewer(version);
+  if (version === migrations.length) return;
+  throw new LowtideError(
+    'wrong-state',
+    `the ledger has schema ${version} of an older Lowtide: start the agent or the center once, which brings it up to ${migrations.length}`,
+  );
+}
+
+function refuseNewer(version: number): void {
+  if (version <= migrations.length) return;
+  throw new LowtideError(
+    'newer-format',
+    `the ledger has schema ${version}, this program knows ${migrations.length}: update Lowtide`,
+  );
 }
 
 async function schemaVersion(database: Kysely<Tables>): Promise<number> {
@@ -39,15 +56,19 @@ async function first(database: Kysely<Tables>): Promise<void> {
     `CREATE TABLE tokens (hash TEXT PRIMARY KEY, name TEXT NOT NULL, role TEXT NOT NULL, created_at INTEGER NOT NULL,
       expires_at INTEGER NOT NULL, used_at INTEGER, used_by TEXT) STRICT`,
     `CREATE TABLE snapshots (id TEXT PRIMARY KEY, client TEXT NOT NULL, instance TEXT NOT NULL, job TEXT NOT NULL,
-      sequence INTEGER NOT NULL, previous TEXT, base TEXT, taken_at INTEGER NOT NULL, complete INTEGER NOT NULL,
-      files INTEGER NOT NULL, bytes INTEGER NOT NULL, problems INTEGER NOT NULL, label TEXT, new_bytes INTEGER NOT NULL,
-      new_blocks INTEGER NOT NULL, pack_group TEXT, known_at INTEGER NOT NULL) STRICT`,
-    'CREATE INDEX snapshots_chain ON snapshots (client, instance, job, sequence)',
+      chain TEXT NOT NULL, sequence INTEGER NOT NULL, previous TEXT, base TEXT, taken_at INTEGER NOT NULL,
+      complete INTEGER NOT NULL, files INTEGER NOT NULL, bytes INTEGER NOT NULL, problems INTEGER NOT NULL, label TEXT,
+      new_bytes INTEGER NOT NULL, new_blocks INTEGER NOT NULL, pack_group TEXT, transfer TEXT, zone TEXT,
+      known_at INTEGER NOT NULL) STRICT`,
+    'CREATE INDEX snapshots_chain ON snapshots (instance, job, sequence)',
     'CREATE INDEX snapshots_time ON snapshots (taken_at, id)',
+    'CREATE INDEX snapshots_client_time ON snapshots (client, taken_at, id)',
+    'CREATE INDEX snapshots_client ON snapshots (client, id)',
+    'CREATE INDEX snapshots_spooled ON snapshots (taken_at, sequence) WHERE pack_group IS NOT NULL',
     `CREATE TABLE copies (snapshot TEXT NOT NULL REFERENCES snapshots (id), center TEXT NOT NULL, phase TEXT NOT NULL,
       code TEXT NOT NULL, until INTEGER, since INTEGER NOT NULL, receipt BLOB, arrived_at INTEGER,
       PRIMARY KEY (snapshot, center)) STRICT, WITHOUT ROWID`,
-    'CREATE INDEX copies_phase ON copies (center, phase)',
+    'CREATE INDEX copies_phase ON copies (phase, center)',
     `CREATE TABLE offers (snapshot TEXT PRIMARY KEY REFERENCES snapshots (id), client TEXT NOT NULL, manifest BLOB NOT NULL,
       wishes TEXT NOT NULL, offered_at INTEGER NOT NULL, received INTEGER NOT NULL) STRICT`,
     `CREATE TABLE history (id INTEGER PRIMARY KEY, snapshot TEXT NOT NULL, at INTEGER NOT NULL, what TEXT NOT NULL,

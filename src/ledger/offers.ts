@@ -1,5 +1,5 @@
 import type { Wishes } from '../model/exchange.ts';
-import type { ClientId, SnapshotId } from '../model/ids.ts';
+import type { CenterId, ClientId, SnapshotId } from '../model/ids.ts';
 import type { UnixMillis } from '../model/time.ts';
 import type { Database } from './ledger.ts';
 import type { OfferRow } from './tables.ts';
@@ -36,9 +36,35 @@ export async function findOffer(db: Database, snapshot: SnapshotId): Promise<Off
   return row === undefined ? null : offerOf(row);
 }
 
-/** The collection queue, oldest first. */
+/** Everything on offer, oldest first. */
 export async function listOffers(db: Database): Promise<Offer[]> {
   const rows = await db.selectFrom('offers').selectAll().orderBy('offered_at').orderBy('snapshot').execute();
+  return rows.map(offerOf);
+}
+
+/** The collection queue, oldest first: offers that only wait for their turn at `center`. */
+export async function queuedOffers(db: Database, center: CenterId): Promise<Offer[]> {
+  const rows = await db
+    .selectFrom('offers')
+    .innerJoin('copies', 'copies.snapshot', 'offers.snapshot')
+    .selectAll('offers')
+    .where('copies.center', '=', center)
+    .where('copies.phase', 'in', ['waiting', 'in-transit'])
+    .orderBy('offered_at')
+    .orderBy('offers.snapshot')
+    .execute();
+  return rows.map(offerOf);
+}
+
+/** Offers of snapshots whose base is `base`. */
+export async function offersLeaningOn(db: Database, base: SnapshotId): Promise<Offer[]> {
+  const rows = await db
+    .selectFrom('offers')
+    .innerJoin('snapshots', 'snapshots.id', 'offers.snapshot')
+    .selectAll('offers')
+    .where('snapshots.base', '=', base)
+    .orderBy('offers.snapshot')
+    .execute();
   return rows.map(offerOf);
 }
 

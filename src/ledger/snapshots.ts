@@ -1,15 +1,21 @@
+import { type SelectQueryBuilder, sql } from 'kysely';
 import type { SignedManifest } from '../format/manifest.ts';
 import { LowtideError } from '../model/errors.ts';
 import type { CenterId, ClientId, InstanceId, SnapshotId } from '../model/ids.ts';
 import type { UnixMillis } from '../model/time.ts';
+import { OPEN_PHASES } from './copies.ts';
 import type { Database } from './ledger.ts';
-import type { SnapshotRow } from './tables.ts';
+import type { SnapshotRow, Tables } from './tables.ts';
 
 export interface SnapshotFacts {
   readonly newBytes: number;
   readonly newBlocks: number;
   readonly packGroup: string | null;
   readonly knownAt: UnixMillis;
+  /** What its owner calls the job, where the manifest does not say it. */
+  readonly job?: string;
+  /** When it may travel, as far as this node knows. */
+  readonly travel?: { readonly transfer: string; readonly zone: string };
 }
 
 /** Idempotent: a snapshot that is known already stays as it is. */
@@ -21,7 +27,8 @@ export async function addSnapshot(db: Database, signed: SignedManifest, facts: S
       id: signed.id,
       client: manifest.client,
       instance: manifest.instance,
-      job: manifest.job,
+      job: facts.job ?? manifest.job,
+      chain: manifest.job,
       sequence: manifest.sequence,
       previous: manifest.previous,
       base: manifest.base,
@@ -34,6 +41,8 @@ export async function addSnapshot(db: Database, signed: SignedManifest, facts: S
       new_bytes: facts.newBytes,
       new_blocks: facts.newBlocks,
       pack_group: facts.packGroup,
+      transfer: facts.travel?.transfer ?? null,
+      zone: facts.travel?.zone ?? null,
       known_at: facts.knownAt,
     })
     .onConflict((conflict) => conflict.doNothing())
@@ -74,37 +83,55 @@ export async function listSnapshots(db: Database, query: SnapshotQuery = {}): Pr
 }
 
 /**
- * The snapshot that `latest` or a unique prefix of an id means.
+ * The snapshot that `latest` or a unique prefix of an id means. `latest` is the one that this node heard of last: by the
+ * order of its rows, because a clock may have been wrong.
  * @throws LowtideError `no-such-snapshot`, `ambiguous-snapshot`
  */
 export async function resolveSnapshot(db: Database, text: string, client?: ClientId): Promise<SnapshotRow> {
-  const matches =
-    text === 'latest'
-      ? await listSnapshots(db, { ...(client && { client }), limit: 1 })
-      : await db
-          .selectFrom('snapshots')
-          .selectAll()
-          .$if(client !== undefined, (select) => select.where('client', '=', client!))
-          .where('id', '>=', text as SnapshotId)
-          .where('id', '<', `${text}g` as SnapshotId)
-          .limit(2)
-          .execute();
-  if (matches.length > 1)
+  const matches = text === 'latest' ? await latest(db, client) : await startingWith(db, text, client);
+  if (matches.length > 1) {
     throw new LowtideError(
       'ambiguous-snapshot',
       `more than one snapshot starts with ${text}: give more digits`,
     );
-  const [match] = matches;
-  if (match === undefined) {
-    throw new LowtideError(
-      'no-such-snapshot',
-      text === 'latest' ? 'there is no snapshot yet' : `there is no snapshot ${text}`,
-    );
   }
-  return match;
+  const [match] = matches;
+  if (match !== undefined) return match;
+  throw new LowtideError(
+    'no-such-snapshot',
+    text === 'latest' ? 'there is no snapshot yet' : `there is no snapshot ${text}`,
+  );
 }
 
-/** The last snapshot of a chain (format F43), or null. */
+async function latest(db: Database, client: ClientId | undefined): Promise<SnapshotRow[]> {
+  return await db
+    .selectFrom('snapshots')
+    .selectAll()
+    .$if(client !== undefined, (select) => select.where('client', '=', client!))
+    .orderBy(sql`rowid`, 'desc')
+    .limit(1)
+    .execute();
+}
+
+/** At most two: enough to tell one from many. */
+async function startingWith(
+  db: Database,
+  text: string,
+  client: ClientId | undefined,
+): Promise<SnapshotRow[]> {
+  if (!/^[0-9a-f]{1,64}$/.test(text)) return [];
+  return await db
+    .selectFrom('snapshots')
+    .selectAll()
+    .$if(client !== undefined, (select) => select.where('client', '=', client!))
+    .where('id', '>=', text as SnapshotId)
+    .where('id', '<', `${text}g` as SnapshotId)
+    .orderBy('id')
+    .limit(2)
+    .execute();
+}
+
+/** The newest snapshot of a job, by sequence and not by any clock; null if there is none. */
 export async function chainEnd(db: Database, instance: InstanceId, job: string): Promise<SnapshotRow | null> {
   const row = await db
     .selectFrom('snapshots')
@@ -116,16 +143,16 @@ export async function chainEnd(db: Database, instance: InstanceId, job: string):
   return row ?? null;
 }
 
-/** Another snapshot with the same place in the chain: a fork. */
+/** Another snapshot with the same place in the chain (format F43): a fork. For nodes that see manifests only. */
 export async function findFork(db: Database, signed: SignedManifest): Promise<SnapshotRow | null> {
   const { client, instance, job, sequence } = signed.manifest;
   const row = await db
     .selectFrom('snapshots')
     .selectAll()
-    .where('client', '=', client)
     .where('instance', '=', instance)
     .where('job', '=', job)
     .where('sequence', '=', sequence)
+    .where('client', '=', client)
     .where('id', '!=', signed.id)
     .executeTakeFirst();
   return row ?? null;
@@ -150,7 +177,7 @@ export async function drainable(db: Database): Promise<SnapshotRow[]> {
               .selectFrom('copies')
               .select('snapshot')
               .whereRef('copies.snapshot', '=', 'snapshots.id')
-              .where('phase', 'not in', ['safe', 'void']),
+              .where('phase', 'in', OPEN_PHASES),
           ),
         ),
       ]),
@@ -171,31 +198,70 @@ export async function spooledSnapshots(db: Database): Promise<SnapshotRow[]> {
     .execute();
 }
 
-/** The newest snapshot of each chain of `instance` that every center owed has receipted: the bases (DESIGN 4.6). */
+/** The newest snapshot of each job of `instance` that every center owed has receipted: the bases (DESIGN 4.6). */
 export async function receiptedBases(db: Database, instance: InstanceId): Promise<SnapshotRow[]> {
-  const rows = await db
-    .selectFrom('snapshots')
-    .selectAll()
-    .where('instance', '=', instance)
-    .where((e) =>
-      e.not(
-        e.exists(
-          e
-            .selectFrom('copies')
-            .select('snapshot')
-            .whereRef('copies.snapshot', '=', 'snapshots.id')
-            .where('phase', '!=', 'safe'),
-        ),
+  return await newestOfEach(db, instance, (select) =>
+    select.where((e) => {
+      const copies = e
+        .selectFrom('copies')
+        .select('snapshot')
+        .whereRef('copies.snapshot', '=', 'snapshots.id');
+      return e.and([e.exists(copies), e.not(e.exists(copies.where('phase', '!=', 'safe')))]);
+    }),
+  );
+}
+
+/** The newest snapshot of each job of `instance` that `center` has receipted. */
+export async function newestSafeAt(
+  db: Database,
+  center: CenterId,
+  instance: InstanceId,
+): Promise<SnapshotRow[]> {
+  return await newestOfEach(db, instance, (select) =>
+    select.where((e) =>
+      e.exists(
+        e
+          .selectFrom('copies')
+          .select('snapshot')
+          .whereRef('copies.snapshot', '=', 'snapshots.id')
+          .where('copies.center', '=', center)
+          .where('phase', '=', 'safe'),
       ),
-    )
-    .where((e) =>
-      e.exists(e.selectFrom('copies').select('snapshot').whereRef('copies.snapshot', '=', 'snapshots.id')),
-    )
-    .orderBy('sequence', 'desc')
-    .execute();
-  const newest = new Map<string, SnapshotRow>();
-  for (const row of rows) if (!newest.has(row.job)) newest.set(row.job, row);
-  return [...newest.values()];
+    ),
+  );
+}
+
+type Select = SelectQueryBuilder<Tables, 'snapshots', SnapshotRow>;
+
+/** Looks at the newest of a job first, and at no more than it takes: rows are kept for years. */
+async function newestOfEach(
+  db: Database,
+  instance: InstanceId,
+  that: (select: Select) => Select,
+): Promise<SnapshotRow[]> {
+  const found: SnapshotRow[] = [];
+  for (const job of await jobsOf(db, instance)) {
+    const all = db
+      .selectFrom('snapshots')
+      .selectAll()
+      .where('instance', '=', instance)
+      .where('job', '=', job);
+    const row = await that(all).orderBy('sequence', 'desc').limit(1).executeTakeFirst();
+    if (row !== undefined) found.push(row);
+  }
+  return found;
+}
+
+/** Jobs that `instance` has snapshots of, in order: by leaps through the index, not row by row. */
+async function jobsOf(db: Database, instance: InstanceId): Promise<string[]> {
+  const { rows } = await sql<{ job: string }>`
+    WITH RECURSIVE jobs (job) AS (
+      SELECT min(job) FROM snapshots WHERE instance = ${instance}
+      UNION ALL
+      SELECT (SELECT min(s.job) FROM snapshots s WHERE s.instance = ${instance} AND s.job > jobs.job)
+      FROM jobs WHERE jobs.job IS NOT NULL
+    ) SELECT job FROM jobs WHERE job IS NOT NULL`.execute(db);
+  return rows.map(({ job }) => job);
 }
 
 /**
@@ -208,7 +274,7 @@ export async function owedTo(db: Database, center: CenterId): Promise<SnapshotRo
     .innerJoin('copies', 'copies.snapshot', 'snapshots.id')
     .selectAll('snapshots')
     .where('copies.center', '=', center)
-    .where('copies.phase', 'not in', ['safe', 'void'])
+    .where('copies.phase', 'in', OPEN_PHASES)
     .where('snapshots.pack_group', 'is not', null)
     .orderBy('snapshots.job')
     .orderBy('snapshots.sequence')

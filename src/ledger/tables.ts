@@ -34,7 +34,7 @@ interface ClientTable {
   seen_at: UnixMillis | null;
   revoked_at: UnixMillis | null;
   session: string | null;
-  /** The session before: seeing it again means two machines with one identity. */
+  /** The token that the last hello showed, marked if it was not the one expected: see src/collect/sessions.ts. */
   session_before: string | null;
 }
 
@@ -54,7 +54,10 @@ interface SnapshotTable {
   id: SnapshotId;
   client: ClientId;
   instance: InstanceId;
+  /** What people call the job. On an agent its own name, elsewhere what the manifest shows. */
   job: string;
+  /** What the manifest says of the job (format F43): opaque if the job is private. */
+  chain: string;
   sequence: number;
   previous: SnapshotId | null;
   base: SnapshotId | null;
@@ -69,6 +72,9 @@ interface SnapshotTable {
   new_blocks: number;
   /** On an agent: the pack group of its data blocks; null once freed, and on other nodes. */
   pack_group: string | null;
+  /** On an agent: when it may travel, by the job as it was then; what counts once the job is gone. */
+  transfer: string | null;
+  zone: string | null;
   known_at: UnixMillis;
 }
 

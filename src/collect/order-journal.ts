@@ -1,0 +1,70 @@
+import { type CopyPhaseChange, setPhase } from '../ledger/copies.ts';
+import { appendHistory } from '../ledger/history.ts';
+import { isLowtideError, messageOf } from '../model/errors.ts';
+import type { Outcome } from '../schedule/plan.ts';
+import type { ActiveOrder } from './order-book.ts';
+import type { CollectorParts } from './parts.ts';
+
+/** Brings the beginnings and ends of orders into the ledger, one after another, in the order in which they happened. */
+export class OrderJournal {
+  readonly #parts: CollectorParts;
+  #last: Promise<void> = Promise.resolve();
+
+  constructor(parts: CollectorParts) {
+    this.#parts = parts;
+  }
+
+  /** `recorded` is called once the ledger has it; not if the order was stopped before. */
+  began(order: ActiveOrder, recorded: () => void): void {
+    this.#record(async () => {
+      if (order.stop.signal.aborted) return;
+      await this.#recordStart(order);
+      recorded();
+    });
+  }
+
+  /** Of every end but a commit, which writes its own history. */
+  ended(order: ActiveOrder, outcome: Exclude<Outcome, 'committed'>, code: string): void {
+    const at = this.#parts.world.clock.now();
+    this.#record(() => this.#recordEnd(order, outcome, code, at));
+  }
+
+  async settled(): Promise<void> {
+    await this.#last;
+  }
+
+  async #recordStart({ id, snapshot, client, until }: ActiveOrder): Promise<void> {
+    const { world, ledger, center } = this.#parts;
+    const now = world.clock.now();
+    await ledger.transaction(async (db) => {
+      await appendHistory(db, snapshot, 'ordered', now, { center: center.id, client });
+      await setPhase(db, { snapshot, center: center.id, phase: 'in-transit', code: 'running', until }, now);
+    });
+    world.monitor.event({ kind: 'ordered', client, snapshot, order: id });
+  }
+
+  async #recordEnd(
+    order: ActiveOrder,
+    outcome: Exclude<Outcome, 'committed'>,
+    code: string,
+    now: number,
+  ): Promise<void> {
+    const { world, ledger, center } = this.#parts;
+    const { snapshot, client, received } = order;
+    const what = outcome === 'failed' ? 'failed' : 'paused';
+    const phase: CopyPhaseChange['phase'] = code === 'base-unknown' ? 'behind' : 'waiting';
+    await ledger.transaction(async (db) => {
+      await appendHistory(db, snapshot, what, now, { center: center.id, client, bytes: received, code });
+      await setPhase(db, { snapshot, center: center.id, phase, code, until: null }, now);
+    });
+    world.monitor.event({ kind: 'paused', snapshot, order: order.id, code, bytes: received });
+  }
+
+  #record(work: () => Promise<void>): void {
+    this.#last = this.#last.then(work).catch((error: unknown) => {
+      const code = isLowtideError(error) ? error.code : 'crashed';
+      const message = `the ledger could not be written: ${messageOf(error)}`;
+      this.#parts.world.monitor.event({ kind: 'alarm', code, message });
+    });
+  }
+}
