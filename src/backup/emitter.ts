@@ -1,3 +1,4 @@
+import { boundedSum } from '../format/tree-builder.ts';
 import type { TreeRecord } from '../format/tree-page.ts';
 import type { Entry, Extent } from '../model/entries.ts';
 import { defined } from '../model/errors.ts';
@@ -170,7 +171,7 @@ export class Emitter {
     if (type === 'directory') this.counts.directories++;
     else if (type === 'file') {
       this.counts.files++;
-      this.counts.bytes += size;
+      this.counts.bytes = boundedSum(this.counts.bytes, size);
     } else this.counts.others++;
   }
 }

@@ -27,6 +27,11 @@ export interface TreeRoot extends StoredPage {
   readonly bytes: number;
 }
 
+/** Sparse files can be of any size: what does not fit is told as the most that does (format F24). */
+export function boundedSum(a: number, b: number): number {
+  return Math.min(a + b, Number.MAX_SAFE_INTEGER);
+}
+
 const TWO_TO_32 = 2 ** 32;
 /** What a child costs beside its path, about: for the bound of an inner page (format F23). */
 const INNER_CHILD_BYTES = 64;
@@ -91,7 +96,7 @@ export class TreeBuilder {
     this.#leaf.add(record);
     if (record.kind === 'entry') {
       this.#entries++;
-      if (record.entry.type === 'file') this.#bytes += record.entry.size;
+      if (record.entry.type === 'file') this.#bytes = boundedSum(this.#bytes, record.entry.size);
     }
     return this.#leafEnds(key) ? this.#closeLeaf(key) : undefined;
   }
@@ -147,7 +152,7 @@ export class TreeBuilder {
       last: children.at(-1)!.last,
       ...page,
       entries: children.reduce((sum, child) => sum + child.entries, 0),
-      bytes: children.reduce((sum, child) => sum + child.bytes, 0),
+      bytes: children.reduce((sum, child) => boundedSum(sum, child.bytes), 0),
     });
   }
 }
