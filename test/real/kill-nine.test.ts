@@ -6,7 +6,7 @@ test('P1, P2: killed amid backup, transfer and commit, center and agent go on by
   const report = await killNine({
     rounds: 3,
     seed: 'short',
-    treeBytes: 40e6,
+    treeBytes: 20e6,
     phases: ['backup', 'transfer', 'commit'],
     say: () => {},
   });

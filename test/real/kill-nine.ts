@@ -85,7 +85,7 @@ class KillNine {
     await this.#learn(truth);
     const patient = this.#draw() < 0.5;
     say(`round ${round}: ${victim} killed in ${killed} (aimed at ${aim})${patient ? ', then all safe' : ''}`);
-    if (patient) await this.#untilSafe();
+    if (patient) await this.#pair.drained(SAFE_MS);
   }
 
   /** One more round that nobody disturbs, then everything must be as if nothing had happened. */
@@ -95,7 +95,7 @@ class KillNine {
     const truth = describeTree(this.#tree.path);
     await pair.onAgent('job', 'run', JOB, '--wait', '3min');
     await this.#learn(truth);
-    await this.#untilSafe();
+    await this.#pair.drained(SAFE_MS);
     assert.equal((await pair.agent.stop()).code, 0, 'the agent stops with 0');
     await this.#checkRestores();
     assert.equal((await pair.center.stop()).code, 0, 'the center stops with 0');
@@ -175,21 +175,6 @@ class KillNine {
     }
   }
 
-  async #untilSafe(): Promise<void> {
-    const deadline = performance.now() + SAFE_MS;
-    for (;;) {
-      const status = await this.#pair.status();
-      const spooled = status.filter((line) => line.message_type === 'spooled');
-      const agent = status.find((line) => line.message_type === 'agent')!;
-      const { bytes } = agent['spool'] as { bytes: number };
-      if (spooled.length === 0 && bytes === 0) return;
-      if (performance.now() > deadline) {
-        assert.fail(`not safe after ${SAFE_MS / 1000} s:\n${JSON.stringify(status, null, 1)}`);
-      }
-      await sleep(200);
-    }
-  }
-
   async #checkRestores(): Promise<void> {
     const pair = this.#pair;
     const snapshots = await pair.snapshots();
@@ -197,10 +182,8 @@ class KillNine {
     assert.deepEqual(idsOf(atCenter), idsOf(snapshots), 'the center has every snapshot');
     for (const { id, sequence } of snapshots) {
       const target = join(pair.folder, 'restored');
-      const lines = await pair.onAgent('restore', String(id), '--to', target);
-      const summary = lines.find((line) => line.message_type === 'summary')!;
-      const sources = summary['by_source'] as { name: string; bytes: number }[];
-      assert.ok(sources.some(({ name, bytes }) => name === 'center tokyo' && bytes > 0));
+      const { complete, from } = await pair.restore(target, String(id));
+      assert.ok(complete && from('center tokyo') > 0);
       const restored = describeTree(join(target, this.#tree.path));
       assert.equal(restored, this.#truths.get(Number(sequence)), `snapshot ${String(sequence)} as it was`);
       removeFolder(target);

@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { mkdirSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
@@ -29,11 +30,15 @@ export class Pair {
     this.port = port;
   }
 
-  /** Both data folders made and joined; nothing runs yet. */
-  static async make(name: string): Promise<Pair> {
+  /**
+   * Both data folders made and joined; the center runs, the agent does not yet.
+   * @param conditions further options of `center init`
+   */
+  static async make(name: string, conditions: readonly string[] = []): Promise<Pair> {
     const pair = new Pair(newFolder(name), await freePort());
     const address = `127.0.0.1:${pair.port}`;
-    await pair.onCenter('center', 'init', '--name', 'tokyo', '--listen', address, '--address', address);
+    const where = ['--listen', address, '--address', address];
+    await pair.onCenter('center', 'init', '--name', 'tokyo', ...where, ...conditions);
     await pair.startCenter();
     const [token] = (await pair.onCenter('center', 'token', '--name', 'ann-laptop')) as [Line];
     await pair.onAgent('agent', 'join', String(token['token']));
@@ -122,8 +127,36 @@ export class Pair {
       .sort((a, b) => Number(a['sequence']) - Number(b['sequence']));
   }
 
-  async status(): Promise<Line[]> {
-    return await this.onAgent('status');
+  /** What `lowtide status --json` says, by kind. */
+  async status(): Promise<Status> {
+    const lines = await this.onAgent('status');
+    const of = (type: string): Line[] => lines.filter((line) => line.message_type === type);
+    const agent = of('agent')[0]!;
+    const { bytes } = agent['spool'] as { bytes: number };
+    return { agent, jobs: of('job'), spooled: of('spooled'), spoolBytes: bytes };
+  }
+
+  /** Everything taken was collected and freed. @throws AssertionError after `ms` */
+  async drained(ms: number): Promise<void> {
+    const deadline = performance.now() + ms;
+    for (;;) {
+      const status = await this.status();
+      if (status.spooled.length === 0 && status.spoolBytes === 0) return;
+      if (performance.now() > deadline) assert.fail(`not collected: ${JSON.stringify(status, null, 1)}`);
+      await sleep(500);
+    }
+  }
+
+  /** Restores with what `restore` takes before `--to`; answers its summary. */
+  async restore(target: string, ...what: string[]): Promise<Restored> {
+    const lines = await this.askAgent(['restore', ...what, '--to', target], { exits: [0, 3] });
+    const summary = lines.find((line) => line.message_type === 'summary')!;
+    const sources = summary['by_source'] as { name: string; bytes: number }[];
+    return {
+      complete: summary['complete'] === true,
+      problems: lines.filter((line) => line.message_type === 'problem'),
+      from: (name) => sources.find((source) => source.name === name)?.bytes ?? 0,
+    };
   }
 
   /** Ends what runs and takes the folder away. */
@@ -131,6 +164,21 @@ export class Pair {
     for (const daemon of [...this.centers, ...this.agents]) if (daemon.running) await daemon.kill();
     removeFolder(this.folder);
   }
+}
+
+export interface Status {
+  readonly agent: Line;
+  readonly jobs: readonly Line[];
+  readonly spooled: readonly Line[];
+  /** Bytes of data that the spool holds. */
+  readonly spoolBytes: number;
+}
+
+export interface Restored {
+  readonly complete: boolean;
+  readonly problems: readonly Line[];
+  /** Bytes that came from a source: `spool`, `center tokyo`. */
+  readonly from: (source: string) => number;
 }
 
 /** It has said so, and answers on its socket. */

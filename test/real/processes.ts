@@ -31,6 +31,8 @@ export interface RunOptions {
   /** Exit codes that are no failure; 0 alone if left out. */
   readonly exits?: readonly number[];
   readonly input?: string;
+  /** Another user, where the tests run as root. */
+  readonly uid?: number;
   readonly onStart?: (child: ChildProcess) => void;
 }
 
@@ -40,8 +42,9 @@ export async function run(
   args: readonly string[],
   options: RunOptions = {},
 ): Promise<Ended> {
-  const { env = {}, exits = [0], input, onStart } = options;
-  const child = spawn(program, args, { env: cleanEnv(env), stdio: ['pipe', 'pipe', 'pipe'] });
+  const { env = {}, exits = [0], input, uid, onStart } = options;
+  const user = uid === undefined ? {} : { uid, gid: uid };
+  const child = spawn(program, args, { env: cleanEnv(env), stdio: ['pipe', 'pipe', 'pipe'], ...user });
   onStart?.(child);
   child.stdin.on('error', () => {});
   child.stdin.end(input ?? '');
