@@ -1,20 +1,15 @@
 import { readFile } from 'node:fs/promises';
+import { text as textOf } from 'node:stream/consumers';
 import { type Command, Option } from 'commander';
 import type { Secret } from '../format/keyring-slots.ts';
 import { parseRecoverySheet } from '../format/recovery-sheet.ts';
-import { Depot } from '../depot/depot.ts';
-import { Ledger } from '../ledger/ledger.ts';
-import { isLowtideError, LowtideError, messageOf } from '../model/errors.ts';
+import { LowtideError, messageOf } from '../model/errors.ts';
 import type { SnapshotId } from '../model/ids.ts';
-import { agentPaths, openAgentHome } from '../node/agent-home.ts';
-import { agentReading } from '../node/agent-reading.ts';
 import { openAlone, aloneReading } from '../node/alone.ts';
 import { type Reading, resolveLine, type SnapshotLine } from '../node/reading.ts';
 import { SnapshotReader } from '../restore/snapshot-reader.ts';
-import { httpsConnector } from './connector.ts';
-import { absolute, type CommonOptions, type Context, dataFolder } from './context.ts';
+import { absolute, type CommonOptions, type Context } from './context.ts';
 import { readPassword } from './password.ts';
-import { software } from './software.ts';
 
 /** Which store a verb is about: a depot by name, else the data folder of the machine's agent. */
 export interface PlaceOptions extends CommonOptions {
@@ -61,7 +56,7 @@ export async function readSecret(options: PlaceOptions, question = 'Password'): 
 /** A whole file as text, or standard input for `-`. */
 export async function readText(path: string, what: string): Promise<string> {
   try {
-    return await readFile(path === '-' ? '/dev/stdin' : path, 'utf8');
+    return path === '-' ? await textOf(process.stdin) : await readFile(path, 'utf8');
   } catch (error) {
     throw new LowtideError('not-found', `${what} cannot be read: ${messageOf(error)}`);
   }
@@ -89,25 +84,12 @@ export async function withReading<T>(
 
 async function openReading(context: Context, options: PlaceOptions): Promise<Reading> {
   const { world } = context;
-  if (options.depot === undefined || options.depot === '') return await openAgentReading(context, options);
+  if (options.depot === undefined || options.depot === '') {
+    const { openAgentReading } = await import('./agent-place.ts');
+    return await openAgentReading(context, options);
+  }
   const alone = await openAlone(world, depotOf(options), await readSecret(options), 'read');
   return aloneReading(world, alone);
-}
-
-/** In this process, beside the agent if it runs. */
-async function openAgentReading({ world }: Context, options: PlaceOptions): Promise<Reading> {
-  const data = dataFolder('agent', options.data);
-  const paths = agentPaths(data);
-  const connector = httpsConnector(world, paths.identity);
-  const home = await openAgentHome(world, data, software(), connector).catch((error: unknown) => {
-    if (!isLowtideError(error, 'not-a-node')) throw error;
-    const message = `there is no agent in ${data}: name a depot with --depot, or join a center with 'lowtide agent join'`;
-    throw new LowtideError(error.code, message);
-  });
-  const depot = await Depot.open(world, paths.spool, 'read');
-  const ledger = await Ledger.openReadOnly(world, paths.ledger);
-  const { identity, upstreams } = home;
-  return agentReading({ world, depot, ledger, identity, upstreams, disconnect: () => connector.close() });
 }
 
 export interface ChoiceOptions {

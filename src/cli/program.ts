@@ -2,85 +2,63 @@ import { Command, CommanderError } from 'commander';
 import { LowtideError } from '../model/errors.ts';
 import { Output } from './output.ts';
 import { softwareVersion } from './software.ts';
-import { addOutputOptions, newGroup } from './verb.ts';
-import { agentJoinVerb } from './verbs/agent/join.ts';
-import { jobGroup } from './verbs/agent/job.ts';
-import { agentRunVerb } from './verbs/agent/run.ts';
-import { spoolGroup } from './verbs/agent/spool.ts';
-import { statusVerb } from './verbs/agent/status.ts';
-import { backupVerb } from './verbs/backup.ts';
-import { centerClientGroup } from './verbs/center/client.ts';
-import { centerInitVerb } from './verbs/center/init.ts';
-import { centerPlanVerb } from './verbs/center/plan.ts';
-import { centerRunVerb } from './verbs/center/run.ts';
-import { centerLedgerVerb, centerSnapshotsVerb } from './verbs/center/snapshots.ts';
-import { centerTokenVerb } from './verbs/center/token.ts';
-import { debugGroup } from './verbs/debug.ts';
-import { demoVerb } from './verbs/demo.ts';
-import { diffVerb } from './verbs/diff.ts';
-import { findVerb } from './verbs/find.ts';
-import { initVerb } from './verbs/init.ts';
-import { keyGroup } from './verbs/key.ts';
-import { lsVerb } from './verbs/ls.ts';
-import { restoreVerb } from './verbs/restore.ts';
-import { snapshotsVerb } from './verbs/snapshots.ts';
-import { verifyVerb } from './verbs/verify.ts';
-
+import { addOutputOptions } from './verb.ts';
 const ABOUT = `Lowtide backs up many computers to one or more centers while the network is at low tide:
 each computer takes its backup when it suits its user, and the center fetches it when it
 suits the network. It works just as well for one computer and a disk.
 
 Start with 'lowtide demo', which shows all of it on this machine.`;
 
-const centerGroup = (): Command =>
-  newGroup('center', 'A center: hears offers, collects them in its hours, keeps them', [
-    centerInitVerb(),
-    centerRunVerb(),
-    centerTokenVerb(),
-    centerClientGroup(),
-    centerPlanVerb(),
-    centerSnapshotsVerb(),
-    centerLedgerVerb(),
-  ]);
+type Load = () => Promise<Command>;
 
-const agentGroup = (): Command =>
-  newGroup('agent', 'The agent of this machine: takes its backups and sends them to centers', [
-    agentJoinVerb(),
-    agentRunVerb(),
-  ]);
-
-const groups: readonly (readonly [heading: string, verbs: () => Command[]])[] = [
-  ['To see it work:', () => [demoVerb()]],
+/** A verb is loaded when it is asked for: nobody waits for the code of the others. */
+const verbs: readonly (readonly [heading: string, verbs: Readonly<Record<string, Load>>])[] = [
+  ['To see it work:', { demo: async () => (await import('./verbs/demo.ts')).demoVerb() }],
   [
     'Many computers and a center:',
-    () => [centerGroup(), agentGroup(), jobGroup(), statusVerb(), spoolGroup()],
+    {
+      center: async () => (await import('./verbs/center/center.ts')).centerGroup(),
+      agent: async () => (await import('./verbs/agent/agent.ts')).agentGroup(),
+      job: async () => (await import('./verbs/agent/job.ts')).jobGroup(),
+      status: async () => (await import('./verbs/agent/status.ts')).statusVerb(),
+      spool: async () => (await import('./verbs/agent/spool.ts')).spoolGroup(),
+    },
   ],
-  ['One computer and a disk:', () => [initVerb(), backupVerb()]],
+  [
+    'One computer and a disk:',
+    {
+      init: async () => (await import('./verbs/init.ts')).initVerb(),
+      backup: async () => (await import('./verbs/backup.ts')).backupVerb(),
+    },
+  ],
   [
     'Look, restore, check (a depot with --depot, else the agent of this machine):',
-    () => [
-      snapshotsVerb(),
-      lsVerb(),
-      findVerb(),
-      diffVerb(),
-      restoreVerb(),
-      verifyVerb(),
-      keyGroup(),
-      debugGroup(),
-    ],
+    {
+      snapshots: async () => (await import('./verbs/snapshots.ts')).snapshotsVerb(),
+      ls: async () => (await import('./verbs/ls.ts')).lsVerb(),
+      find: async () => (await import('./verbs/find.ts')).findVerb(),
+      diff: async () => (await import('./verbs/diff.ts')).diffVerb(),
+      restore: async () => (await import('./verbs/restore.ts')).restoreVerb(),
+      verify: async () => (await import('./verbs/verify.ts')).verifyVerb(),
+      key: async () => (await import('./verbs/key.ts')).keyGroup(),
+      debug: async () => (await import('./verbs/debug.ts')).debugGroup(),
+    },
   ],
 ];
 
-export function newProgram(): Command {
+/** @param only one verb, if there is one of this name; else all of them */
+export async function newProgram(only?: string): Promise<Command> {
   const program = new Command('lowtide')
     .description(ABOUT)
     .version(softwareVersion(), '-V, --version', 'the version')
     .helpOption('-h, --help', 'this text')
     .helpCommand(false)
     .optionsGroup('Options:');
-  for (const [heading, verbs] of groups) {
+  const alone = only !== undefined && verbs.some(([, loads]) => Object.hasOwn(loads, only));
+  for (const [heading, loads] of verbs) {
     program.commandsGroup(heading);
-    for (const verb of verbs()) program.addCommand(verb);
+    for (const [name, load] of Object.entries(loads))
+      if (!alone || name === only) program.addCommand(await load());
   }
   program.addHelpText(
     'after',
@@ -102,7 +80,7 @@ function withManners(command: Command): Command {
 }
 
 export async function runProgram(argv: readonly string[]): Promise<void> {
-  const program = newProgram();
+  const program = await newProgram(argv[0]);
   try {
     await program.parseAsync([...argv], { from: 'user' });
   } catch (error) {

@@ -47,7 +47,7 @@ export function resolveLine(lines: readonly SnapshotLine[], text: string, job?: 
   const ofJob = job === undefined ? lines : lines.filter((line) => line.job === job);
   if (text === 'latest') return latestOf(ofJob, job);
   const wanted = text.toLowerCase();
-  const matches = ofJob.filter(({ id }) => id.startsWith(wanted));
+  const matches = wanted === '' ? [] : ofJob.filter(({ id }) => id.startsWith(wanted));
   if (matches.length > 1) {
     throw new LowtideError(
       'ambiguous-snapshot',
@@ -55,7 +55,7 @@ export function resolveLine(lines: readonly SnapshotLine[], text: string, job?: 
     );
   }
   const [match] = matches;
-  if (match !== undefined && wanted !== '') return match;
+  if (match !== undefined) return match;
   throw new LowtideError(
     'no-such-snapshot',
     `there is no snapshot ${text}${ofWhichJob(job)}: 'lowtide snapshots' lists them`,

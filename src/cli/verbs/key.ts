@@ -9,7 +9,6 @@ import { addKey, type KeyLine, keyLines, removeKey } from '../../node/keys.ts';
 import type { Context } from '../context.ts';
 import { readNewPassword } from '../password.ts';
 import { depotOf, type PlaceOptions, readSecret, withPlace } from '../place.ts';
-import { withAgent } from '../reach.ts';
 import { timeText } from '../text.ts';
 import { action, newGroup, newVerb } from '../verb.ts';
 
@@ -163,6 +162,7 @@ async function withKeys<T>(
 ): Promise<T> {
   if (options.depot !== undefined && options.depot !== '')
     return await withDepotKeys(context, options, access, work);
+  const { withAgent } = await import('../reach.ts');
   return await withAgent(context, options, async ({ people }) => {
     const { client, caHash } = await people.keys({});
     return await work({

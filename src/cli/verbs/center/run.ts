@@ -1,6 +1,5 @@
 import type { Command } from 'commander';
 import { serveLocal } from '../../../http/local-server.ts';
-import { serveCenter } from '../../../http/server.ts';
 import { formatAddress } from '../../../identity/addresses.ts';
 import { serverCredentials } from '../../../identity/authority.ts';
 import { listClients } from '../../../ledger/clients.ts';
@@ -57,6 +56,8 @@ async function run(context: Context, log: LogMonitor, options: CenterOptions): P
 }
 
 async function serve({ world }: Context, { center, authority, settings, enrollment }: CenterHome) {
+  // Loaded here: the other verbs of a center need no server.
+  const { serveCenter } = await import('../../../http/server.ts');
   const { listen, addresses } = settings;
   const names = [...new Set(addresses.map(({ host }) => host))];
   return await serveCenter({

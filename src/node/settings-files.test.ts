@@ -1,0 +1,197 @@
+import assert from 'node:assert/strict';
+import { readFile, writeFile } from 'node:fs/promises';
+import { after, before, beforeEach, describe, it } from 'node:test';
+import { isLowtideError, type LowtideError } from '../model/errors.ts';
+import type { Job } from '../model/jobs.ts';
+import { realWorld, type TestWorld } from '../../test/support/real-world.ts';
+import { createAgentConfig, parseSize, readAgentConfig } from './agent-settings.ts';
+import { createCenterSettings, readCenterSettings } from './center-settings.ts';
+import { JobsFile } from './jobs-file.ts';
+
+let world: TestWorld;
+let path: string;
+let count = 0;
+before(async () => {
+  world = await realWorld();
+});
+after(() => world.dispose());
+beforeEach(() => {
+  path = `${world.directory}/${++count}.yaml`;
+});
+
+const job: Job = {
+  name: 'docs',
+  paths: ['/home/ann'],
+  excludes: [],
+  excludeCaches: true,
+  oneFileSystem: false,
+  backup: 'daily 22:00',
+  transfer: '00:00-03:00',
+  zone: 'Asia/Tokyo',
+  centers: [],
+  spool: 'files',
+  freeAfter: 'centers',
+  private: false,
+};
+
+/** What is wrong, where: `line:column` and the message. */
+async function mistake(reading: Promise<unknown>): Promise<string> {
+  const error = await reading.then(
+    () => assert.fail('it was read'),
+    (error: unknown) => error as LowtideError,
+  );
+  assert.ok(isLowtideError(error, 'bad-config'), String(error));
+  assert.ok(error.message.startsWith(`${path}:`), error.message);
+  return error.message.slice(path.length + 1);
+}
+
+describe('the jobs file', () => {
+  it('keeps comments and order when commands change it', async () => {
+    const file = new JobsFile(world, path);
+    await file.create();
+    await file.add(job);
+    await file.add({ ...job, name: 'photos', excludes: ['*.tmp'], private: true });
+    assert.deepEqual(
+      (await file.read()).map(({ name }) => name),
+      ['docs', 'photos'],
+    );
+    assert.deepEqual((await file.read())[0], job);
+    await file.remove('docs');
+    const text = await readFile(path, 'utf8');
+    assert.match(text, /^# The backup control table/);
+    assert.deepEqual(
+      (await file.read()).map(({ name }) => name),
+      ['photos'],
+    );
+    await file.remove('photos');
+    assert.deepEqual(await file.read(), []);
+  });
+
+  it('refuses a second job of a name, and to remove one that is not there', async () => {
+    const file = new JobsFile(world, path);
+    await file.create();
+    await file.add(job);
+    await assert.rejects(file.add(job), (error) => isLowtideError(error, 'job-exists'));
+    await assert.rejects(file.remove('nope'), (error) => isLowtideError(error, 'no-such-job'));
+  });
+
+  it('writes nothing when the new job is wrong', async () => {
+    const file = new JobsFile(world, path);
+    await file.create();
+    const before = await readFile(path, 'utf8');
+    await assert.rejects(file.add({ ...job, backup: 'sometimes' }), (error) =>
+      isLowtideError(error, 'bad-schedule'),
+    );
+    await assert.rejects(file.add({ ...job, name: 'No Such Name' }), (error) =>
+      isLowtideError(error, 'bad-config'),
+    );
+    assert.equal(await readFile(path, 'utf8'), before);
+  });
+
+  it('says where a mistake is: line, column and what was expected', async () => {
+    const cases: [text: string, place: RegExp][] = [
+      ['jobs:\n  - name: docs\n    paths: [/a\n', /^\d+:\d+: /],
+      ['jobs:\n  - name: docs\n    path: [/a]\n', /^2:5: jobs\.0\.paths: /],
+      [
+        'jobs:\n  - name: docs\n    paths: [/a]\n    when: x\n',
+        /^4:5: unknown key when: expected one of name, paths/,
+      ],
+      ['jobs:\n  - name: docs\n    paths: [a]\n', /^3:13: jobs\.0\.paths\.0: expected an absolute path/],
+      [
+        'jobs:\n  - name: docs\n    paths: [/a]\n    backup: daily 25:00\n',
+        /^4:13: the schedule "daily 25:00"/,
+      ],
+      [
+        'jobs:\n  - name: docs\n    paths: [/a]\n    zone: Asia/Tokio\n',
+        /^4:11: .*the nearest name is Asia\/Tokyo/,
+      ],
+      [
+        'jobs:\n  - name: docs\n    paths: [/a]\n  - name: docs\n    paths: [/b]\n',
+        /^4:11: there is another job named docs/,
+      ],
+      ['job: []\n', /^1:1: unknown key job: expected one of jobs/],
+    ];
+    for (const [text, place] of cases) {
+      await writeFile(path, text);
+      assert.match(await mistake(new JobsFile(world, path).read()), place);
+    }
+  });
+
+  it('that somebody is just editing does not stop an agent: the last good list stays, one alarm says why', async () => {
+    const file = new JobsFile(world, path);
+    await file.create();
+    await file.add(job);
+    await file.current();
+    await writeFile(path, 'jobs: [');
+    const alarms = world.monitor.events.length;
+    assert.deepEqual(
+      (await file.current()).map(({ name }) => name),
+      ['docs'],
+    );
+    assert.deepEqual(
+      (await file.current()).map(({ name }) => name),
+      ['docs'],
+    );
+    const [alarm, ...more] = world.monitor.events.slice(alarms);
+    assert.equal(alarm?.kind, 'alarm');
+    assert.deepEqual(more, []);
+  });
+});
+
+describe('center.yaml', () => {
+  const settings = {
+    conditions: { windows: '22:00-08:00', zone: 'Asia/Tokyo', streams: 3 },
+    listen: { host: '0.0.0.0', port: 7700 },
+    addresses: [{ host: 'center.example', port: 7700 }],
+  };
+
+  it('gives back what it was made of', async () => {
+    await createCenterSettings(world, path, settings);
+    assert.deepEqual(await readCenterSettings(world, path), settings);
+  });
+
+  it('says where a mistake is', async () => {
+    const good = 'zone: UTC\naddresses: [a.example]\n';
+    const cases: [text: string, place: RegExp][] = [
+      [`${good}windows: 22-8\n`, /^3:10: the schedule/],
+      [`${good}streams: many\n`, /^3:10: streams: /],
+      [`${good}streams: -1\n`, /^3:10: streams: expected 0/],
+      [`${good}listen: nowhere:99999\n`, /^3:9: .*is not an address/],
+      ['zone: UTC\naddresses: []\n', /^2:12: addresses: expected at least one address/],
+      ['zone: Mars\naddresses: [a]\n', /^1:7: .*is not a time zone/],
+      [`${good}colour: red\n`, /^3:1: unknown key colour: expected one of windows, zone/],
+    ];
+    for (const [text, place] of cases) {
+      await writeFile(path, text);
+      assert.match(await mistake(readCenterSettings(world, path)), place);
+    }
+  });
+});
+
+describe('agent.yaml', () => {
+  it('has defaults and reads sizes as people write them', async () => {
+    await createAgentConfig(world, path);
+    assert.deepEqual(await readAgentConfig(world, path), {
+      spoolBytes: 20 * 2 ** 30,
+      compression: 'default',
+    });
+    await writeFile(path, 'spool: 1.5T\ncompression: max\n');
+    assert.deepEqual(await readAgentConfig(world, path), { spoolBytes: 1.5 * 2 ** 40, compression: 'max' });
+  });
+
+  it('says where a mistake is', async () => {
+    await writeFile(path, 'spool: much\n');
+    assert.match(await mistake(readAgentConfig(world, path)), /^1:8: "much" is not a size/);
+    await writeFile(path, 'compression: hard\n');
+    assert.match(
+      await mistake(readAgentConfig(world, path)),
+      /^1:14: compression: expected one of off, fast/,
+    );
+  });
+
+  it('tells GB from GiB', () => {
+    const sizes = ['0', '512', '1 KB', '1 KiB', '1k', '2 GB', '2 GiB', '0.5 MiB'];
+    assert.deepEqual(sizes.map(parseSize), [0, 512, 1000, 1024, 1024, 2e9, 2 ** 31, 2 ** 19]);
+    for (const text of ['', 'x', '-1', '1 EB', '99999999 P']) assert.throws(() => parseSize(text), text);
+  });
+});

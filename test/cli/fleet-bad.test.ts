@@ -1,0 +1,252 @@
+import assert from 'node:assert/strict';
+import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import {
+  type CenterFolder,
+  type Daemon,
+  type Ending,
+  fails,
+  lowtide,
+  makeCenter,
+  ok,
+  running,
+  scratch,
+  smallTree,
+} from './kit.ts';
+
+const CLOCK_AHEAD = new URL('clock-ahead.mjs', import.meta.url).href;
+
+describe('bad input to centers and agents', () => {
+  const endings: Ending[] = [];
+  const ends = { after: (end: Ending) => void endings.push(end) };
+  let folder: string;
+  let files: string;
+  let center: CenterFolder;
+  let centerDaemon: Daemon;
+  let agent: string[];
+  let usedToken: string;
+  before(async () => {
+    folder = await scratch(ends);
+    files = await smallTree(folder);
+    center = await makeCenter(folder, '--windows', '22:00-23:00', '--zone', 'UTC');
+    centerDaemon = await running(ends, ['center', 'run', '--data', center.data]);
+    agent = ['--data', join(folder, 'agent')];
+    usedToken = await center.token();
+    await ok(['agent', 'join', usedToken, ...agent]);
+    await ok(['job', 'add', 'docs', files, '--backup', 'manual', '--transfer', '22:00-23:00', ...agent]);
+  });
+  after(async () => {
+    for (const end of endings.toReversed()) await end();
+  });
+  const nobody = (): string[] => ['--data', join(folder, 'nobody')];
+  const nothingMade = async (): Promise<void> => {
+    const made = await readdir(join(folder, 'nobody')).catch(() => []);
+    assert.deepEqual(
+      made.filter((name) => name !== 'identity'),
+      [],
+    );
+  };
+
+  it('tokens that are none, mistyped, used or expired are told apart, and make no agent', async () => {
+    await fails('token-bad', /not a join token/, ['agent', 'join', 'hello', ...nobody()]);
+    await fails('token-bad', /mistyped or cut off/, ['agent', 'join', usedToken.slice(0, -4), ...nobody()]);
+    await fails('token-used', /used by another machine/, ['agent', 'join', usedToken, ...nobody()]);
+    const short = await center.token('--expires', '1s');
+    await new Promise((resolve) => setTimeout(resolve, 1100));
+    await fails('token-expired', /has expired/, ['agent', 'join', '-', ...nobody()], { input: short });
+    await fails('client-exists', /another client named ann/, [
+      'agent',
+      'join',
+      await center.token(),
+      ...nobody(),
+    ]);
+    await nothingMade();
+    await fails('bad-request', /not a time span/, [
+      'center',
+      'token',
+      '--expires',
+      'soon',
+      '--data',
+      center.data,
+    ]);
+    await fails('bad-request', /at most a day/, [
+      'center',
+      'token',
+      '--expires',
+      '2d',
+      '--data',
+      center.data,
+    ]);
+  });
+
+  it('a center that is not the one of the token is found out before anything secret is said', async () => {
+    const token = await center.token('--name', 'bob');
+    await centerDaemon.stop();
+    await fails('center-unreachable', /cannot be reached: nothing listens there/, [
+      'agent',
+      'join',
+      token,
+      ...nobody(),
+    ]);
+    const falseCenter = join(folder, 'false');
+    await ok([
+      'center',
+      'init',
+      '--data',
+      falseCenter,
+      '--listen',
+      center.address,
+      '--address',
+      center.address,
+    ]);
+    const impostor = await running(ends, ['center', 'run', '--data', falseCenter]);
+    await fails('wrong-center', /not/, ['agent', 'join', token, ...nobody()]);
+    await nothingMade();
+    const run = await lowtide(['job', 'run', 'docs', '--wait', '2s', '--json', ...agent]);
+    assert.equal(run.exit, 4);
+    assert.match(run.message('exit_error').message, /connection to tokyo: .*(center|answers)/);
+    await impostor.stop();
+    centerDaemon = await running(ends, ['center', 'run', '--data', center.data]);
+  });
+
+  it('windows that never meet are refused when the job is added, both printed', async () => {
+    const daemon = await running(ends, ['agent', 'run', ...agent]);
+    await daemon.event('connected');
+    const before = await readFile(join(folder, 'agent', 'jobs.yaml'), 'utf8');
+    const refused = await fails('windows-never-meet', /08:00-09:00 Asia\/Tokyo.*22:00-23:00 UTC/, [
+      'job',
+      'add',
+      'never',
+      files,
+      '--transfer',
+      '08:00-09:00',
+      '--zone',
+      'Asia/Tokyo',
+      ...agent,
+    ]);
+    assert.match(refused.stderr, /tokyo/);
+    assert.equal(await readFile(join(folder, 'agent', 'jobs.yaml'), 'utf8'), before);
+    await fails('locked', /in use by process|another process/, ['agent', 'run', ...agent]);
+    assert.equal(await daemon.stop(), 0);
+  });
+
+  it('a backup outside the windows says what it waits for and until when', async () => {
+    const daemon = await running(ends, ['agent', 'run', ...agent], { TZ: 'Asia/Tokyo' });
+    await daemon.event('connected');
+    const run = await lowtide(['job', 'run', 'docs', '--wait', '2s', ...agent]);
+    const open = new Date().getUTCHours() === 22;
+    assert.equal(run.exit, open ? 0 : 4, run.stdout + run.stderr);
+    const plan = await lowtide(['center', 'plan', '--data', center.data]);
+    if (!open) {
+      assert.match(run.stderr, /waiting for your window: opens (2.*)?22:00 UTC \(not-collected\)/);
+      assert.match(plan.stdout, /waiting for the computer's window: opens (2.*)?22:00 UTC/);
+    }
+    await daemon.stop();
+  });
+
+  it('jobs that are unknown, doubled or wrong are told, and change nothing', async () => {
+    const before = await readFile(join(folder, 'agent', 'jobs.yaml'), 'utf8');
+    await fails('no-such-job', /there is no job nope/, ['job', 'run', 'nope', ...agent]);
+    await fails('no-such-job', /there is no job nope/, ['job', 'remove', 'nope', ...agent]);
+    await fails('job-exists', /there is a job docs already/, ['job', 'add', 'docs', files, ...agent]);
+    await fails('bad-schedule', /"whenever"/, ['job', 'add', 'x', files, '--backup', 'whenever', ...agent]);
+    await fails('bad-schedule', /"25:00-26:00"/, [
+      'job',
+      'add',
+      'x',
+      files,
+      '--transfer',
+      '25:00-26:00',
+      ...agent,
+    ]);
+    await fails('bad-zone', /nearest name is Europe\/Berlin/, [
+      'job',
+      'add',
+      'x',
+      files,
+      '--zone',
+      'Europe/Berlim',
+      ...agent,
+    ]);
+    await fails('not-enrolled', /has not joined a center osaka/, [
+      'job',
+      'add',
+      'x',
+      files,
+      '--center',
+      'osaka',
+      ...agent,
+    ]);
+    await fails('bad-config', /small letters/, ['job', 'add', 'My Docs', files, ...agent]);
+    await fails('no-such-snapshot', /not? .*in the spool/, ['spool', 'discard', 'ffff', '--yes', ...agent]);
+    assert.equal(await readFile(join(folder, 'agent', 'jobs.yaml'), 'utf8'), before);
+  });
+
+  it('a mistake in a settings file is told with file, line and column', async () => {
+    await withText(join(folder, 'agent', 'jobs.yaml'), 'jobs:\n  - name: docs\n    path: [/x]\n', () =>
+      fails('bad-config', /jobs\.yaml:2:5: jobs\.0\.paths: /, ['job', 'remove', 'docs', ...agent]),
+    );
+    await withText(join(folder, 'agent', 'agent.yaml'), 'spool: lots\n', () =>
+      fails('bad-config', /agent\.yaml:1:8: "lots" is not a size/, ['status', ...agent]),
+    );
+    const other = join(folder, 'false');
+    await withText(join(other, 'center.yaml'), 'zone: UTC\naddresses: [a]\nstreams: two\n', () =>
+      fails('bad-config', /center\.yaml:3:10: streams: /, ['center', 'run', '--data', other]),
+    );
+  });
+
+  it('a spool that is full takes nothing more and drops nothing', async () => {
+    const { messages: before } = await ok(['spool', 'list', ...agent]);
+    await withText(join(folder, 'agent', 'agent.yaml'), 'spool: 1 MiB\n', () =>
+      fails('quota-full', /nothing uncollected is dropped/, ['job', 'run', 'docs', ...agent]),
+    );
+    assert.deepEqual((await ok(['spool', 'list', ...agent])).messages, before);
+    const status = await ok(['status', ...agent]);
+    assert.equal(status.message('job').protection.remarks[0]?.kind, 'failed');
+  });
+
+  it('a clock that is off raises an alarm', async () => {
+    const env = { NODE_OPTIONS: `--import ${CLOCK_AHEAD}`, TEST_CLOCK_AHEAD_MS: String(20 * 60_000) };
+    const daemon = await running(ends, ['agent', 'run', ...agent], env);
+    const alarm = await daemon.event('alarm', ({ code }) => code === 'clock-off');
+    assert.match(alarm.message, /this clock is 20 min ahead of the clock of tokyo: set it/);
+    await daemon.stop();
+  });
+
+  it('a center is not made twice, nor of what does not hold', async () => {
+    await fails('node-exists', /already holds the keys of a center/, [
+      'center',
+      'init',
+      '--data',
+      center.data,
+    ]);
+    const nowhere = ['--data', join(folder, 'new-center')];
+    await fails('bad-schedule', /"22-8"/, ['center', 'init', '--windows', '22-8', ...nowhere]);
+    await fails('bad-zone', /nearest name/, ['center', 'init', '--zone', 'Tokyo!', ...nowhere]);
+    await fails('bad-name', /not an address/, ['center', 'init', '--address', 'http://x/', ...nowhere]);
+    await fails('bad-request', /--streams many/, ['center', 'init', '--streams', 'many', ...nowhere]);
+    await fails('not-a-node', /lowtide center init/, ['center', 'token', ...nowhere]);
+    await fails('not-a-node', /lowtide agent join/, ['agent', 'run', ...nobody()]);
+    await fails('not-found', /there is no client bob/, [
+      'center',
+      'client',
+      'revoke',
+      'bob',
+      '--data',
+      center.data,
+    ]);
+    await fails('locked', /in use|listens there|already/, ['center', 'run', '--data', center.data]);
+    assert.equal(await stat(join(folder, 'new-center')).catch(() => null), null);
+  });
+
+  async function withText(path: string, text: string, work: () => Promise<unknown>): Promise<void> {
+    const before = await readFile(path, 'utf8');
+    await writeFile(path, text);
+    try {
+      await work();
+    } finally {
+      await writeFile(path, before);
+    }
+  }
+});

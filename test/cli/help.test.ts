@@ -1,0 +1,97 @@
+import assert from 'node:assert/strict';
+import { before, describe, it } from 'node:test';
+import type { Command } from 'commander';
+import { newProgram } from '../../src/cli/program.ts';
+import { lowtide } from './kit.ts';
+
+describe('help', () => {
+  let program: Command;
+  let leaves: Command[];
+  before(async () => {
+    program = await newProgram();
+    leaves = leavesOf(program);
+  });
+
+  it('every verb of the design is there', () => {
+    const paths = leaves.map(pathOf);
+    const wanted = [
+      'demo',
+      'init',
+      'backup',
+      'snapshots',
+      'ls',
+      'find',
+      'diff',
+      'restore',
+      'verify',
+      'key list',
+      'key add',
+      'key remove',
+      'debug dump',
+      'center init',
+      'center run',
+      'center token',
+      'center client list',
+      'center client revoke',
+      'center plan',
+      'center snapshots',
+      'center ledger',
+      'agent join',
+      'agent run',
+      'job add',
+      'job list',
+      'job remove',
+      'job run',
+      'status',
+      'spool list',
+      'spool discard',
+    ];
+    for (const path of wanted) assert.ok(paths.includes(path), path);
+  });
+
+  it('every verb explains itself: one line in the list, examples that are its own, what every verb takes', () => {
+    for (const leaf of leaves) {
+      const path = pathOf(leaf);
+      assert.ok(leaf.summary().length > 0 && leaf.summary().length <= 100, path);
+      const help = helpOf(leaf);
+      assert.match(help, /^Usage: lowtide /, path);
+      assert.match(help, new RegExp(`Examples:\n  lowtide ${path}`), path);
+      assert.match(help, /--json/, path);
+      assert.match(help, /-q, --quiet/, path);
+      assert.ok(
+        help.split('\n').every((line) => line.length <= 130),
+        path,
+      );
+    }
+  });
+
+  it('comes on stdout with exit code 0, also for a group and for nothing at all', async () => {
+    const verb = await lowtide(['backup', '--help']);
+    assert.equal(verb.exit, 0);
+    assert.match(verb.stdout, /^Usage: lowtide backup/);
+    const group = await lowtide(['center', '--help']);
+    assert.equal(group.exit, 0);
+    assert.match(group.stdout, /client +The computers that may send/);
+    const nothing = await lowtide([]);
+    assert.equal(nothing.exit, 1);
+    assert.match(nothing.stdout, /To see it work:\n +demo/);
+    assert.match((await lowtide(['--version'])).stdout, /^\d+\.\d+\.\d+\n$/);
+  });
+});
+
+function leavesOf(command: Command): Command[] {
+  return command.commands.length === 0 ? [command] : command.commands.flatMap(leavesOf);
+}
+
+function pathOf(command: Command): string {
+  const above = command.parent === null || command.parent.parent === null ? '' : `${pathOf(command.parent)} `;
+  return above + command.name();
+}
+
+/** With what `addHelpText` adds. */
+function helpOf(command: Command): string {
+  let help = '';
+  command.configureOutput({ writeOut: (text) => (help += text) });
+  command.outputHelp();
+  return help;
+}
