@@ -27,7 +27,7 @@ import type { SnapshotId } from '../src/model/ids.ts';
 import { pathKeyOf } from '../src/model/paths.ts';
 import { initAlone, instanceOf, makingIn, openAlone, signerOf } from '../src/node/alone.ts';
 import { takeAlone } from '../src/node/alone-backup.ts';
-import { collectingMonitor } from '../src/world/monitor.ts';
+import { collectingMonitor } from '../test/support/monitor.ts';
 import { realWorld } from '../src/world/real-world.ts';
 import { type Listed, type Listing, listTree } from '../test/support/list-tree.ts';
 

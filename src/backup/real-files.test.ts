@@ -16,7 +16,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { BackupRig, noise } from '../../test/backup/rig.ts';
 import { tinyLimits, limits as productionLimits, type Limits } from '../model/limits.ts';
-import { collectingMonitor } from '../world/monitor.ts';
+import { collectingMonitor } from '../../test/support/monitor.ts';
 import { realWorld } from '../world/real-world.ts';
 
 /** Files of the real file system, old enough to be settled, and a few threads. */

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { limits } from '../model/limits.ts';
-import { silentMonitor } from '../world/monitor.ts';
+import { silentMonitor } from '../../test/support/monitor.ts';
 import { realWorld } from '../world/real-world.ts';
 import {
   block,

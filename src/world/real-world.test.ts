@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { addTask } from '../../test/conformance/tasks.ts';
 import { limits, tinyLimits } from '../model/limits.ts';
-import { silentMonitor } from './monitor.ts';
+import { silentMonitor } from '../../test/support/monitor.ts';
 import { realWorld } from './real-world.ts';
 
 test('the real world has every port, the limits asked for, and ends', async () => {

@@ -6,6 +6,7 @@ import { clockConformance } from './clock.ts';
 import { databasesConformance } from './databases.ts';
 import { diskConformance } from './disk.ts';
 import { filesConformance } from './files.ts';
+import { monitorConformance } from './monitor.ts';
 import { randomConformance } from './random.ts';
 import { workConformance } from './work.ts';
 
@@ -22,6 +23,14 @@ clockConformance(
   },
   { pass: (clock, waiting) => simulations.get(clock)!.finish(waiting) },
 );
+
+monitorConformance('simulated', () => {
+  const node = newNode();
+  const { records } = node.simulation.recorder;
+  const told = (): object[] =>
+    records.map((record) => (record.what === 'event' ? record.event : record.problem));
+  return { monitor: node.boot().monitor, told };
+});
 
 randomConformance('simulated', () => newNode().boot().random);
 

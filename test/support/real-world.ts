@@ -7,7 +7,7 @@ import { realDatabases } from '../../src/world/databases.ts';
 import { realDisk } from '../../src/world/disk.ts';
 import { realFiles } from '../../src/world/files.ts';
 import { inlineWork } from '../../src/world/inline-work.ts';
-import { type CollectingMonitor, collectingMonitor } from '../../src/world/monitor.ts';
+import { type CollectingMonitor, collectingMonitor } from './monitor.ts';
 import type { World } from '../../src/world/ports.ts';
 import { realRandom } from '../../src/world/random.ts';
 

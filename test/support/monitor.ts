@@ -1,5 +1,5 @@
-import type { Event, Problem, Progress } from '../model/events.ts';
-import type { Monitor } from './ports.ts';
+import type { Event, Problem, Progress } from '../../src/model/events.ts';
+import type { Monitor } from '../../src/world/ports.ts';
 
 export const silentMonitor: Monitor = { event() {}, problem() {}, progress() {} };
 
@@ -19,8 +19,8 @@ export function collectingMonitor(): CollectingMonitor {
     events,
     problems,
     progressOf,
-    event: (event) => void events.push(event),
-    problem: (problem) => void problems.push(problem),
+    event: (event) => void events.push(structuredClone(event)),
+    problem: (problem) => void problems.push(structuredClone(problem)),
     progress: (progress) => void progressOf.set(progress.doing, progress),
   };
 }
