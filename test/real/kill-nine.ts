@@ -133,7 +133,8 @@ class KillNine {
     if (aim === 'transfer') return await sleep(this.#draw() * this.#took.transfer);
     await agent.event('sent', EVENT_MS, marks.agent);
     this.#took.transfer = performance.now() - orderedAt;
-    if (aim === 'commit') return await sleep(this.#draw() * 15);
+    // A commit on an idle machine takes some ten milliseconds.
+    if (aim === 'commit') return this.#draw() < 0.5 ? undefined : await sleep(this.#draw() * 10);
     await center.event('committed', EVENT_MS, marks.center);
     await sleep(this.#draw() * 20);
   }

@@ -1,0 +1,42 @@
+import { appendFileSync, existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { run, sleep } from '../../test/real/processes.ts';
+
+/** A tree to back up, and a folder for what that makes. */
+export interface Workplace {
+  readonly tree: string;
+  readonly scratch: string;
+  /** Empties the scratch folder. */
+  clear(): void;
+}
+
+/** Longer than a file may be younger than its backup without being read again the next time. */
+const SETTLED_MS = 4000;
+
+/** Makes the tree unless it is there from an earlier round. */
+export async function workplace(
+  folder: string,
+  name: string,
+  make: (path: string) => void,
+): Promise<Workplace> {
+  const tree = join(folder, name);
+  const scratch = join(folder, 'scratch');
+  const clear = (): void => {
+    rmSync(scratch, { recursive: true, force: true });
+    mkdirSync(scratch);
+  };
+  if (!existsSync(tree)) make(tree);
+  clear();
+  await run('sync', []);
+  await sleep(SETTLED_MS);
+  return { tree, scratch, clear };
+}
+
+/** Three bytes at the end of the first file of a middle folder. */
+export function editOne(tree: string): void {
+  const files = readdirSync(tree, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name))
+    .toSorted();
+  appendFileSync(files[Math.floor(files.length / 2)]!, 'new');
+}
