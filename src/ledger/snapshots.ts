@@ -14,6 +14,8 @@ export interface SnapshotFacts {
   readonly knownAt: UnixMillis;
   /** What its owner calls the job, where the manifest does not say it. */
   readonly job?: string;
+  /** What it holds, where the manifest does not show it. */
+  readonly label?: string;
   /** When it may travel, as far as this node knows. */
   readonly travel?: { readonly transfer: string; readonly zone: string };
 }
@@ -37,7 +39,7 @@ export async function addSnapshot(db: Database, signed: SignedManifest, facts: S
       files: manifest.counts.files,
       bytes: manifest.counts.bytes,
       problems: manifest.counts.problems,
-      label: manifest.labels.roots?.join(' ') ?? null,
+      label: facts.label ?? manifest.labels.roots?.join(' ') ?? null,
       new_bytes: facts.newBytes,
       new_blocks: facts.newBlocks,
       pack_group: facts.packGroup,

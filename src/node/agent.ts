@@ -1,10 +1,12 @@
 import type { BackupResult } from '../backup/plan.ts';
 import { Depot } from '../depot/depot.ts';
+import { copiesOf } from '../ledger/copies.ts';
 import { jobMemory } from '../ledger/jobs.ts';
 import { chainEnd } from '../ledger/snapshots.ts';
 import { Ledger } from '../ledger/ledger.ts';
 import { Bell } from '../model/bell.ts';
-import { isLowtideError } from '../model/errors.ts';
+import { isLowtideError, messageOf } from '../model/errors.ts';
+import type { SnapshotId } from '../model/ids.ts';
 import type { Job } from '../model/jobs.ts';
 import { HOUR_MS, type UnixMillis } from '../model/time.ts';
 import { dueAt, parseCalendar } from '../schedule/calendar.ts';
@@ -17,9 +19,10 @@ import {
   findJob,
   type Upstream,
 } from './agent-parts.ts';
-import { discardSpooled, drain } from './spool.ts';
-import { finishRuns, takeJob } from './taking.ts';
-import type { SnapshotId } from '../model/ids.ts';
+import { finishRuns } from './runs.ts';
+import { discardSpooled, drain, dropOldBases } from './spool.ts';
+import { takeJob } from './taking.ts';
+import { Turns } from './turns.ts';
 
 /** A backup that failed is tried again after this, or at its next hour if that comes first. */
 const RETRY_MS = HOUR_MS;
@@ -41,7 +44,12 @@ export class Agent {
   readonly uplinks: readonly Uplink[];
   readonly #bell = new Bell();
   readonly #drainBell = new Bell();
-  #taking: Promise<unknown> = Promise.resolve();
+  /** Backups, and whatever must not happen beside one. */
+  readonly #turns = new Turns();
+  /** Old bases are to be dropped at the next turn. */
+  #tidying = false;
+  /** What did not work the last time, with its code: told once. */
+  readonly #troubles = new Map<string, string>();
   #current: string | null = null;
 
   private constructor(parts: AgentParts) {
@@ -65,20 +73,33 @@ export class Agent {
     );
   }
 
-  /** Opens the data folder as its one writer and makes up for what a crash left half-done. */
+  /**
+   * Opens the data folder as its one writer and makes up for what a crash left half-done.
+   * @throws LowtideError `not-a-depot`, `locked`, `newer-format` ...; what is damaged inside is an alarm, not an obstacle
+   */
   static async open(world: World, options: AgentOptions): Promise<Agent> {
     const { path, identity, settings, upstreams } = options;
     const depot = await Depot.open(world, `${path}/spool`, 'write');
-    const ledger = await Ledger.open(world, `${path}/ledger.db`);
-    const parts = { world, depot, ledger, identity, settings, upstreams };
-    await depot.putKeyring(identity.keyring.signed);
-    await finishRuns(parts);
-    await drain(parts);
-    return new Agent(parts);
+    try {
+      const ledger = await Ledger.open(world, `${path}/ledger.db`);
+      const agent = new Agent({ world, depot, ledger, identity, settings, upstreams });
+      try {
+        await depot.putKeyring(identity.keyring.signed);
+        await agent.#survive('bringing spool and ledger together', () => finishRuns(agent.parts));
+        await agent.#drain();
+        return agent;
+      } catch (error) {
+        await ledger.close();
+        throw error;
+      }
+    } catch (error) {
+      await depot.close();
+      throw error;
+    }
   }
 
   async close(): Promise<void> {
-    await this.#taking.catch(() => undefined);
+    await this.#turns.over();
     await this.parts.ledger.close();
     await this.parts.depot.close();
   }
@@ -106,23 +127,19 @@ export class Agent {
   /** Takes one backup now, after the one under way. */
   async take(name: string, stop: AbortSignal): Promise<BackupResult> {
     const job = await findJob(this.parts.settings, name);
-    const taken = this.#taking
-      .catch(() => undefined)
-      .then(async () => {
-        this.#current = job.name;
-        return await takeJob(this.parts, job, stop);
-      })
-      .finally(() => {
+    const result = await this.#turns.take(async () => {
+      this.#current = job.name;
+      return await takeJob(this.parts, job, stop).finally(() => {
         this.#current = null;
       });
-    this.#taking = taken.catch(() => undefined);
-    const result = await taken;
+    });
     for (const uplink of this.uplinks) uplink.wake();
     return result;
   }
 
+  /** After the backup under way, which may lean on it: then that is discarded too. */
   async discard(id: SnapshotId): Promise<readonly SnapshotId[]> {
-    const discarded = await discardSpooled(this.parts, id);
+    const discarded = await this.#turns.take(() => discardSpooled(this.parts, id));
     for (const uplink of this.uplinks) uplink.wake();
     this.reschedule();
     return discarded;
@@ -132,21 +149,25 @@ export class Agent {
   async nextDue(job: Job): Promise<UnixMillis | null> {
     const { world, ledger, identity } = this.parts;
     const now = world.clock.now();
-    const memory = await jobMemory(ledger.db, job.name, now);
-    // One that was stopped with the agent is no failure: it starts again with it.
-    const failed = !['', 'interrupted'].includes(memory.last_code) && memory.last_tried !== null;
-    if (await this.#mustGoOn(job)) return failed ? memory.last_tried! + RETRY_MS : now;
+    const { since, last_taken, last_tried, last_code } = await jobMemory(ledger.db, job.name, now);
     const calendar = parseCalendar(job.backup, job.zone);
     const spread = Number.parseInt(identity.client.slice(0, 8), 16) / 2 ** 32;
-    const due = dueAt(calendar, { lastTaken: memory.last_taken, since: memory.since, now, spread });
-    if (due === null || due > now || !failed) return due;
-    return Math.max(due, memory.last_tried! + RETRY_MS);
+    const question = { since, now, spread };
+    const due = (await this.#mustGoOn(job)) ? now : dueAt(calendar, { ...question, lastTaken: last_taken });
+    // One that was stopped with the agent is no failure: it starts again with it.
+    const failed = !['', 'interrupted'].includes(last_code);
+    // A time that is not over yet was told by a clock that was wrong (S36).
+    if (due === null || due > now || !failed || last_tried === null || last_tried > now) return due;
+    const nextTurn = dueAt(calendar, { ...question, lastTaken: last_tried });
+    return Math.min(last_tried + RETRY_MS, nextTurn ?? Infinity);
   }
 
-  /** A partial snapshot that was collected: the run goes on from there (DESIGN 4.6). */
+  /** A partial snapshot that was collected: the run goes on from there (DESIGN 4.6). One that was discarded ends it. */
   async #mustGoOn(job: Job): Promise<boolean> {
-    const end = await chainEnd(this.parts.ledger.db, this.parts.identity.instance, job.name);
-    return end !== null && end.complete === 0 && end.pack_group === null;
+    const { ledger, identity } = this.parts;
+    const end = await chainEnd(ledger.db, identity.instance, job.name);
+    if (end === null || end.complete === 1 || end.pack_group !== null) return false;
+    return (await copiesOf(ledger.db, end.id)).some(({ phase }) => phase === 'safe');
   }
 
   /** Looks at the clock and the jobs file often, because a laptop sleeps and people edit; at the ledger only when due. */
@@ -171,38 +192,66 @@ export class Agent {
     }
   }
 
-  /** Answers when the next backup is due; Infinity if none is. */
+  /** Answers when the next backup is due; Infinity if none is. A job that cannot be looked at does not hold up others. */
   async #takeWhatIsDue(jobs: readonly Job[], stop: AbortSignal): Promise<UnixMillis> {
-    const { clock } = this.parts.world;
+    const { clock, limits } = this.parts.world;
     let next = Infinity;
     for (const job of jobs) {
-      const due = await this.nextDue(job);
-      if (due === null) continue;
-      if (due > clock.now()) next = Math.min(next, due);
-      else {
-        await this.#takeDue(job, stop);
-        next = clock.now();
-      }
+      const work = async (): Promise<UnixMillis | null> => this.#takeIfDue(job, stop);
+      const due = await this.#survive(`job ${job.name}`, work, clock.now() + limits.plan_interval_ms);
+      if (due !== null) next = Math.min(next, due);
       if (stop.aborted) break;
     }
     return next;
   }
 
-  /** What went wrong is in the ledger, the log and the status already. */
-  async #takeDue(job: Job, stop: AbortSignal): Promise<void> {
+  async #takeIfDue(job: Job, stop: AbortSignal): Promise<UnixMillis | null> {
+    const { clock } = this.parts.world;
+    const due = await this.nextDue(job);
+    if (due === null || due > clock.now()) return due;
     try {
       await this.take(job.name, stop);
     } catch (error) {
+      // It is in the ledger, the log and the status already.
       if (!isLowtideError(error)) throw error;
     }
+    return clock.now();
   }
 
   async #drainOnReceipt(stop: AbortSignal): Promise<void> {
     while (!stop.aborted) {
       await this.#drainBell.wait(stop);
       if (stop.aborted) return;
-      await drain(this.parts);
-      this.reschedule();
+      if (await this.#drain()) this.reschedule();
+    }
+  }
+
+  /** Blocks go at once; old bases when no backup is being taken that may need them. */
+  async #drain(): Promise<boolean> {
+    const freed = await this.#survive('freeing the spool', () => drain(this.parts), false);
+    if (freed && !this.#tidying) {
+      this.#tidying = true;
+      void this.#turns.take(async () => {
+        this.#tidying = false;
+        await this.#survive('dropping old bases', () => dropOldBases(this.parts));
+      });
+    }
+    return freed;
+  }
+
+  /** Trouble with the disk, or with what is on it, must be heard of and must not end the agent. */
+  async #survive<T>(doing: string, work: () => Promise<T>, otherwise?: T): Promise<T> {
+    try {
+      const result = await work();
+      this.#troubles.delete(doing);
+      return result;
+    } catch (error) {
+      if (!isLowtideError(error)) throw error;
+      const message = `${doing} failed: ${messageOf(error)}`;
+      const news = this.#troubles.get(doing) !== error.code;
+      this.#troubles.set(doing, error.code);
+      if (news) this.parts.world.monitor.event({ kind: 'alarm', code: error.code, message });
+      return otherwise as T;
     }
   }
 }

@@ -2,13 +2,19 @@ import { refsPageLoader } from '../depot/refs-pages.ts';
 import { PackedKeys } from '../backup/packed-keys.ts';
 import { walkRefs } from '../format/refs.ts';
 import { signVoid } from '../format/void-record.ts';
-import { setPhase } from '../ledger/copies.ts';
+import { copiesOf, setPhase } from '../ledger/copies.ts';
 import { appendHistory } from '../ledger/history.ts';
-import { updateJob } from '../ledger/jobs.ts';
-import { drainable, receiptedBases, setPackGroup, spooledSnapshots } from '../ledger/snapshots.ts';
+import { unfinishedRuns, updateJob } from '../ledger/jobs.ts';
+import {
+  drainable,
+  findSnapshot,
+  receiptedBases,
+  setPackGroup,
+  spooledSnapshots,
+} from '../ledger/snapshots.ts';
 import type { SnapshotRow } from '../ledger/tables.ts';
 import { LowtideError } from '../model/errors.ts';
-import { shortId, type SnapshotId } from '../model/ids.ts';
+import { type CenterId, shortId, type SnapshotId } from '../model/ids.ts';
 import { type AgentParts, META_GROUP } from './agent-parts.ts';
 
 /** Bytes of data blocks in the spool. Trees and refs are the base: a cache outside the quota (DESIGN 2). */
@@ -34,22 +40,21 @@ export async function spoolRoom(parts: AgentParts): Promise<number> {
 }
 
 /**
- * Frees what nobody is owed any more (SEED fig. 7, S3): data blocks of receipted snapshots, and manifests and pages
- * that are no base any more. Answers the bytes freed. Idempotent: a crash anywhere is made up for by the next call.
+ * Frees what nobody is owed any more (SEED fig. 7, S3): the data blocks of receipted snapshots. Idempotent: a crash
+ * anywhere is made up for by the next call. True if anything was freed: then call `dropOldBases`.
  */
-export async function drain(parts: AgentParts): Promise<number> {
-  await voidSuperseded(parts);
-  let freed = 0;
-  for (const row of await drainable(parts.ledger.db)) freed += await freeSnapshot(parts, row, 'freed');
-  if (freed === 0) return 0;
-  await dropOldBases(parts);
+export async function drain(parts: AgentParts): Promise<boolean> {
   const { db } = parts.ledger;
+  await closeSuperseded(parts);
+  const rows = await drainable(db);
+  for (const row of rows) await freeSnapshot(parts, row, 'freed');
+  if (rows.length === 0) return false;
   await db
     .updateTable('jobs')
     .set({ last_code: '', last_message: '' })
     .where('last_code', '=', 'quota-full')
     .execute();
-  return freed;
+  return true;
 }
 
 async function freeSnapshot(
@@ -67,9 +72,13 @@ async function freeSnapshot(
   return bytes;
 }
 
-/** Keeps the newest receipted snapshot of each job as its base, everything spooled, and the bases of those. */
-async function dropOldBases(parts: AgentParts): Promise<void> {
+/**
+ * Drops manifests and pages that are no base any more. What stays: everything spooled, the newest receipted snapshot of
+ * each job, and the bases of these. Never while a backup is being taken: its pages are nobody's yet.
+ */
+export async function dropOldBases(parts: AgentParts): Promise<void> {
   const { depot, ledger, identity, world } = parts;
+  if ((await unfinishedRuns(ledger.db)).length > 0) return;
   const keep = new Set<SnapshotId>();
   for (const row of await spooledSnapshots(ledger.db)) {
     keep.add(row.id);
@@ -80,8 +89,10 @@ async function dropOldBases(parts: AgentParts): Promise<void> {
   const load = refsPageLoader(depot, world.limits);
   const old: SnapshotId[] = [];
   for await (const signed of depot.manifests()) {
-    if ('error' in signed) continue;
-    if (!keep.has(signed.id)) {
+    // Nobody can tell which pages are its.
+    if ('error' in signed) return;
+    const known = (await findSnapshot(ledger.db, signed.id)) !== null;
+    if (known && !keep.has(signed.id)) {
       old.push(signed.id);
       continue;
     }
@@ -95,16 +106,16 @@ async function dropOldBases(parts: AgentParts): Promise<void> {
 }
 
 /**
- * A snapshot whose base a center has lost can never be closed there. Once a later complete snapshot of its job is safe
- * at that center, its owner closes it with a signed void record.
+ * A snapshot that can never be closed at a center, because its base was lost there or its own blocks were lost here:
+ * once a later complete snapshot of its job is safe at that center, its owner closes it there with a signed void record.
  */
-async function voidSuperseded(parts: AgentParts): Promise<void> {
+async function closeSuperseded(parts: AgentParts): Promise<void> {
   const { db } = parts.ledger;
-  const behind = await db
+  const superseded = await db
     .selectFrom('copies')
     .innerJoin('snapshots as s', 's.id', 'copies.snapshot')
-    .selectAll('s')
-    .where('copies.phase', '=', 'behind')
+    .select(['s.id', 'copies.center'])
+    .where('copies.phase', 'in', ['behind', 'stuck'])
     .where((e) =>
       e.exists(
         e
@@ -120,26 +131,34 @@ async function voidSuperseded(parts: AgentParts): Promise<void> {
       ),
     )
     .execute();
-  for (const row of behind)
-    await voidSnapshot(parts, row.id, 'its base was lost and a later snapshot is safe');
+  for (const { id, center } of superseded) {
+    await closeCopies(parts, id, [center], 'it cannot be closed, and a later snapshot is safe');
+  }
 }
 
-async function voidSnapshot(parts: AgentParts, snapshot: SnapshotId, reason: string): Promise<void> {
+/** Other centers may still get it: a snapshot leaves the spool once it is owed to none. */
+async function closeCopies(
+  parts: AgentParts,
+  snapshot: SnapshotId,
+  centers: readonly CenterId[],
+  reason: string,
+): Promise<void> {
   const { depot, ledger, identity, world } = parts;
   const { client, instance, signingKey } = identity;
   const now = world.clock.now();
   await depot.putVoid(snapshot, signVoid({ client, instance, snapshot, reason, at: now }, signingKey));
-  const copies = await ledger.db.selectFrom('copies').selectAll().where('snapshot', '=', snapshot).execute();
-  for (const { center } of copies) {
-    await setPhase(ledger.db, { snapshot, center, phase: 'void', code: 'voided', until: null }, now);
-  }
-  await appendHistory(ledger.db, snapshot, 'voided', now, { code: reason });
+  await ledger.transaction(async (db) => {
+    for (const center of centers) {
+      await setPhase(db, { snapshot, center, phase: 'void', code: 'voided', until: null }, now);
+    }
+    await appendHistory(db, snapshot, 'voided', now, { code: reason });
+  });
   world.monitor.event({ kind: 'voided', snapshot, code: reason });
 }
 
 /**
  * The owner gives up a spooled snapshot by name (promise P1), and with it the later ones of its job, which lean on it.
- * The next snapshot of the job has no base.
+ * The next snapshot of the job has no base. Never while a backup is being taken, which may lean on it.
  * @throws LowtideError `wrong-state` if it is not in the spool
  */
 export async function discardSpooled(parts: AgentParts, id: SnapshotId): Promise<readonly SnapshotId[]> {
@@ -153,7 +172,8 @@ export async function discardSpooled(parts: AgentParts, id: SnapshotId): Promise
   );
   await updateJob(ledger.db, first.job, { full_needed: 1 });
   for (const row of doomed.toReversed()) {
-    await voidSnapshot(parts, row.id, 'discarded by its owner');
+    const centers = (await copiesOf(ledger.db, row.id)).map(({ center }) => center);
+    await closeCopies(parts, row.id, centers, 'discarded by its owner');
     await freeSnapshot(parts, row, 'discarded');
   }
   await dropOldBases(parts);

@@ -6,6 +6,7 @@ import type { ClientId, InstanceId } from '../model/ids.ts';
 import type { Job } from '../model/jobs.ts';
 import type { CenterApi } from '../protocol/center-api.ts';
 import type { World } from '../world/ports.ts';
+import type { Alarms } from './alarms.ts';
 
 /** What sending upwards stands on: one uplink for each center (or relay) above. */
 export interface UplinkParts {
@@ -24,4 +25,9 @@ export interface UplinkParts {
   readonly job: (name: string) => Promise<Job | null>;
   /** Called after a receipt was stored: the spool may drain now. */
   readonly onReceipt: () => void;
+}
+
+/** With what an uplink has of its own. */
+export interface UplinkWork extends UplinkParts {
+  readonly alarms: Alarms;
 }

@@ -1,136 +1,176 @@
 import { blocksNewIn } from '../depot/refs-pages.ts';
 import type { SealedBlock } from '../format/block.ts';
-import { openReceipt } from '../format/receipt.ts';
-import { findCopy, markSafe } from '../ledger/copies.ts';
-import { appendHistory } from '../ledger/history.ts';
-import { LowtideError } from '../model/errors.ts';
+import type { SignedManifest } from '../format/manifest.ts';
+import { findCopy } from '../ledger/copies.ts';
+import { isLowtideError, LowtideError } from '../model/errors.ts';
 import type { Order } from '../model/exchange.ts';
-import { type BlockId, shortId, type SnapshotId } from '../model/ids.ts';
+import { type BlockId, shortId } from '../model/ids.ts';
+import { untilStopped } from '../model/stopping.ts';
 import type { CenterApi } from '../protocol/center-api.ts';
-import type { UplinkParts } from './parts.ts';
+import { isOwnDamage, noteState } from './copy-states.ts';
+import { giveUp } from './giving-up.ts';
+import type { UplinkWork } from './parts.ts';
+import { storeReceipt } from './receipts.ts';
 
 /** How often a commit may name blocks that are missing before the order is given up. */
 const COMMIT_ROUNDS = 5;
 
+type SendOrder = Order & { kind: 'send' };
+
+/** What carries out one order. */
+interface Sending {
+  readonly work: UplinkWork;
+  readonly api: CenterApi;
+  readonly order: SendOrder;
+  readonly signed: SignedManifest;
+  readonly base: SignedManifest | null;
+  readonly stop: AbortSignal;
+  bytes: number;
+  /** Why the spool could not give a block. */
+  damage: LowtideError | null;
+}
+
 /**
  * Carries out one order (SEED 112, fig. 7): asks what the center lacks of refs(S) minus refs(base), sends that in order
  * of first use, commits, and stores the receipt. Resuming needs no offsets: what arrived before is not asked for again.
+ * @throws LowtideError what the center says; `wrong-state` for an order to send what is not owed to it; `disk-failed`
  */
 export async function sendSnapshot(
-  parts: UplinkParts,
+  work: UplinkWork,
   api: CenterApi,
-  order: Order & { kind: 'send' },
+  order: SendOrder,
   stop: AbortSignal,
 ): Promise<void> {
-  const { world, depot, center } = parts;
-  const { snapshot } = order;
-  const signed = await depot.manifest(snapshot);
-  const { base } = signed.manifest;
-  const owed = blocksNewIn(depot, world.limits, signed, base === null ? null : await depot.manifest(base));
-  let bytes = 0;
-  for await (const ids of idBatches(owed, world.limits.ids_per_message)) {
-    if (stop.aborted) return;
-    bytes += await sendMissing(parts, api, order, ids, stop);
+  await requireOwed(work, order);
+  const sending = await openSending(work, api, order, stop);
+  if (sending === null) return;
+  try {
+    await sendAll(sending);
+  } catch (error) {
+    if (sending.damage === null && !isLowtideError(error)) throw error;
+    const { snapshot } = order;
+    if (sending.damage !== null && isOwnDamage(sending.damage.code)) {
+      await giveUp(work, snapshot, sending.damage.code, sending.damage.message);
+    } else if (isLowtideError(error, 'base-unknown')) {
+      const since = work.world.clock.now();
+      const behind = { phase: 'behind', code: 'base-unknown', until: null, since } as const;
+      await noteState(work, { snapshot, center: work.center.id, ...behind });
+    } else throw error;
   }
-  if (stop.aborted) return;
-  world.monitor.event({ kind: 'sent', snapshot, center: center.id, order: order.order, bytes });
-  await commit(parts, api, order, stop);
 }
 
-async function commit(
-  parts: UplinkParts,
+/** A center has a right to what it is owed, and to nothing else. */
+async function requireOwed({ ledger, center }: UplinkWork, { snapshot }: SendOrder): Promise<void> {
+  const copy = await findCopy(ledger.db, snapshot, center.id);
+  if (copy !== null && copy.phase !== 'safe' && copy.phase !== 'void') return;
+  const message = `${center.name} orders snapshot ${shortId(snapshot)}, which is not owed to it`;
+  throw new LowtideError('wrong-state', message);
+}
+
+/** Null if the spool has lost the manifests. */
+async function openSending(
+  work: UplinkWork,
   api: CenterApi,
-  order: Order & { kind: 'send' },
+  order: SendOrder,
   stop: AbortSignal,
-): Promise<void> {
-  for (let round = 0; round < COMMIT_ROUNDS; round++) {
-    const answer = await api.commit(order.order);
-    if (answer.kind === 'receipt') return storeReceipt(parts, order.snapshot, answer.receipt);
-    await sendMissing(parts, api, order, answer.missing, stop);
+): Promise<Sending | null> {
+  const { depot } = work;
+  try {
+    const signed = await depot.manifest(order.snapshot);
+    const { base } = signed.manifest;
+    const baseManifest = base === null ? null : await depot.manifest(base);
+    return { work, api, order, signed, base: baseManifest, stop, bytes: 0, damage: null };
+  } catch (error) {
+    if (!isLowtideError(error, 'damaged-manifest', 'no-such-snapshot')) throw error;
+    await giveUp(work, order.snapshot, 'damaged-manifest', error.message);
+    return null;
   }
+}
+
+async function sendAll(sending: Sending): Promise<void> {
+  const { work, order, stop } = sending;
+  for await (const ids of ownIds(sending)) {
+    if (stop.aborted) return;
+    await sendMissing(sending, ids);
+  }
+  if (stop.aborted) return;
+  const { snapshot } = order;
+  const { bytes } = sending;
+  work.world.monitor.event({ kind: 'sent', snapshot, center: work.center.id, order: order.order, bytes });
+  await commit(sending);
+}
+
+async function commit(sending: Sending): Promise<void> {
+  const { work, api, order, stop } = sending;
+  for (let round = 0; round < COMMIT_ROUNDS && !stop.aborted; round++) {
+    const answer = await api.commit(order.order);
+    if (answer.kind === 'receipt') return await storeReceipt(work, order.snapshot, answer.receipt);
+    await requireOwn(sending, answer.missing);
+    await sendMissing(sending, answer.missing);
+  }
+  if (stop.aborted) return;
   throw new LowtideError(
-    'wrong-state',
-    `the center keeps missing blocks of snapshot ${shortId(order.snapshot)}`,
+    'bad-answer',
+    `it keeps missing blocks of snapshot ${shortId(order.snapshot)} that it has acknowledged`,
   );
 }
 
-/** Answers the bytes sent. */
-async function sendMissing(
-  parts: UplinkParts,
-  api: CenterApi,
-  order: Order & { kind: 'send' },
-  ids: readonly BlockId[],
-  stop: AbortSignal,
-): Promise<number> {
+async function sendMissing(sending: Sending, ids: readonly BlockId[]): Promise<void> {
+  const { api, order, stop } = sending;
   const missing = await api.missing(order.order, ids);
-  if (missing.length === 0) return 0;
-  const sent = { bytes: 0 };
+  const asked = new Set(ids);
+  if (!missing.every((id) => asked.has(id))) {
+    throw new LowtideError('bad-answer', 'it lacks blocks that it was not asked for');
+  }
+  if (missing.length === 0) return;
   const awaited = new Set(missing);
-  for await (const durable of api.blocks(order.order, blocksToSend(parts, missing, stop, sent))) {
+  for await (const durable of untilStopped(api.blocks(order.order, blocksToSend(sending, missing)), stop)) {
     for (const id of durable) awaited.delete(id);
   }
   if (awaited.size > 0 && !stop.aborted) {
-    throw new LowtideError(
-      'order-ended',
-      'the center took only a part of what was sent: go on in the next order',
-    );
+    throw new LowtideError('order-ended', 'only a part of what was sent was taken: go on in the next order');
   }
-  return sent.bytes;
 }
 
-/** A block that the own spool cannot give ends the order: it must be repaired or the snapshot voided. */
-async function* blocksToSend(
-  parts: UplinkParts,
-  ids: readonly BlockId[],
-  stop: AbortSignal,
-  sent: { bytes: number },
-): AsyncGenerator<SealedBlock> {
-  for await (const read of parts.depot.read(ids, stop)) {
-    if ('error' in read) throw read.error;
-    sent.bytes += read.bytes.length;
+/** A block that the own spool cannot give ends the stream. */
+async function* blocksToSend(sending: Sending, ids: readonly BlockId[]): AsyncGenerator<SealedBlock> {
+  for await (const read of sending.work.depot.read(ids, sending.stop)) {
+    if ('error' in read) {
+      sending.damage = read.error;
+      throw read.error;
+    }
+    sending.bytes += read.bytes.length;
     yield read;
   }
 }
 
-/** Nothing is safe before this: the receipt must be signed by the key that the token or the operator named. */
-export async function storeReceipt(
-  parts: UplinkParts,
-  snapshot: SnapshotId,
-  bytes: Uint8Array,
-): Promise<void> {
-  const { ledger, center, world } = parts;
-  const receipt = openReceipt(bytes, center.receiptKey);
-  if (receipt.snapshot !== snapshot || receipt.kind !== 'center') {
-    throw new LowtideError(
-      'damaged-receipt',
-      `the receipt is not a center's for snapshot ${shortId(snapshot)}`,
-    );
-  }
-  if ((await findCopy(ledger.db, snapshot, center.id))?.phase === 'safe') return;
-  const now = world.clock.now();
-  await ledger.transaction(async (db) => {
-    const arrivedAt = receipt.receivedAt;
-    await markSafe(db, { snapshot, center: center.id, receipt: bytes, arrivedAt }, now);
-    await appendHistory(db, snapshot, 'arrived', arrivedAt, { center: center.id, bytes: receipt.bytes });
-    await appendHistory(db, snapshot, 'receipted', now, { center: center.id });
-  });
-  world.monitor.event({ kind: 'receipted', snapshot, center: center.id, receipt: 'center' });
-  parts.onReceipt();
-}
-
-async function* idBatches(
-  source: AsyncIterable<readonly { id: BlockId }[]>,
-  size: number,
-): AsyncGenerator<BlockId[]> {
+/** Refs(S) minus refs(base), as many ids at once as one message holds. */
+async function* ownIds(sending: Sending): AsyncGenerator<BlockId[]> {
+  const { depot, world } = sending.work;
+  const { limits } = world;
   let batch: BlockId[] = [];
-  for await (const refs of source) {
-    for (const { id } of refs) {
-      batch.push(id);
-      if (batch.length === size) {
+  try {
+    for await (const refs of blocksNewIn(depot, limits, sending.signed, sending.base)) {
+      for (const { id } of refs) {
+        batch.push(id);
+        if (batch.length < limits.ids_per_message) continue;
         yield batch;
         batch = [];
       }
     }
+  } catch (error) {
+    if (isLowtideError(error)) sending.damage = error;
+    throw error;
   }
   if (batch.length > 0) yield batch;
+}
+
+/** A center may ask for what the snapshot adds to its base, not for whatever else is in the spool. */
+async function requireOwn(sending: Sending, ids: readonly BlockId[]): Promise<void> {
+  const foreign = new Set(ids);
+  for await (const own of ownIds(sending)) {
+    for (const id of own) foreign.delete(id);
+    if (foreign.size === 0) return;
+  }
+  if (foreign.size > 0) throw new LowtideError('bad-answer', 'it lacks blocks that are not of this snapshot');
 }

@@ -1,18 +1,31 @@
+import { endTransit } from '../ledger/copies.ts';
 import { Bell } from '../model/bell.ts';
-import { isLowtideError, LowtideError, messageOf } from '../model/errors.ts';
+import { type ErrorCode, isLowtideError, LowtideError, messageOf } from '../model/errors.ts';
 import type { Order, Welcome } from '../model/exchange.ts';
-import type { OrderId } from '../model/ids.ts';
+import type { OrderId, SnapshotId } from '../model/ids.ts';
 import { untilStopped } from '../model/stopping.ts';
 import { MINUTE_MS } from '../model/time.ts';
 import { type CenterApi, PROTOCOL_VERSION } from '../protocol/center-api.ts';
-import { offerOwed } from './offering.ts';
-import type { UplinkParts } from './parts.ts';
+import { Alarms } from './alarms.ts';
+import { type Offered, offerOwed } from './offering.ts';
+import type { UplinkParts, UplinkWork } from './parts.ts';
 import { rememberConditions } from './conditions.ts';
 import { collectAnswers, reconcile } from './reconciling.ts';
 import { sendSnapshot } from './sending.ts';
+import { stoppable } from './stoppable.ts';
 
 /** A certificate and a window are both judged by clocks: more than this apart is worth an alarm. */
 const CLOCK_SKEW_MS = 5 * MINUTE_MS;
+/** Answers that no waiting will change: somebody must hear of them. */
+const NEEDS_SOMEBODY: readonly ErrorCode[] = [
+  'not-enrolled',
+  'revoked',
+  'clone-suspected',
+  'wrong-center',
+  'newer-format',
+];
+/** How an order may end without anybody having to hear of it: it goes on in the next one. */
+const GOES_ON: readonly ErrorCode[] = ['order-ended', 'center-unreachable', 'interrupted'];
 
 export interface UplinkStatus {
   readonly connected: boolean;
@@ -27,13 +40,13 @@ export interface UplinkStatus {
  * any point loses nothing: everything is asked again after the next hello.
  */
 export class Uplink {
-  readonly #parts: UplinkParts;
+  readonly #work: UplinkWork;
   #status: UplinkStatus = { connected: false, code: '', message: 'not connected yet', welcome: null };
   #api: CenterApi | null = null;
   readonly #bell = new Bell();
 
   constructor(parts: UplinkParts) {
-    this.#parts = parts;
+    this.#work = { ...parts, alarms: new Alarms(parts.world.monitor) };
   }
 
   get status(): UplinkStatus {
@@ -47,53 +60,48 @@ export class Uplink {
 
   /** Asks the center how our copies stand; nothing happens while it cannot be reached. */
   async refresh(): Promise<void> {
-    if (this.#api !== null) await collectAnswers(this.#parts, this.#api);
+    if (this.#api !== null) await collectAnswers(this.#work, this.#api);
   }
 
   /** Stays connected, with exponential back-off, until `stop`. */
   async run(stop: AbortSignal): Promise<void> {
-    const { world } = this.#parts;
-    let wait = world.limits.retry_ms_min;
+    const { limits } = this.#work.world;
+    let wait = limits.retry_ms_min;
+    await this.#endTransit('interrupted');
     while (!stop.aborted) {
-      const connectedOnce = await this.#session(stop);
-      wait = connectedOnce ? world.limits.retry_ms_min : Math.min(wait * 2, world.limits.retry_ms_max);
+      const connected = await this.#session(stop);
+      wait = connected ? limits.retry_ms_min : Math.min(wait * 2, limits.retry_ms_max);
       if (!stop.aborted) await this.#rest(wait, stop);
     }
   }
 
-  /** One connection from hello to its end. True if the center answered. */
+  /** One connection from hello to its end. True if it got as far as being of use. */
   async #session(stop: AbortSignal): Promise<boolean> {
-    const { world, center } = this.#parts;
     const session = new AbortController();
     const end = (): void => session.abort();
     stop.addEventListener('abort', end, { once: true });
-    let answered = false;
+    let connected = false;
     try {
-      const api = await this.#parts.connect();
+      const api = stoppable(await this.#work.connect(), session.signal);
       const welcome = await this.#hello(api);
-      answered = true;
-      await reconcile(this.#parts, api, welcome.incarnation);
+      await reconcile(this.#work, api, welcome.incarnation);
+      connected = true;
       this.#setConnected(api, welcome);
       await this.#serve(api, session.signal);
       this.#setDisconnected('center-unreachable', 'the center ended the connection');
     } catch (error) {
-      if (!isLowtideError(error) && !stop.aborted) {
-        world.monitor.event({
-          kind: 'alarm',
-          code: 'crashed',
-          message: `sending to ${center.name} failed: ${messageOf(error)}`,
-        });
-      }
-      this.#setDisconnected(isLowtideError(error) ? error.code : 'crashed', messageOf(error));
+      if (!stop.aborted) this.#sessionFailed(error);
+      this.#setDisconnected(isLowtideError(error) ? error.code : 'crashed', this.#explained(error));
     } finally {
       stop.removeEventListener('abort', end);
       session.abort();
     }
-    return answered;
+    if (connected) await this.#endTransit('center-unreachable');
+    return connected;
   }
 
   async #hello(api: CenterApi): Promise<Welcome> {
-    const { ledger, center, client, instance, software, world } = this.#parts;
+    const { ledger, center, client, instance, software, world } = this.#work;
     const fact = `session/${center.id}`;
     const clock = world.clock.now();
     const session = await ledger.fact(fact);
@@ -113,19 +121,23 @@ export class Uplink {
     }
     await ledger.setFact(fact, welcome.session);
     await rememberConditions(ledger, welcome);
-    if (Math.abs(welcome.clock - clock) > CLOCK_SKEW_MS) {
-      const minutes = Math.round((clock - welcome.clock) / MINUTE_MS);
-      const message = `this clock is ${Math.abs(minutes)} min ${minutes > 0 ? 'ahead of' : 'behind'} the clock of ${center.name}: set it`;
-      world.monitor.event({ kind: 'alarm', code: 'clock-off', message });
-    }
+    this.#compareClocks(clock, welcome.clock);
     return welcome;
+  }
+
+  #compareClocks(ours: number, theirs: number): void {
+    const { alarms, center } = this.#work;
+    if (Math.abs(theirs - ours) <= CLOCK_SKEW_MS) return alarms.clear('clock');
+    const minutes = Math.round((ours - theirs) / MINUTE_MS);
+    const message = `this clock is ${Math.abs(minutes)} min ${minutes > 0 ? 'ahead of' : 'behind'} the clock of ${center.name}: set it`;
+    alarms.raise('clock', 'clock-off', message);
   }
 
   /** Offers, then does what it is ordered, until the connection ends. */
   async #serve(api: CenterApi, stop: AbortSignal): Promise<void> {
     const ended = new AbortController();
     const offering = this.#offerWhenWoken(api, AbortSignal.any([stop, ended.signal]));
-    const sending = new Map<OrderId, { stop: AbortController; done: Promise<void> }>();
+    const sending = new Map<OrderId, UnderWay>();
     try {
       for await (const order of untilStopped(api.orders(stop), stop)) {
         if (order.kind === 'send') this.#startSending(api, order, sending);
@@ -139,53 +151,105 @@ export class Uplink {
     }
   }
 
+  /** What could not be offered is offered again, after a while. */
   async #offerWhenWoken(api: CenterApi, stop: AbortSignal): Promise<void> {
+    const { clock, limits } = this.#work.world;
+    const offered: Offered = new Map();
+    let wait = limits.retry_ms_min;
     for (;;) {
       await this.#bell.wait(stop);
       if (stop.aborted) return;
-      await offerOwed(this.#parts, api).catch((error: unknown) => this.#report('offering', error));
+      try {
+        await offerOwed(this.#work, api, offered);
+        wait = limits.retry_ms_min;
+        this.#work.alarms.clear('offering');
+      } catch (error) {
+        this.#report('offering', 'offering', error);
+        await clock.sleep(wait, stop);
+        wait = Math.min(wait * 2, limits.retry_ms_max);
+        this.wake();
+      }
     }
   }
 
-  #startSending(
-    api: CenterApi,
-    order: Order & { kind: 'send' },
-    sending: Map<OrderId, { stop: AbortController; done: Promise<void> }>,
-  ): void {
+  #startSending(api: CenterApi, order: Order & { kind: 'send' }, sending: Map<OrderId, UnderWay>): void {
+    const { snapshot } = order;
+    // One snapshot is sent once at a time, whatever a center orders.
+    if ([...sending.values()].some((other) => other.snapshot === snapshot)) return;
     const abort = new AbortController();
-    const done = sendSnapshot(this.#parts, api, order, abort.signal)
+    const done = sendSnapshot(this.#work, api, order, abort.signal)
+      .then(() => this.#work.alarms.clear(`sending ${snapshot}`))
       .catch((error: unknown) => {
-        if (!isLowtideError(error, 'order-ended', 'center-unreachable')) this.#report('sending', error);
+        if (!abort.signal.aborted) this.#report(`sending ${snapshot}`, 'sending', error);
       })
-      .finally(() => sending.delete(order.order));
-    sending.set(order.order, { stop: abort, done });
+      .finally(() => {
+        sending.delete(order.order);
+        // Something may have to be told: that a snapshot was given up, for one.
+        this.wake();
+      });
+    sending.set(order.order, { snapshot, stop: abort, done });
   }
 
-  #report(doing: string, error: unknown): void {
+  #report(subject: string, doing: string, error: unknown): void {
+    if (isLowtideError(error, ...GOES_ON)) return;
     const code = isLowtideError(error) ? error.code : 'crashed';
-    const message = `${doing} to ${this.#parts.center.name} failed: ${messageOf(error)}`;
-    this.#parts.world.monitor.event({ kind: 'alarm', code, message });
+    const message = `${doing} to ${this.#work.center.name} failed: ${messageOf(error)}`;
+    this.#work.alarms.raise(subject, code, message);
+  }
+
+  #sessionFailed(error: unknown): void {
+    const { center, alarms } = this.#work;
+    if (!isLowtideError(error)) {
+      alarms.raise('session', 'crashed', `sending to ${center.name} failed: ${messageOf(error)}`);
+    } else if (NEEDS_SOMEBODY.includes(error.code)) {
+      alarms.raise('session', error.code, this.#explained(error));
+    }
+  }
+
+  #explained(error: unknown): string {
+    if (!isLowtideError(error, 'not-enrolled')) return messageOf(error);
+    return (
+      `${this.#work.center.name} does not know this machine: it may have been put back from an old copy; ` +
+      `ask its operator for a new token and join again (${error.message})`
+    );
   }
 
   #setConnected(api: CenterApi, welcome: Welcome): void {
     this.#api = api;
     this.#status = { connected: true, code: '', message: '', welcome };
-    this.#parts.world.monitor.event({ kind: 'connected', center: welcome.center.id });
+    this.#work.alarms.clear('session');
+    this.#work.world.monitor.event({ kind: 'connected', center: welcome.center.id });
   }
 
   #setDisconnected(code: string, message: string): void {
     this.#api = null;
     const news = this.#status.connected || this.#status.message !== message;
     this.#status = { connected: false, code, message, welcome: this.#status.welcome };
-    const { world, center } = this.#parts;
+    const { world, center } = this.#work;
     if (news) world.monitor.event({ kind: 'disconnected', center: center.id, code, message });
   }
 
-  /** A wake-up ends the rest: something new is owed, perhaps the center is back. */
+  async #endTransit(code: string): Promise<void> {
+    const { ledger, center, world } = this.#work;
+    await endTransit(ledger.db, center.id, code, world.clock.now());
+  }
+
+  /**
+   * A wake-up ends the rest: something new is owed, perhaps the center is back. A quarter more or less, so that a fleet
+   * does not come back all at once.
+   */
   async #rest(ms: number, stop: AbortSignal): Promise<void> {
+    const { clock, random } = this.#work.world;
     const over = new AbortController();
     const until = AbortSignal.any([stop, over.signal]);
-    await Promise.race([this.#bell.wait(until), this.#parts.world.clock.sleep(ms, until)]);
+    const factor = 0.75 + random.bytes(1)[0]! / 512;
+    await Promise.race([this.#bell.wait(until), clock.sleep(ms * factor, until)]);
     over.abort();
   }
+}
+
+interface UnderWay {
+  readonly snapshot: SnapshotId;
+  readonly stop: AbortController;
+  readonly done: Promise<void>;
 }

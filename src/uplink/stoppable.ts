@@ -1,0 +1,37 @@
+import { LowtideError } from '../model/errors.ts';
+import { untilStopped } from '../model/stopping.ts';
+import type { CenterApi } from '../protocol/center-api.ts';
+
+/**
+ * The same center for as long as `stop` has not aborted: calls under way reject with `interrupted` then, and streams
+ * end, whether or not the line still does anything. So a session can be left at any time.
+ */
+export function stoppable(api: CenterApi, stop: AbortSignal): CenterApi {
+  return {
+    hello: (me) => unlessStopped(stop, () => api.hello(me)),
+    offer: (manifest, keyring, wishes) => unlessStopped(stop, () => api.offer(manifest, keyring, wishes)),
+    orders: (ended) => untilStopped(api.orders(ended), stop),
+    missing: (order, ids) => unlessStopped(stop, () => api.missing(order, ids)),
+    blocks: (order, from) => untilStopped(api.blocks(order, from), stop),
+    commit: (order) => unlessStopped(stop, () => api.commit(order)),
+    copies: (query) => unlessStopped(stop, () => api.copies(query)),
+    withdraw: (id, record) => unlessStopped(stop, () => api.withdraw(id, record)),
+    fetch: (scope, ids, ended) => untilStopped(api.fetch(scope, ids, ended), stop),
+  };
+}
+
+async function unlessStopped<T>(stop: AbortSignal, call: () => Promise<T>): Promise<T> {
+  const interrupted = (): LowtideError => new LowtideError('interrupted', 'the connection was given up');
+  if (stop.aborted) throw interrupted();
+  const { promise, reject } = Promise.withResolvers<never>();
+  const abort = (): void => reject(interrupted());
+  stop.addEventListener('abort', abort, { once: true });
+  const answer = call();
+  // What comes after the end is nobody's any more.
+  answer.catch(() => undefined);
+  try {
+    return await Promise.race([answer, promise]);
+  } finally {
+    stop.removeEventListener('abort', abort);
+  }
+}
