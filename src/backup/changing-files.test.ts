@@ -185,3 +185,39 @@ test('a file with an older time than the base saw is read: times are compared fo
   await setup.simulation.run(MINUTE);
   await assertIsTree(setup, (await setup.rig.take()).signed);
 });
+
+test('a file whose modification time was set back after a change is read: its change time tells', async () => {
+  const setup = await simulatedRig();
+  setup.node.files.write('/home/a', noise('old', 500));
+  await setup.simulation.run(MINUTE);
+  await setup.rig.take();
+  await setup.simulation.run(MINUTE);
+  const { mtime } = setup.node.files.stat('/home/a');
+  setup.node.files.write('/home/a', noise('new', 500));
+  setup.node.files.touch('/home/a', mtime);
+  await setup.simulation.run(MINUTE);
+  await assertIsTree(setup, (await setup.rig.take()).signed);
+});
+
+test('many files that fail amid their reading leave nothing open and nothing behind', async () => {
+  const setup = await simulatedRig({ lanes: 2 });
+  for (let i = 10; i < 30; i++) {
+    setup.node.files.write(`/home/bad${i}`, noise(i, 70_000));
+    const skip = i % 4;
+    setup.node.faults.inject({ kind: 'files.read', path: `bad${i}`, skip, times: Infinity });
+  }
+  setup.node.files.write('/home/good', noise('good', 70_000));
+  await setup.simulation.run(MINUTE);
+  const { signed, counts } = await setup.rig.take();
+  assert.equal(counts.problems, 20);
+  const entries = await setup.rig.entries(signed);
+  assert.deepEqual([...entries.keys()], ['/home', '/home/good']);
+  assert.ok(Buffer.from(noise('good', 70_000)).equals(await setup.rig.content(entries.get('/home/good')!)));
+});
+
+test('not too many files are open at once', async () => {
+  const setup = await simulatedRig();
+  for (let i = 0; i < 300; i++) setup.node.files.write(`/home/${i}`, noise(i, 20));
+  await setup.rig.take();
+  assert.ok(setup.rig.mostOpen > 4 && setup.rig.mostOpen <= 17, String(setup.rig.mostOpen));
+});

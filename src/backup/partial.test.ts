@@ -96,6 +96,21 @@ test('a file that changes between the runs that store it in part is stored as it
   await setup.rig.assertBaseRule();
 });
 
+test('a file stored in part that changes just before it is opened again is read from its start', async () => {
+  const setup = await simulatedRig();
+  fill(setup);
+  await setup.simulation.run(MINUTE);
+  await setup.rig.take({ quotaBytes: 50_000 });
+  setup.rig.before = (what, path) => {
+    if (what !== 'open' || path !== '/home/a/large') return;
+    setup.rig.before = null;
+    setup.node.files.writeAt(path, 5, 'changed');
+  };
+  const { signed } = await setup.rig.take();
+  await assertIsTree(setup, signed);
+  await setup.rig.assertBaseRule();
+});
+
 test('what was covered is not read again when the run goes on', async () => {
   const setup = await simulatedRig();
   for (let i = 100; i < 200; i++) setup.node.files.write(`/home/${i}`, noise(i, 900));

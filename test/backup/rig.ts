@@ -49,12 +49,22 @@ export class BackupRig {
   depot: Depot;
   /** Every block that was given to a writer of the depot. */
   readonly added: { readonly group: string; readonly id: BlockId; readonly bytes: Uint8Array }[] = [];
+  /** Called just before a directory is listed or a file is opened: to change something meanwhile. */
+  before: ((what: 'scan' | 'open', path: string) => void) | null = null;
   /** Paths of the files that were opened, in order. */
   readonly opened: string[] = [];
+  /** How many files were open at once at most. */
+  mostOpen = 0;
   readonly taken: TakenRun[] = [];
 
   private constructor(options: RigOptions, depot: Depot) {
-    this.world = withCountedOpens(options.world, this.opened);
+    let open = 0;
+    this.world = watched(options.world, (what, path) => {
+      if (what === 'open') this.opened.push(path);
+      open += what === 'open' ? 1 : what === 'close' ? -1 : 0;
+      this.mostOpen = Math.max(this.mostOpen, open);
+      if (what !== 'close') this.before?.(what, path);
+    });
     this.roots = options.roots ?? ['/home'];
     this.depot = depot;
     recordWrites(depot, this.added);
@@ -188,13 +198,28 @@ export class BackupRig {
   }
 }
 
-function withCountedOpens(world: World, opened: string[]): World {
+function watched(world: World, tell: (what: 'scan' | 'open' | 'close', path: string) => void): World {
   const { files } = world;
-  const openSource: typeof files.openSource = (path) => {
-    opened.push(displayPath(path));
-    return files.openSource(path);
+  const openSource: typeof files.openSource = async (path) => {
+    tell('open', displayPath(path));
+    try {
+      const file = await files.openSource(path);
+      const close = file.close.bind(file);
+      file.close = () => {
+        tell('close', displayPath(path));
+        return close();
+      };
+      return file;
+    } catch (error) {
+      tell('close', displayPath(path));
+      throw error;
+    }
   };
-  return { ...world, files: { ...files, openSource } };
+  const scan: typeof files.scan = (path) => {
+    tell('scan', displayPath(path));
+    return files.scan(path);
+  };
+  return { ...world, files: { ...files, openSource, scan } };
 }
 
 function recordWrites(depot: Depot, added: BackupRig['added']): void {
