@@ -98,12 +98,13 @@ export async function runProgram(argv: readonly string[]): Promise<void> {
   }
 }
 
-function usageError(error: CommanderError): LowtideError {
-  const message = error.message
+function usageError({ code, message }: CommanderError): LowtideError {
+  const unknown = code === 'commander.unknownOption' || code === 'commander.unknownCommand';
+  const sentence = message
     .replace(/^error: /, '')
     .replace(/\.?\s*\n/, ' ')
     .replace(/\.$/, '');
-  return new LowtideError('unknown-option', message);
+  return new LowtideError(unknown ? 'unknown-option' : 'bad-request', sentence);
 }
 
 /** The verb that the words before the first option name. */

@@ -2,7 +2,7 @@ import { SingleBar } from 'cli-progress';
 import type { Event, Problem, Progress } from '../model/events.ts';
 import type { Monitor } from '../world/ports.ts';
 import type { Output } from './output.ts';
-import { bytesText, countText, durationText } from './text.ts';
+import { bytesText, durationText, plural } from './text.ts';
 
 const REFRESH_MS = 200;
 /** Of notes with one code: more would hide what matters. `--json` has them all. */
@@ -11,7 +11,8 @@ const NOTES_MAX = 10;
 /** Shows long work to whoever watches: one progress line, problems as they come, alarms always. */
 export class TerminalMonitor implements Monitor {
   readonly #output: Output;
-  readonly #startedAt = performance.now();
+  /** Of the first progress: what came before it is not the work's own pace. */
+  #startedAt: number | null = null;
   #bar: SingleBar | null = null;
   #shownAt = -Infinity;
   readonly #notes = new Map<string, number>();
@@ -38,6 +39,7 @@ export class TerminalMonitor implements Monitor {
 
   progress(progress: Progress): void {
     const now = performance.now();
+    this.#startedAt ??= now;
     if (now - this.#shownAt < REFRESH_MS) return;
     this.#shownAt = now;
     const seconds = (now - this.#startedAt) / 1000;
@@ -59,7 +61,7 @@ export class TerminalMonitor implements Monitor {
         ? ''
         : `  ${durationText(((bytesTotal - bytes) / rate) * 1000)} left`;
     const share = bytesTotal === undefined || bytesTotal === 0 ? '' : ` of ${bytesText(bytesTotal)}`;
-    const text = `${doing}  ${countText(files)} files  ${bytesText(bytes)}${share}  ${bytesText(Math.round(rate))}/s${left}`;
+    const text = `${doing}  ${plural(files, 'file')}  ${bytesText(bytes)}${share}  ${bytesText(Math.round(rate))}/s${left}`;
     this.#bar ??= this.#start();
     this.#bar.update(bytes, { text });
   }

@@ -4,12 +4,15 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { it } from 'node:test';
+import type { AgentStatus } from '../../src/node/agent-view.ts';
+import { connectLocal } from '../../src/http/local-client.ts';
+import type { OneAnswer } from '../../src/http/local-verbs.ts';
 import { Daemon, lowtide, makeCenter, ok, running, scratch } from './kit.ts';
 
 async function largeTree(folder: string): Promise<string> {
   const root = join(folder, 'large');
   await mkdir(root);
-  for (let at = 0; at < 12; at++) await writeFile(join(root, `${at}.bin`), randomBytes(8 << 20));
+  for (let at = 0; at < 12; at++) await writeFile(join(root, `${at}.bin`), randomBytes(5 << 20));
   return root;
 }
 
@@ -39,7 +42,11 @@ it('an agent stops cleanly amid a backup, exit code 0, and takes it anew when it
   await ok(['agent', 'join', await center.token(), ...agent]);
   await ok(['job', 'add', 'large', root, '--backup', 'every 1 min', ...agent]);
   const first = await running(t, ['agent', 'run', ...agent]);
-  await until(async () => (await ok(['status', ...agent])).message('agent')['taking'] === 'large');
+  const people = await connectLocal<{ status: OneAnswer<object, AgentStatus> }>(
+    join(folder, 'agent', 'socket'),
+  );
+  assert.ok(people);
+  await until(async () => (await people.ask('status', {})).taking === 'large');
   assert.equal(await first.stop(), 0);
   const second = await running(t, ['agent', 'run', ...agent]);
   await second.event('taken');
@@ -69,6 +76,6 @@ it('a reader that closes its end is no error', async (t) => {
 async function until(met: () => boolean | Promise<boolean>): Promise<void> {
   for (let tries = 0; !(await met()); tries++) {
     assert.ok(tries < 400, 'it did not come to that');
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await new Promise((resolve) => setTimeout(resolve, 30));
   }
 }

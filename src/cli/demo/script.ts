@@ -15,7 +15,6 @@ import { type Comparison, compareFolders } from './compare-folders.ts';
 import { freePort, type Message, type Stage } from './stage.ts';
 
 const CENTER_NAME = 'haven';
-const POLL_MS = 500;
 const HOUR_MS = 3_600_000;
 const SPOOL_DEFAULT = 20 * 2 ** 30;
 /** Spool, store and restored copy at once, and some for trees. */
@@ -40,6 +39,8 @@ export class Script {
   readonly #names = new Map<string, string>();
   readonly #rows: Row[] = [];
   #centerArgs: readonly string[] = [];
+  /** The agent has freed its spool: that comes after every receipt. */
+  #collected: Promise<void> = Promise.resolve();
   #step = 0;
 
   constructor(context: Context, stage: Stage, folder: string) {
@@ -147,7 +148,10 @@ export class Script {
     await this.#run('job', 'add', 'demo', this.#folder, '--data', this.agent, ...job, ...this.#ownExcludes());
     const args = ['agent', 'run', '--data', this.agent];
     this.#say(`lowtide ${args.join(' ')}`);
-    await this.#stage.start('agent', args, (message) => this.#hear('agent', message));
+    const agent = await this.#stage.start('agent', args, (message) => this.#hear('agent', message));
+    const { stop } = this.#context;
+    this.#collected = agent.until((message) => message['kind'] === 'freed', { stop, ms: Infinity });
+    this.#collected.catch(() => {});
     return { value: null, result: `window ${window} ${zone}` };
   }
 
@@ -202,8 +206,9 @@ export class Script {
   async #collect(snapshot: SnapshotId) {
     this.#title('The center is back: it orders the agent to send, and receipts what it holds');
     await this.#startCenter();
-    const drained = this.#untilDrained(snapshot);
-    await drained;
+    // Asking for the status makes the agent try the center again at once.
+    await this.#stage.run('status', '--data', this.agent);
+    await this.#collected;
     const receipt = await this.#receipt(snapshot);
     const { zone } = this.#context.world.clock;
     this.#note(
@@ -219,18 +224,6 @@ export class Script {
     if (spool.bytes > 0) throw new LowtideError('wrong-state', `the spool still holds ${spool.bytes} bytes`);
     this.#note('the spool is empty, the job is protected');
     return { value: null, result: `${bytesText(Number(row['newBytes']))} travelled, receipt signed` };
-  }
-
-  /** Asking for the status makes the agent try the center again at once. */
-  async #untilDrained(snapshot: SnapshotId): Promise<void> {
-    const { world, stop } = this.#context;
-    for (;;) {
-      const { messages } = await this.#stage.run('status', '--data', this.agent);
-      const waits = messages.some(({ message_type, id }) => message_type === 'spooled' && id === snapshot);
-      if (!waits) return;
-      await world.clock.sleep(POLL_MS, stop);
-      stop.throwIfAborted();
-    }
   }
 
   /** As the agent keeps it, checked with the key that came with the token. */

@@ -122,10 +122,8 @@ export class Daemon {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const waiting = { fits, resolve };
     this.#waiting.add(waiting);
-    const timer = setTimeout(
-      () => reject(new LowtideError('crashed', `the ${this.#name} is not heard of`)),
-      ms,
-    );
+    const late = (): void => reject(new LowtideError('crashed', `the ${this.#name} is not heard of`));
+    const timer = Number.isFinite(ms) ? setTimeout(late, ms) : undefined;
     const onStop = (): void => reject(stop.reason as Error);
     stop.addEventListener('abort', onStop, { once: true });
     const died = this.#ended.then((exit) => {

@@ -34,15 +34,25 @@ async function run(context: Context, log: LogMonitor, options: DataOptions): Pro
     open.defer(async () => connector.close());
     const home = await openAgentHome(world, data, software(), connector);
     for (const { face } of home.client.centers) log.names.set(face.id, face.name);
-    if (name === '') world.monitor.event({ kind: 'started', role: 'agent', name: home.identity.name });
+    const first = name === '';
     name = home.identity.name;
-    await liveUntilReload(context, log, home);
+    await liveUntilReload(context, log, home, () => {
+      if (first) world.monitor.event({ kind: 'started', role: 'agent', name });
+    });
   }
-  world.monitor.event({ kind: 'stopped', role: 'agent', name });
+  if (name !== '') world.monitor.event({ kind: 'stopped', role: 'agent', name });
 }
 
-/** Until `stop`, or until somebody changed what only a new start sees: centers and keys. */
-async function liveUntilReload({ world, stop }: Context, log: LogMonitor, home: AgentHome): Promise<void> {
+/**
+ * Until `stop`, or until somebody changed what only a new start sees: centers and keys.
+ * @param onAnswering called once people can ask it
+ */
+async function liveUntilReload(
+  { world, stop }: Context,
+  log: LogMonitor,
+  home: AgentHome,
+  onAnswering: () => void,
+): Promise<void> {
   const { data, identity, settings, upstreams } = home;
   const reload = new AbortController();
   const until = AbortSignal.any([stop, reload.signal]);
@@ -59,6 +69,7 @@ async function liveUntilReload({ world, stop }: Context, log: LogMonitor, home: 
   });
   const local = await serveLocal(world, agentPaths(data).socket, verbsOf(people));
   open.defer(() => local.close());
+  onAnswering();
   await runParts(until, [(until) => agent.run(until), (until) => refresh(world, home, until)]);
 }
 
