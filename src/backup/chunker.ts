@@ -1,7 +1,7 @@
 import type { CutRule } from './gear.ts';
 
 /**
- * The cut rule of suite 1 (format F11): from the last cut c the next is the first strict candidate in
+ * The cut rule of suite 1 (format F13): from the last cut c the next is the first strict candidate in
  * [c + min, c + average), else the first loose one in [c + average, c + max), else c + max or the end. Pure: the same
  * candidates give the same cuts however they were found.
  */

@@ -37,7 +37,7 @@ type Change = Pick<Stat, 'type' | 'size' | 'mtime' | 'ctime' | 'inode'>;
 
 /**
  * Whether a file is as it was: equality and never newer-than, so that a file with an old time that takes another's
- * place is seen. st_dev is left out: it changes with every boot. Mode and owner change with ctime (format F24).
+ * place is seen. st_dev is left out: it changes with every boot. Mode and owner change with ctime.
  */
 export function isSame(a: Change, b: Change): boolean {
   return (

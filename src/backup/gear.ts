@@ -1,6 +1,6 @@
 import type { Limits } from '../model/limits.ts';
 
-/** Where chunks may end (format F11, F12). The window is the last 32 bytes, whatever the last cut was. */
+/** Where chunks may end (format F12, F13). The window is the last 32 bytes, whatever the last cut was. */
 export interface CutRule {
   readonly min: number;
   readonly average: number;

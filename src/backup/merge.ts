@@ -11,7 +11,7 @@ const BATCH = 512;
 
 /**
  * Joins the walk with the base's tree: a file whose stat is equal is carried over with its extents, without a lookup
- * and without being opened. An unsettled entry is no proof of anything (format F24, F25). A file of which the base
+ * and without being opened. An unsettled entry is no proof of anything (format F25). A file of which the base
  * has only the first part (partial, or the rest was on a damaged page) is read from there on.
  */
 export async function* mergeWithBase(

@@ -48,7 +48,7 @@ export interface Span {
 }
 
 /**
- * Reads a file once, from `from` (a cut, or 0) to `size`, and cuts it (format F11-F13): each run of data between holes
+ * Reads a file once, from `from` (a cut, or 0) to `size`, and cuts it (format F13, F14): each run of data between holes
  * is cut like a file of its own. What is missing because the file has become shorter is given as a hole.
  */
 export function streamFile(context: StreamContext, file: SourceFile, span: Span): AsyncGenerator<FilePart> {
