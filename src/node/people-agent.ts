@@ -8,12 +8,12 @@ import { bytesOfHex } from '../model/bytes.ts';
 import { isLowtideError, LowtideError, messageOf } from '../model/errors.ts';
 import type { Problem, Progress } from '../model/events.ts';
 import type { CopyState } from '../model/exchange.ts';
-import type { ClientId, SnapshotId } from '../model/ids.ts';
+import type { CenterId, ClientId, SnapshotId } from '../model/ids.ts';
 import type { Job } from '../model/jobs.ts';
 import { pathKeyOf } from '../model/paths.ts';
 import { formatAddress } from '../identity/addresses.ts';
 import { checkWindowsMeet, parseWindows } from '../schedule/windows.ts';
-import { knownConditions } from '../uplink/conditions.ts';
+import { type KnownConditions, knownConditions } from '../uplink/conditions.ts';
 import type { AgentHome } from './agent-home.ts';
 import { type AgentStatus, agentStatus } from './agent-view.ts';
 import { type Agent } from './agent.ts';
@@ -177,11 +177,15 @@ export const centersOf = (home: AgentHome) =>
  * reached is tried again: somebody looks.
  */
 async function askCenters(agent: Agent): Promise<void> {
-  const { clock } = agent.parts.world;
   for (const uplink of agent.uplinks) if (!uplink.status.connected) uplink.wake();
+  await withinPatience(agent, ...agent.uplinks.map((uplink) => uplink.refresh()));
+}
+
+/** Waits for answers as long as people like to wait, whether they come or not. */
+async function withinPatience(agent: Agent, ...asking: readonly Promise<void>[]): Promise<void> {
+  const { clock } = agent.parts.world;
   const over = new AbortController();
-  const asking = Promise.allSettled(agent.uplinks.map((uplink) => uplink.refresh()));
-  await Promise.race([asking, clock.sleep(ASK_MS, over.signal)]);
+  await Promise.race([Promise.allSettled(asking), clock.sleep(ASK_MS, over.signal)]);
   over.abort();
 }
 
@@ -198,9 +202,13 @@ async function addJob(desk: AgentDesk, wish: z.output<typeof newJob>) {
     freeAfter: 'centers',
   };
   const windows = parseWindows(job.transfer, job.zone);
+  const unknown: string[] = [];
   for (const { id, name } of centers.length > 0 ? centers : centersOf(home)) {
-    const known = await knownConditions(ledger, id);
-    if (known === null) continue;
+    const known = (await knownConditions(ledger, id)) ?? (await askConditions(desk, id));
+    if (known === null) {
+      unknown.push(`when ${name} collects is not known yet: 'lowtide status' says if the hours never meet`);
+      continue;
+    }
     try {
       checkWindowsMeet(windows, parseWindows(known.windows, known.zone), world.clock.now());
     } catch (error) {
@@ -210,7 +218,18 @@ async function addJob(desk: AgentDesk, wish: z.output<typeof newJob>) {
   }
   await home.jobs.add(job);
   agent.reschedule();
-  return { job, warnings: await warningsFor(desk, job) };
+  return { job, warnings: [...(await warningsFor(desk, job)), ...unknown] };
+}
+
+/** Of a center that was joined and never connected to since: the first job is often added before the agent runs. */
+async function askConditions(
+  { agent, home, running }: AgentDesk,
+  id: CenterId,
+): Promise<KnownConditions | null> {
+  const uplink = agent.uplinks[home.client.centers.findIndex(({ face }) => face.id === id)];
+  if (running || uplink === undefined) return null;
+  await withinPatience(agent, uplink.learn());
+  return await knownConditions(agent.parts.ledger, id);
 }
 
 function centerNamed(home: AgentHome, text: string) {

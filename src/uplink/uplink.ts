@@ -63,6 +63,14 @@ export class Uplink {
     if (this.#api !== null) await collectAnswers(this.#work, this.#api);
   }
 
+  /**
+   * Learns a center's conditions by one hello. Only while `run` does not: two hellos at once look like two machines.
+   * @throws LowtideError `center-unreachable`, and what a center answers to a hello
+   */
+  async learn(): Promise<void> {
+    await this.#hello(await this.#work.connect());
+  }
+
   /** Stays connected, with exponential back-off, until `stop`. */
   async run(stop: AbortSignal): Promise<void> {
     const { limits } = this.#work.world;

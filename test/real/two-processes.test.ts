@@ -11,21 +11,22 @@ const WAIT_MS = 30_000;
 const PHOTO_BYTES = 200_000;
 const HOUR_MS = 3_600_000;
 
-/** `21:00-02:00` around now, in the zone given: the story of the README with hours that are open. */
-function openHours(zone: string): string {
+/** `21:00-02:00`, hours from now on in the zone given: the story of the README at any time of the day. */
+function hours(zone: string, from: number, to: number): string {
   const clock = (at: number): string =>
     new Date(at).toLocaleTimeString('en-GB', { timeZone: zone, hour: '2-digit', minute: '2-digit' });
-  return `${clock(Date.now() - 2 * HOUR_MS)}-${clock(Date.now() + 3 * HOUR_MS)}`;
+  return `${clock(Date.now() + from * HOUR_MS)}-${clock(Date.now() + to * HOUR_MS)}`;
 }
 
 /** Two machines as the README tells it, one story in several parts: each begins where the one before ended. */
 const zone = 'Asia/Tokyo';
+const OPEN = hours(zone, -2, 3);
 let pair: Pair;
 let documents: string;
 let file: string;
 
 before(async () => {
-  pair = await Pair.make('two', ['--windows', openHours(zone), '--zone', zone]);
+  pair = await Pair.make('two', ['--windows', OPEN, '--zone', zone]);
   documents = join(pair.folder, 'documents');
   makeDifficultTree(documents);
   file = join(documents, 'thesis.odt');
@@ -38,9 +39,25 @@ const target = (name: string): string => join(pair.folder, name);
 const thesisIn = (restored: string): string => readFileSync(join(restored, file), 'utf8');
 const takeNow = (...more: string[]) => pair.onAgent('job', 'run', 'documents', ...more);
 
+test('hours that never meet are refused when a job is added, also before the agent ever ran', async () => {
+  const never = ['--transfer', hours(zone, 6, 8), '--zone', zone];
+  const lines = await pair.askAgent(['job', 'add', 'never', documents, ...never], { exits: [1] });
+  assert.equal(lines.find(({ code }) => code !== undefined)?.['code'], 'windows-never-meet');
+});
+
 test('two machines: job, agent, backup, collection and restore as the README says', async () => {
-  const hours = ['--transfer', openHours(zone), '--zone', zone];
-  await pair.onAgent('job', 'add', 'documents', documents, '--backup', 'daily 22:00', ...hours);
+  await pair.onAgent(
+    'job',
+    'add',
+    'documents',
+    documents,
+    '--backup',
+    'daily 22:00',
+    '--transfer',
+    OPEN,
+    '--zone',
+    zone,
+  );
   await pair.startAgent();
   const lines = await takeNow('--wait', '30s');
   assert.ok(lines.some(({ message_type }) => message_type === 'collected'));
