@@ -131,8 +131,14 @@ describe('promises', () => {
   });
 });
 
+/** A declaration, a member or a property of this name: that the file only uses it is not enough. */
 function declares(path: string, name: string | undefined): boolean {
-  return name === undefined || new RegExp(`\\b${name}\\b`).test(read(path));
+  if (name === undefined) return true;
+  const words =
+    '(?:export |async |static |readonly |abstract |get |function\\*? |class |const |interface |type )*';
+  return new RegExp(`^\\s*${words}\\*?${name}[?]?(?:[(<:]| =| \\{| extends| implements)`, 'm').test(
+    read(path),
+  );
 }
 
 describe('docs/glossary.md', () => {
