@@ -59,10 +59,14 @@ export async function runVerb(
 
 export type Role = 'agent' | 'center' | 'relay';
 
-/** `--data`, LOWTIDE_DATA, or the usual place: /var/lib for root, XDG for people. */
+/** `--data`, LOWTIDE_DATA, or the usual place. */
 export function dataFolder(role: Role, given: string | undefined): string {
   const chosen = given ?? process.env['LOWTIDE_DATA'];
-  if (chosen !== undefined && chosen !== '') return resolve(chosen);
+  return chosen === undefined || chosen === '' ? usualFolder(role) : resolve(chosen);
+}
+
+/** /var/lib for root, XDG for people. */
+export function usualFolder(role: Role): string {
   if (process.getuid?.() === 0) return `/var/lib/lowtide/${role}`;
   const base = process.env['XDG_DATA_HOME'] ?? join(homedir(), '.local', 'share');
   return join(base, 'lowtide', role);

@@ -38,10 +38,10 @@ export function withPlace(command: Command): Command {
   );
 }
 
-/** @throws LowtideError `unknown-option` */
+/** @throws LowtideError `bad-request` */
 export function depotOf(options: PlaceOptions): string {
   if (options.depot !== undefined && options.depot !== '') return absolute(options.depot);
-  throw new LowtideError('unknown-option', 'name the depot with --depot, or in LOWTIDE_DEPOT');
+  throw new LowtideError('bad-request', 'name the depot with --depot, or in LOWTIDE_DEPOT');
 }
 
 /** The recovery sheet if one is named, else a password. */

@@ -45,6 +45,12 @@ export async function initAlone(world: World, path: string, passphrase: string):
   return signed;
 }
 
+/** Before a password is asked for. @throws LowtideError `depot-exists` */
+export async function checkNotInitialised(world: World, path: string): Promise<void> {
+  if ((await world.disk.stat(`${path}/config`)) === null || (await isUnfinished(world, path))) return;
+  throw new LowtideError('depot-exists', `there is a depot at ${path} already`);
+}
+
 /** A depot without any keyring holds nothing that could be read. */
 async function isUnfinished(world: World, path: string): Promise<boolean> {
   let depot: Depot;

@@ -2,16 +2,14 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { copyFile, cp, mkdir, open, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { after, before, beforeEach, describe, it } from 'node:test';
+import { after, before, describe, it } from 'node:test';
 import { type Ending, fails, lowtide, ok, scratch, smallTree } from './kit.ts';
 
-describe('bad input to a depot alone', () => {
+describe('bad input to a depot alone', { concurrency: 3 }, () => {
   const endings: Ending[] = [];
   let folder: string;
   let files: string;
   let good: string;
-  let path: string;
-  let depot: string[];
   let copies = 0;
   before(async () => {
     folder = await scratch({ after: (end) => void endings.push(end) });
@@ -23,28 +21,35 @@ describe('bad input to a depot alone', () => {
   after(async () => {
     for (const end of endings) await end();
   });
-  beforeEach(async () => {
-    path = join(folder, `copy${++copies}`);
+
+  /** A depot of a test's own, so that tests may run side by side. */
+  async function copy() {
+    const number = ++copies;
+    const path = join(folder, `copy${number}`);
     await cp(good, path, { recursive: true });
-    depot = ['--depot', path];
-  });
-  const to = (): string[] => ['--to', join(folder, `to${copies}`)];
-  const untouched = async (): Promise<void> =>
-    assert.equal((await ok(['snapshots', ...depot])).messages.length, 1);
+    return {
+      path,
+      depot: ['--depot', path],
+      to: ['--to', join(folder, `to${number}`)],
+      target: `to${number}`,
+    };
+  }
 
   it('a wrong password opens nothing and changes nothing', async () => {
+    const { depot, to } = await copy();
     const env = { LOWTIDE_PASSWORD: 'wrong' };
     await fails('wrong-password', /the password is wrong/, ['backup', files, ...depot], { env });
-    await fails('wrong-password', /the password is wrong/, ['restore', 'latest', ...to(), ...depot], { env });
+    await fails('wrong-password', /the password is wrong/, ['restore', 'latest', ...to, ...depot], { env });
     await fails('no-password', /LOWTIDE_PASSWORD_FILE/, ['snapshots', ...depot], {
       env: { LOWTIDE_PASSWORD: '' },
     });
     const file = { LOWTIDE_PASSWORD: '', LOWTIDE_PASSWORD_FILE: '/nonexistent/file' };
     await fails('no-password', /cannot be read/, ['snapshots', ...depot], { env: file });
-    await untouched();
+    assert.equal((await ok(['snapshots', ...depot])).messages.length, 1);
   });
 
   it('a key of another depot, or a mistyped sheet, is told', async () => {
+    const { depot } = await copy();
     const other = join(folder, 'other');
     await ok(['init', other]);
     const sheet = (await ok(['key', 'add', 'recovery', '--depot', other])).message('recovery_sheet').text;
@@ -61,6 +66,7 @@ describe('bad input to a depot alone', () => {
   });
 
   it('what is no depot, not there, or not empty is told apart', async () => {
+    const { path } = await copy();
     await fails('not-a-depot', /make one with lowtide init/, ['snapshots', '--depot', files]);
     await fails('not-a-depot', /no depot at .*nowhere/, [
       'backup',
@@ -69,8 +75,8 @@ describe('bad input to a depot alone', () => {
       join(folder, 'nowhere'),
     ]);
     await fails('depot-exists', /is not empty/, ['init', files]);
-    await fails('depot-exists', /is not empty/, ['init', path]);
-    await fails('unknown-option', /--depot/, ['backup', files]);
+    await fails('depot-exists', /there is a depot at/, ['init', path], { env: { LOWTIDE_PASSWORD: '' } });
+    await fails('bad-request', /--depot/, ['backup', files]);
     await fails('not-a-node', /name a depot with --depot/, ['snapshots'], {
       env: { LOWTIDE_DATA: join(folder, 'none') },
     });
@@ -78,6 +84,7 @@ describe('bad input to a depot alone', () => {
   });
 
   it('a depot of a newer format is left alone', async () => {
+    const { path, depot } = await copy();
     const config = JSON.parse(await readFile(join(path, 'config'), 'utf8')) as Record<string, unknown>;
     const check = createHash('sha256').update(
       `depot 2 ${String(config['id'])} ${String(config['createdAt'])}`,
@@ -89,8 +96,9 @@ describe('bad input to a depot alone', () => {
   });
 
   it('a damaged pack costs the files that need it, which are named; the rest is restored, exit code 3', async () => {
-    await flip(join(path, 'packs', await packOf('data')), 700_000);
-    const ran = await lowtide(['restore', 'latest', ...to(), ...depot, '--json']);
+    const { path, depot, to } = await copy();
+    await flip(join(path, 'packs', await packOf(path, 'data')), 700_000);
+    const ran = await lowtide(['restore', 'latest', ...to, ...depot, '--json']);
     assert.equal(ran.exit, 3);
     const problems = ran.messages.filter(({ message_type }) => message_type === 'problem');
     assert.deepEqual(
@@ -103,39 +111,39 @@ describe('bad input to a depot alone', () => {
   });
 
   it('a lost page of the tree and a damaged manifest are told, and nothing is guessed', async () => {
+    const { path, depot, to, target } = await copy();
     const [manifest = ''] = await readdir(join(path, 'manifests'));
     await flip(join(path, 'manifests', manifest), 200);
     const listed = await lowtide(['snapshots', ...depot]);
     assert.equal(listed.exit, 0);
     assert.match(listed.stderr, /^error: snapshot [0-9a-f]{12}: .*\(damaged-manifest\)$/m);
-    await fails('no-such-snapshot', /no snapshot/, ['restore', 'latest', ...to(), ...depot]);
+    await fails('no-such-snapshot', /no snapshot/, ['restore', 'latest', ...to, ...depot]);
     await fails('verify-failed', /fault/, ['verify', ...depot]);
-    await rm(join(path, 'packs', await packOf('meta')));
+    await rm(join(path, 'packs', await packOf(path, 'meta')));
     await copyFile(join(good, 'manifests', manifest), join(path, 'manifests', manifest));
     await fails('block-unavailable', /cannot be had|lacks/, ['ls', 'latest', ...depot]);
-    assert.deepEqual(
-      await readdir(folder).then((names) => names.filter((name) => name === `to${copies}`)),
-      [],
-    );
+    assert.deepEqual(await readdir(folder).then((names) => names.filter((name) => name === target)), []);
   });
 
   it('snapshots, paths and patterns that are not there are told', async () => {
+    const { depot, to } = await copy();
     await fails('no-such-snapshot', /there is no snapshot ffff/, ['ls', 'ffff', ...depot]);
     await fails('no-such-path', /the snapshot has no \/nope/, [
       'restore',
       'latest',
       '/nope',
-      ...to(),
+      ...to,
       ...depot,
     ]);
     await fails('no-such-path', /\/nope/, ['ls', 'latest', '/nope', ...depot]);
     await fails('bad-request', /empty pattern/, ['find', '', ...depot]);
     await fails('not-found', /there is no key 12/, ['key', 'remove', '12', ...depot]);
-    await fails('wrong-state', /last key slot/, ['key', 'remove', await onlyKey(), ...depot]);
+    await fails('wrong-state', /last key slot/, ['key', 'remove', await onlyKey(depot), ...depot]);
     await fails('not-found', /there is no file/, ['debug', 'dump', 'latest', ...depot]);
   });
 
   it('sources that are missing or suddenly empty make no snapshot', async () => {
+    const { depot } = await copy();
     await fails('source-missing', /does not exist: nothing was backed up/, [
       'backup',
       join(folder, 'gone'),
@@ -151,6 +159,7 @@ describe('bad input to a depot alone', () => {
   });
 
   it('wrong usage is one line and a hint, exit code 1', async () => {
+    const { depot } = await copy();
     const cases: [args: string[], line: RegExp, hint: string][] = [
       [['bakcup'], /unknown command 'bakcup' \(Did you mean backup\?\)/, "See 'lowtide --help'."],
       [['backup', '--nope', 'x'], /unknown option '--nope'/, "See 'lowtide backup --help'."],
@@ -163,23 +172,24 @@ describe('bad input to a depot alone', () => {
       [['center', 'client', 'nope'], /unknown command 'nope'/, "See 'lowtide center client --help'."],
       [['init'], /missing required argument 'DEPOT'/, "See 'lowtide init --help'."],
     ];
-    for (const [args, line, hint] of cases) {
+    const check = async ([args, line, hint]: (typeof cases)[number]): Promise<void> => {
       const code = /unknown/.test(line.source) ? 'unknown-option' : 'bad-request';
       const ran = await fails(code, line, args);
       assert.equal(ran.stderr.split('\n').at(1), hint);
       assert.equal(ran.stdout, '');
-    }
+    };
+    await Promise.all(cases.map(check));
     const { message, exit } = await lowtide(['backup', '--json']);
     assert.equal(exit, 1);
     assert.equal(message('exit_error').code, 'bad-request');
   });
 
-  async function packOf(group: string): Promise<string> {
+  async function packOf(path: string, group: string): Promise<string> {
     const [name = ''] = (await readdir(join(path, 'packs'))).filter((pack) => pack.startsWith(group));
     return name;
   }
 
-  async function onlyKey(): Promise<string> {
+  async function onlyKey(depot: readonly string[]): Promise<string> {
     return (await ok(['key', 'list', ...depot])).message('key').id;
   }
 });

@@ -49,17 +49,21 @@ describe('bad input to centers and agents', () => {
   };
 
   it('tokens that are none, mistyped, used or expired are told apart, and make no agent', async () => {
-    await fails('token-bad', /not a join token/, ['agent', 'join', 'hello', ...nobody()]);
-    await fails('token-bad', /mistyped or cut off/, ['agent', 'join', usedToken.slice(0, -4), ...nobody()]);
-    await fails('token-used', /used by another machine/, ['agent', 'join', usedToken, ...nobody()]);
     const short = await center.token('--expires', '1s');
     await new Promise((resolve) => setTimeout(resolve, 1100));
-    await fails('token-expired', /has expired/, ['agent', 'join', '-', ...nobody()], { input: short });
-    await fails('client-exists', /another client named ann/, [
-      'agent',
-      'join',
-      await center.token(),
-      ...nobody(),
+    await Promise.all([
+      fails('token-bad', /not a join token/, ['agent', 'join', 'hello', ...nobody()]),
+      fails('token-bad', /mistyped or cut off/, ['agent', 'join', usedToken.slice(0, -4), ...nobody()]),
+      fails('token-used', /used by another machine/, ['agent', 'join', usedToken, ...nobody()]),
+    ]);
+    await Promise.all([
+      fails('token-expired', /has expired/, ['agent', 'join', '-', ...nobody()], { input: short }),
+      fails('client-exists', /another client named ann/, [
+        'agent',
+        'join',
+        await center.token(),
+        ...nobody(),
+      ]),
     ]);
     await nothingMade();
     await fails('bad-request', /not a time span/, [
@@ -145,41 +149,21 @@ describe('bad input to centers and agents', () => {
     await daemon.stop();
   });
 
-  it('jobs that are unknown, doubled or wrong are told, and change nothing', async () => {
+  it('jobs that are unknown, doubled or wrong are told, and change nothing', async (t) => {
+    await running(t, ['agent', 'run', ...agent]);
     const before = await readFile(join(folder, 'agent', 'jobs.yaml'), 'utf8');
-    await fails('no-such-job', /there is no job nope/, ['job', 'run', 'nope', ...agent]);
-    await fails('no-such-job', /there is no job nope/, ['job', 'remove', 'nope', ...agent]);
-    await fails('job-exists', /there is a job docs already/, ['job', 'add', 'docs', files, ...agent]);
-    await fails('bad-schedule', /"whenever"/, ['job', 'add', 'x', files, '--backup', 'whenever', ...agent]);
-    await fails('bad-schedule', /"25:00-26:00"/, [
-      'job',
-      'add',
-      'x',
-      files,
-      '--transfer',
-      '25:00-26:00',
-      ...agent,
+    const add = (...more: string[]): string[] => ['job', 'add', 'x', files, ...more, ...agent];
+    await Promise.all([
+      fails('no-such-job', /there is no job nope/, ['job', 'run', 'nope', ...agent]),
+      fails('no-such-job', /there is no job nope/, ['job', 'remove', 'nope', ...agent]),
+      fails('job-exists', /there is a job docs already/, ['job', 'add', 'docs', files, ...agent]),
+      fails('bad-schedule', /"whenever"/, add('--backup', 'whenever')),
+      fails('bad-schedule', /"25:00-26:00"/, add('--transfer', '25:00-26:00')),
+      fails('bad-zone', /nearest name is Europe\/Berlin/, add('--zone', 'Europe/Berlim')),
+      fails('not-enrolled', /has not joined a center osaka/, add('--center', 'osaka')),
+      fails('bad-config', /small letters/, ['job', 'add', 'My Docs', files, ...agent]),
+      fails('no-such-snapshot', /not? .*in the spool/, ['spool', 'discard', 'ffff', '--yes', ...agent]),
     ]);
-    await fails('bad-zone', /nearest name is Europe\/Berlin/, [
-      'job',
-      'add',
-      'x',
-      files,
-      '--zone',
-      'Europe/Berlim',
-      ...agent,
-    ]);
-    await fails('not-enrolled', /has not joined a center osaka/, [
-      'job',
-      'add',
-      'x',
-      files,
-      '--center',
-      'osaka',
-      ...agent,
-    ]);
-    await fails('bad-config', /small letters/, ['job', 'add', 'My Docs', files, ...agent]);
-    await fails('no-such-snapshot', /not? .*in the spool/, ['spool', 'discard', 'ffff', '--yes', ...agent]);
     assert.equal(await readFile(join(folder, 'agent', 'jobs.yaml'), 'utf8'), before);
   });
 
@@ -215,28 +199,20 @@ describe('bad input to centers and agents', () => {
   });
 
   it('a center is not made twice, nor of what does not hold', async () => {
-    await fails('node-exists', /already holds the keys of a center/, [
-      'center',
-      'init',
-      '--data',
-      center.data,
-    ]);
     const nowhere = ['--data', join(folder, 'new-center')];
-    await fails('bad-schedule', /"22-8"/, ['center', 'init', '--windows', '22-8', ...nowhere]);
-    await fails('bad-zone', /nearest name/, ['center', 'init', '--zone', 'Tokyo!', ...nowhere]);
-    await fails('bad-name', /not an address/, ['center', 'init', '--address', 'http://x/', ...nowhere]);
-    await fails('bad-request', /--streams many/, ['center', 'init', '--streams', 'many', ...nowhere]);
-    await fails('not-a-node', /lowtide center init/, ['center', 'token', ...nowhere]);
-    await fails('not-a-node', /lowtide agent join/, ['agent', 'run', ...nobody()]);
-    await fails('not-found', /there is no client bob/, [
-      'center',
-      'client',
-      'revoke',
-      'bob',
-      '--data',
-      center.data,
+    const init = (...more: string[]): string[] => ['center', 'init', ...more, ...nowhere];
+    const here = ['--data', center.data];
+    await Promise.all([
+      fails('node-exists', /already holds the keys of a center/, ['center', 'init', ...here]),
+      fails('bad-schedule', /"22-8"/, init('--windows', '22-8')),
+      fails('bad-zone', /nearest name/, init('--zone', 'Tokyo!')),
+      fails('bad-name', /not an address/, init('--address', 'http://x/')),
+      fails('bad-request', /--streams many/, init('--streams', 'many')),
+      fails('not-a-node', /lowtide center init/, ['center', 'token', ...nowhere]),
+      fails('not-a-node', /lowtide agent join/, ['agent', 'run', ...nobody()]),
+      fails('not-found', /there is no client bob/, ['center', 'client', 'revoke', 'bob', ...here]),
+      fails('locked', /in use|listens there|already/, ['center', 'run', ...here]),
     ]);
-    await fails('locked', /in use|listens there|already/, ['center', 'run', '--data', center.data]);
     assert.equal(await stat(join(folder, 'new-center')).catch(() => null), null);
   });
 

@@ -56,7 +56,7 @@ async function dump(context: Context, object: string, options: DumpOptions): Pro
 
 async function keysOf({ world }: Context, depot: Depot | null, options: DumpOptions): Promise<KeyStore> {
   if (depot === null)
-    throw new LowtideError('unknown-option', '--open needs --depot: the keys are in its keyring');
+    throw new LowtideError('bad-request', '--open needs --depot: the keys are in its keyring');
   return (await unlockDepot(world, depot, await readSecret(options))).keys;
 }
 

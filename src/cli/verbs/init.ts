@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { initAlone } from '../../node/alone.ts';
+import { checkNotInitialised, initAlone } from '../../node/alone.ts';
 import { absolute, type CommonOptions, type Context } from '../context.ts';
 import { readPassword } from '../password.ts';
 import { action, newVerb } from '../verb.ts';
@@ -21,6 +21,7 @@ export function initVerb(): Command {
 async function init(context: Context, folder: string, _options: CommonOptions): Promise<void> {
   const { world, output } = context;
   const path = absolute(folder);
+  await checkNotInitialised(world, path);
   const passphrase = await readPassword(`New password for ${path}`, true);
   const { keyring } = await initAlone(world, path, passphrase);
   output.message({ message_type: 'initialized', depot: path, client: keyring.client });

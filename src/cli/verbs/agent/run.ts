@@ -13,6 +13,8 @@ import { software } from '../../software.ts';
 import { daemonAction, newVerb } from '../../verb.ts';
 import { withAgentData } from './options.ts';
 
+const IDLE_POLL_MS = 200;
+
 export function agentRunVerb(): Command {
   const verb = newVerb('run', {
     summary: 'Run the agent: takes backups at their hour, sends them when a center orders it',
@@ -65,12 +67,17 @@ async function liveUntilReload(
     running: true,
     stop: until,
     progress: () => log.lastProgress,
-    reload: () => reload.abort(),
+    reload: () => void whenIdle(world, agent, until).then(() => reload.abort()),
   });
   const local = await serveLocal(world, agentPaths(data).socket, verbsOf(people));
   open.defer(() => local.close());
   onAnswering();
   await runParts(until, [(until) => agent.run(until), (until) => refresh(world, home, until)]);
+}
+
+/** A backup that is being taken goes on with the centers and keys that it began with. */
+async function whenIdle({ clock }: Context['world'], agent: Agent, stop: AbortSignal): Promise<void> {
+  while (agent.taking !== null && !stop.aborted) await clock.sleep(IDLE_POLL_MS, stop);
 }
 
 async function refresh(world: Context['world'], home: AgentHome, stop: AbortSignal): Promise<void> {
