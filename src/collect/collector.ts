@@ -1,6 +1,6 @@
 import { parseManifest } from '../format/manifest.ts';
 import { endTransit } from '../ledger/copies.ts';
-import { type Offer, queuedOffers } from '../ledger/offers.ts';
+import { findOffer, type Offer, queuedOffers } from '../ledger/offers.ts';
 import { hexOf } from '../model/bytes.ts';
 import { Bell } from '../model/bell.ts';
 import { isLowtideError } from '../model/errors.ts';
@@ -54,9 +54,13 @@ export class Collector {
 
   /** Takes up the collection queue from the ledger: what was offered before a restart need not be offered again. */
   static async start(parts: CollectorParts, conditions: Conditions): Promise<Collector> {
-    const { ledger, center, world } = parts;
+    const { ledger, center, world, depot } = parts;
     const collector = new Collector(parts, conditions);
     await endTransit(ledger.db, center.id, 'stopped', world.clock.now());
+    // A commit that a crash met right after the receipt.
+    for (const id of await depot.pins()) {
+      if ((await findOffer(ledger.db, id)) === null) await depot.unpin(id);
+    }
     for (const offer of await queuedOffers(ledger.db, center.id)) collector.#takeUp(offer);
     return collector;
   }

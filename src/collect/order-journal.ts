@@ -1,4 +1,4 @@
-import { type CopyPhaseChange, setPhase } from '../ledger/copies.ts';
+import { setPhase } from '../ledger/copies.ts';
 import { appendHistory } from '../ledger/history.ts';
 import { isLowtideError, messageOf } from '../model/errors.ts';
 import type { Outcome } from '../schedule/plan.ts';
@@ -52,9 +52,11 @@ export class OrderJournal {
     const { world, ledger, center } = this.#parts;
     const { snapshot, client, received } = order;
     const what = outcome === 'failed' ? 'failed' : 'paused';
-    const phase: CopyPhaseChange['phase'] = code === 'base-unknown' ? 'behind' : 'waiting';
     await ledger.transaction(async (db) => {
       await appendHistory(db, snapshot, what, now, { center: center.id, client, bytes: received, code });
+      // Whoever withdrew it has said what it is now.
+      if (code === 'withdrawn') return;
+      const phase = code === 'base-unknown' ? 'behind' : 'waiting';
       await setPhase(db, { snapshot, center: center.id, phase, code, until: null }, now);
     });
     world.monitor.event({ kind: 'paused', snapshot, order: order.id, code, bytes: received });

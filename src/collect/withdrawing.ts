@@ -2,6 +2,7 @@ import { openVoid } from '../format/void-record.ts';
 import { findClient } from '../ledger/clients.ts';
 import { findCopy, setPhase } from '../ledger/copies.ts';
 import { appendHistory } from '../ledger/history.ts';
+import type { Database } from '../ledger/ledger.ts';
 import { offersLeaningOn, removeOffer } from '../ledger/offers.ts';
 import { findSnapshot } from '../ledger/snapshots.ts';
 import { LowtideError } from '../model/errors.ts';
@@ -11,7 +12,7 @@ import type { CollectorParts } from './parts.ts';
 /**
  * Closes a snapshot that its owner says can never be collected. Nothing happens to one that was receipted (promise P4)
  * or closed before. What leans on it is behind from now on.
- * @returns snapshots that need not be planned any more
+ * @returns snapshots that must not be planned any more, what leans on others before these
  * @throws LowtideError `no-such-snapshot`, `wrong-signature`, `damaged-manifest`, `bad-request`
  */
 export async function withdrawSnapshot(
@@ -35,15 +36,26 @@ export async function withdrawSnapshot(
     await setPhase(db, { snapshot: id, center: center.id, phase: 'void', code: 'voided', until: null }, now);
     await removeOffer(db, id);
     await appendHistory(db, id, 'voided', now, { center: center.id, client, code: signed.reason });
-    const stranded = (await offersLeaningOn(db, id)).map((offer) => offer.snapshot);
+    const stranded = await leaningOn(db, id);
     for (const leaning of stranded) {
       const behind = { phase: 'behind', code: 'base-unknown', until: null } as const;
       await setPhase(db, { snapshot: leaning, center: center.id, ...behind }, now);
     }
-    return [id, ...stranded];
+    return [...stranded.toReversed(), id];
   });
   if (closed === null) return [];
   await depot.unpin(id);
   world.monitor.event({ kind: 'voided', snapshot: id, code: signed.reason });
   return closed;
+}
+
+/** On offer, with this for a base, or with one of these; nearest first. */
+async function leaningOn(db: Database, id: SnapshotId): Promise<SnapshotId[]> {
+  const found: SnapshotId[] = [];
+  for (let next: SnapshotId | undefined = id, at = 0; next !== undefined; next = found[at++]) {
+    for (const { snapshot } of await offersLeaningOn(db, next)) {
+      if (snapshot !== id && !found.includes(snapshot)) found.push(snapshot);
+    }
+  }
+  return found;
 }

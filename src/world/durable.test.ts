@@ -6,6 +6,8 @@ import { after, before, test } from 'node:test';
 import { isLowtideError, LowtideError } from '../model/errors.ts';
 import { realDisk } from './disk.ts';
 import { isTemporary, readWhole, sweepTemporary, writeDurably } from './durable.ts';
+import { SimulatedNode } from '../sim/node.ts';
+import { Simulation } from '../sim/simulation.ts';
 import type { Disk } from './ports.ts';
 
 let directory = '';
@@ -70,6 +72,22 @@ test('writers of one path at once leave one whole content', async () => {
   await Promise.all(contents.map((content) => writeDurably(realDisk(), path, bytes(content))));
   assert.ok(contents.includes(Buffer.from(await readWhole(realDisk(), path, 10_000)).toString()));
   assert.deepEqual((await readdir(directory)).filter(isTemporary), []);
+});
+
+test('writers of one path at once do not fail, whatever their order', async () => {
+  for (let seed = 0; seed < 50; seed++) {
+    const node = new SimulatedNode(new Simulation({ seed }), { name: 'node' });
+    const { disk } = node.boot();
+    await disk.makeDirectory('/store');
+    const writers = ['one', 'two', 'three'].map((text) =>
+      writeDurably(disk, '/store/contested', bytes(text)),
+    );
+    await node.simulation.finish(Promise.all(writers));
+    assert.deepEqual(
+      (await node.simulation.finish(disk.list('/store'))).map(({ name }) => name),
+      ['contested'],
+    );
+  }
 });
 
 test('what a crash left does not hinder, and a sweep takes that and nothing else', async () => {

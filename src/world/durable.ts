@@ -1,4 +1,5 @@
 import { LowtideError, isLowtideError } from '../model/errors.ts';
+import { errnoName } from './errno.ts';
 import type { Disk, WritableFile } from './ports.ts';
 
 /** Names of files that nobody has finished. Nothing that counts may have one. */
@@ -75,7 +76,9 @@ async function createTemporary(
     try {
       return { path, file: await disk.create(path) };
     } catch (error) {
-      if (attempt === TEMPORARY_TRIES || (await disk.stat(path)) === null) throw error;
+      // Whoever had the number may have finished by now, so that it is free again: only the error tells.
+      const taken = error instanceof Error && errnoName(error.cause) === 'EEXIST';
+      if (!taken || attempt === TEMPORARY_TRIES) throw error;
     }
   }
 }
