@@ -64,6 +64,7 @@ async function first(database: Kysely<Tables>): Promise<void> {
     'CREATE INDEX snapshots_time ON snapshots (taken_at, id)',
     'CREATE INDEX snapshots_client_time ON snapshots (client, taken_at, id)',
     'CREATE INDEX snapshots_client ON snapshots (client, id)',
+    'CREATE INDEX snapshots_base ON snapshots (base) WHERE base IS NOT NULL',
     'CREATE INDEX snapshots_spooled ON snapshots (taken_at, sequence) WHERE pack_group IS NOT NULL',
     `CREATE TABLE copies (snapshot TEXT NOT NULL REFERENCES snapshots (id), center TEXT NOT NULL, phase TEXT NOT NULL,
       code TEXT NOT NULL, until INTEGER, since INTEGER NOT NULL, receipt BLOB, arrived_at INTEGER,
