@@ -2,7 +2,9 @@
  * Center and agent as real processes, killed with SIGKILL at random moments of backup, transfer, commit, receipt and
  * recovery, and started again. In the end everything must be safe, drained, undamaged and restorable as it was.
  *
- *   node scripts/kill-nine.ts [--rounds N] [--seed TEXT] [--megabytes N]
+ *   node scripts/kill-nine.ts [--rounds N] [--seed TEXT] [--megabytes N] [--spool SIZE]
+ *
+ * With a spool smaller than the tree, backups travel in parts.
  */
 import { parseArgs } from 'node:util';
 import { killNine, PHASES } from '../test/real/kill-nine.ts';
@@ -12,6 +14,7 @@ const { values } = parseArgs({
     rounds: { type: 'string', default: '15' },
     seed: { type: 'string', default: String(process.pid) },
     megabytes: { type: 'string', default: '150' },
+    spool: { type: 'string' },
   },
 });
 const rounds = Number(values.rounds);
@@ -21,6 +24,7 @@ try {
     rounds,
     seed: values.seed,
     treeBytes: Number(values.megabytes) * 1e6,
+    ...(values.spool !== undefined && { spool: values.spool }),
     say: (text) => console.log(text),
   });
   console.log(`${report.snapshots} snapshots, all safe, drained and restored as they were`);
