@@ -331,7 +331,7 @@ class Runs {
     this.#runs.set(run, { state: 'running', progress: null });
     this.#forgetOld();
     agent.take(name, stop).then(
-      (result) => this.#runs.set(run, { state: 'done', result: resultOf(result) }),
+      (result) => this.#runs.set(run, { state: 'done', result: resultOf(name, result) }),
       (error: unknown) => this.#runs.set(run, { state: 'failed', ...failureOf(error) }),
     );
     return { run };
@@ -353,7 +353,9 @@ function failureOf(error: unknown): { code: string; message: string } {
   return { code: isLowtideError(error) ? error.code : 'crashed', message: messageOf(error) };
 }
 
-function resultOf({ signed, counts, storedBytes, unchanged, complete, problems }: BackupResult): RunResult {
-  const { job, sequence, takenAt } = signed.manifest;
+/** @param job its own name: the manifest of a private one says another */
+function resultOf(job: string, result: BackupResult): RunResult {
+  const { signed, counts, storedBytes, unchanged, complete, problems } = result;
+  const { sequence, takenAt } = signed.manifest;
   return { snapshot: signed.id, job, sequence, takenAt, counts, storedBytes, unchanged, complete, problems };
 }

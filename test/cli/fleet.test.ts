@@ -151,6 +151,18 @@ describe('two machines', () => {
     assert.equal(await readFile(join(to, files, 'a.txt'), 'utf8'), 'alpha\nmore\n');
   });
 
+  it('a private job shows the center neither its paths nor its name', async () => {
+    await ok(['job', 'add', 'diary', files, '--backup', 'manual', '--private', ...agent]);
+    const run = await ok(['job', 'run', 'diary', '--wait', '20s', ...agent]);
+    assert.equal(run.message('summary').job, 'diary');
+    const { messages } = await ok(['center', 'snapshots', '--data', center.data]);
+    const row = messages.find(({ id }) => id === run.message('summary').snapshot);
+    assert.equal(row?.['paths'], null);
+    assert.match(row?.job ?? '', /^private-[0-9a-f]+$/);
+    assert.equal((await ok(['snapshots', '--job', 'diary', ...agent])).messages.length, 1);
+    await ok(['job', 'remove', 'diary', ...agent]);
+  });
+
   it('verification passes on both sides', async () => {
     assert.equal(
       (await ok(['verify', '--read-data', '--depot', join(center.data, 'store')])).message('summary').errors,

@@ -106,7 +106,9 @@ function tell(
     `Restored ${plural(files, 'file')}, ${plural(directories, 'folder')}${rest}, ${bytesText(bytes)}` +
       ` of snapshot ${shortId(snapshot)} to ${target} in ${durationText(ms)}.`,
   );
-  for (const source of bySource) output.line(`  ${bytesText(source.bytes)} from ${source.name}`);
+  for (const source of bySource) {
+    if (source.bytes > 0) output.line(`  ${bytesText(source.bytes)} from ${source.name}`);
+  }
   if (problemCount > 0) {
     output.warn(`${plural(problemCount, 'problem')}: not everything could be restored; see above.`);
   }

@@ -5,7 +5,7 @@ import type { Context } from '../../context.ts';
 import { dueText, protectionLines } from '../../protection-text.ts';
 import { type DataOptions, withAgent } from '../../reach.ts';
 import { spoolLines } from '../../spool-text.ts';
-import { bytesText, pairLines } from '../../text.ts';
+import { bytesText, pairLines, timeText } from '../../text.ts';
 import { action, newVerb } from '../../verb.ts';
 import { withAgentData } from './options.ts';
 
@@ -67,7 +67,9 @@ function centerText({ connected, code, message, windows, zone, addresses }: Cent
 function jobLines(state: AgentStatus): string[] {
   const pairs = state.jobs.flatMap((job): [string, string][] => {
     const [first = '', ...rest] = protectionLines(job, state);
-    const next = `taken ${job.backup}, next ${dueText(job, state)}; may travel ${job.transfer} (${job.zone})`;
+    const last = job.lastTaken === null ? 'never yet' : timeText(job.lastTaken, state.zone);
+    const hours = `${job.backup}; may travel ${job.transfer} (${job.zone})`;
+    const next = `taken ${hours}; last ${last}, next ${dueText(job, state)}`;
     return [[job.name, first], ...[...rest, next].map((text): [string, string] => ['', text])];
   });
   return pairLines(pairs);
