@@ -3,13 +3,15 @@ import { createHash } from 'node:crypto';
 import { copyFile, cp, mkdir, open, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { type Ending, fails, lowtide, ok, scratch, smallTree } from './kit.ts';
+import { type Ending, fails, lowtide, ok, scratch, sheetFor, smallTree } from './kit.ts';
 
 describe('bad input to a depot alone', { concurrency: 3 }, () => {
   const endings: Ending[] = [];
   let folder: string;
   let files: string;
   let good: string;
+  /** Opens it without what a password costs. */
+  let sheet: string;
   let copies = 0;
   before(async () => {
     folder = await scratch({ after: (end) => void endings.push(end) });
@@ -17,6 +19,7 @@ describe('bad input to a depot alone', { concurrency: 3 }, () => {
     good = join(folder, 'good');
     await ok(['init', good]);
     await ok(['backup', files, '--depot', good]);
+    sheet = await sheetFor(['--depot', good], join(folder, 'sheet'));
   });
   after(async () => {
     for (const end of endings) await end();
@@ -27,34 +30,33 @@ describe('bad input to a depot alone', { concurrency: 3 }, () => {
     const number = ++copies;
     const path = join(folder, `copy${number}`);
     await cp(good, path, { recursive: true });
-    return {
-      path,
-      depot: ['--depot', path],
-      to: ['--to', join(folder, `to${number}`)],
-      target: `to${number}`,
-    };
+    const byPassword = ['--depot', path];
+    const depot = [...byPassword, '--recovery-sheet', sheet];
+    return { path, byPassword, depot, to: ['--to', join(folder, `to${number}`)], target: `to${number}` };
   }
 
   it('a wrong password opens nothing and changes nothing', async () => {
-    const { depot, to } = await copy();
+    const { byPassword, to } = await copy();
     const env = { LOWTIDE_PASSWORD: 'wrong' };
-    await fails('wrong-password', /the password is wrong/, ['backup', files, ...depot], { env });
-    await fails('wrong-password', /the password is wrong/, ['restore', 'latest', ...to, ...depot], { env });
-    await fails('no-password', /LOWTIDE_PASSWORD_FILE/, ['snapshots', ...depot], {
+    await fails('wrong-password', /the password is wrong/, ['backup', files, ...byPassword], { env });
+    await fails('wrong-password', /the password is wrong/, ['restore', 'latest', ...to, ...byPassword], {
+      env,
+    });
+    await fails('no-password', /LOWTIDE_PASSWORD_FILE/, ['snapshots', ...byPassword], {
       env: { LOWTIDE_PASSWORD: '' },
     });
     const file = { LOWTIDE_PASSWORD: '', LOWTIDE_PASSWORD_FILE: '/nonexistent/file' };
-    await fails('no-password', /cannot be read/, ['snapshots', ...depot], { env: file });
-    assert.equal((await ok(['snapshots', ...depot])).messages.length, 1);
+    await fails('no-password', /cannot be read/, ['snapshots', ...byPassword], { env: file });
+    assert.equal((await ok(['snapshots', ...byPassword])).messages.length, 1);
   });
 
   it('a key of another depot, or a mistyped sheet, is told', async () => {
-    const { depot } = await copy();
+    const { byPassword } = await copy();
     const other = join(folder, 'other');
     await ok(['init', other]);
     const sheet = (await ok(['key', 'add', 'recovery', '--depot', other])).message('recovery_sheet').text;
-    const asked = ['snapshots', '--recovery-sheet', '-', ...depot];
-    await fails('wrong-key', /no recovery opens this keyring/, asked, { input: sheet });
+    const asked = ['snapshots', '--recovery-sheet', '-', ...byPassword];
+    await fails('wrong-key', /does not open the keyring/, asked, { input: sheet });
     const mistyped = sheet.replace(
       /(K2 {2})(.)/,
       (_all, line: string, first: string) => line + (first === 'A' ? 'B' : 'A'),
@@ -62,7 +64,7 @@ describe('bad input to a depot alone', { concurrency: 3 }, () => {
     await fails('bad-recovery-sheet', /line K2 of the recovery sheet is mistyped/, asked, {
       input: mistyped,
     });
-    await fails('wrong-key', /64 hex digits/, ['key', 'add', 'organisation', 'xyz', ...depot]);
+    await fails('wrong-key', /64 hex digits/, ['key', 'add', 'organisation', 'xyz', ...byPassword]);
   });
 
   it('what is no depot, not there, or not empty is told apart', async () => {
@@ -138,8 +140,10 @@ describe('bad input to a depot alone', { concurrency: 3 }, () => {
     await fails('no-such-path', /\/nope/, ['ls', 'latest', '/nope', ...depot]);
     await fails('bad-request', /empty pattern/, ['find', '', ...depot]);
     await fails('not-found', /there is no key 12/, ['key', 'remove', '12', ...depot]);
-    await fails('wrong-state', /last key slot/, ['key', 'remove', await onlyKey(depot), ...depot]);
     await fails('not-found', /there is no file/, ['debug', 'dump', 'latest', ...depot]);
+    const [password, sheetKey] = (await ok(['key', 'list', ...depot])).messages;
+    await ok(['key', 'remove', password!.id, ...depot]);
+    await fails('wrong-state', /last key slot/, ['key', 'remove', sheetKey!.id, ...depot]);
   });
 
   it('sources that are missing or suddenly empty make no snapshot', async () => {
@@ -187,10 +191,6 @@ describe('bad input to a depot alone', { concurrency: 3 }, () => {
   async function packOf(path: string, group: string): Promise<string> {
     const [name = ''] = (await readdir(join(path, 'packs'))).filter((pack) => pack.startsWith(group));
     return name;
-  }
-
-  async function onlyKey(depot: readonly string[]): Promise<string> {
-    return (await ok(['key', 'list', ...depot])).message('key').id;
   }
 });
 

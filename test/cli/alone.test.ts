@@ -3,18 +3,21 @@ import { appendFile, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { compareFolders } from '../../src/cli/demo/compare-folders.ts';
-import { type Ending, lowtide, ok, scratch, smallTree } from './kit.ts';
+import { type Ending, lowtide, ok, scratch, sheetFor, smallTree } from './kit.ts';
 
 describe('one computer and a disk', () => {
   let folder: string;
   let files: string;
+  let byPassword: string[];
+  /** With a recovery sheet: what a password costs is paid where passwords are tested. */
   let depot: string[];
   const ends: Ending[] = [];
   before(async () => {
     folder = await scratch({ after: (end) => void ends.push(end) });
     files = await smallTree(folder);
-    depot = ['--depot', join(folder, 'depot')];
+    byPassword = ['--depot', join(folder, 'depot')];
     await ok(['init', join(folder, 'depot')]);
+    depot = [...byPassword, '--recovery-sheet', await sheetFor(byPassword, join(folder, 'sheet'))];
   });
   after(async () => {
     for (const end of ends) await end();
@@ -160,24 +163,25 @@ describe('one computer and a disk', () => {
   });
 
   it('has several keys: a second password, a recovery sheet, and takes one away', async () => {
-    const added = await ok(['key', 'add', 'passphrase', '--label', 'Bob', ...depot], {
+    const added = await ok(['key', 'add', 'passphrase', '--label', 'Bob', ...byPassword], {
       env: { LOWTIDE_NEW_PASSWORD: 'second' },
     });
-    const sheet = (await ok(['key', 'add', 'recovery', ...depot])).message('recovery_sheet').text;
-    const { messages } = await ok(['key', 'list', ...depot]);
+    const sheet = (await ok(['key', 'add', 'recovery', ...byPassword])).message('recovery_sheet').text;
+    const { messages } = await ok(['key', 'list', ...byPassword]);
     assert.deepEqual(
       messages.map(({ kind, label }) => [kind, label]),
       [
         ['passphrase', 'password'],
+        ['recovery', 'recovery sheet'],
         ['passphrase', 'Bob'],
         ['recovery', 'recovery sheet'],
       ],
     );
-    await ok(['snapshots', ...depot], { env: { LOWTIDE_PASSWORD: 'second' } });
+    await ok(['snapshots', ...byPassword], { env: { LOWTIDE_PASSWORD: 'second' } });
     const bare = { env: { LOWTIDE_PASSWORD: '' }, input: sheet };
-    assert.equal((await ok(['snapshots', '--recovery-sheet', '-', ...depot], bare)).messages.length, 2);
-    await ok(['key', 'remove', added.message('key_added').id, ...depot]);
-    const refused = await lowtide(['snapshots', ...depot], { env: { LOWTIDE_PASSWORD: 'second' } });
+    assert.equal((await ok(['snapshots', '--recovery-sheet', '-', ...byPassword], bare)).messages.length, 2);
+    await ok(['key', 'remove', added.message('key_added').id, ...byPassword]);
+    const refused = await lowtide(['snapshots', ...byPassword], { env: { LOWTIDE_PASSWORD: 'second' } });
     assert.match(refused.stderr, /wrong-password/);
   });
 

@@ -147,6 +147,13 @@ export async function scratch(t: Ends): Promise<string> {
   return folder;
 }
 
+/** A new recovery sheet of a depot, in `file`. */
+export async function sheetFor(depot: readonly string[], file: string): Promise<string> {
+  const { message } = await ok(['key', 'add', 'recovery', ...depot]);
+  await writeFile(file, message('recovery_sheet').text);
+  return file;
+}
+
 /** Five files, of which one is large, two have one content, and one has a difficult name. */
 export async function smallTree(folder: string): Promise<string> {
   const root = join(folder, 'files');
