@@ -117,6 +117,8 @@ export class CenterMachine extends Machine<Center> {
 export interface AgentMachineOptions {
   readonly centers: readonly CenterMachine[];
   readonly spoolBytes: number;
+  /** Stands between the agent and a center, for one that misbehaves. */
+  readonly meddle?: (api: CenterApi, center: CenterMachine) => CenterApi;
 }
 
 export class AgentMachine extends Machine<Agent> {
@@ -165,10 +167,14 @@ export class AgentMachine extends Machine<Agent> {
   }
 
   #upstream(world: World, center: CenterMachine): Upstream {
+    const { meddle = (api) => api } = this.options;
     return {
       face: center.face,
       connect: async () =>
-        this.#network.connect(world, center.node, () => this.#faceAt(center), CENTER_METHODS),
+        meddle(
+          this.#network.connect(world, center.node, () => this.#faceAt(center), CENTER_METHODS),
+          center,
+        ),
     };
   }
 

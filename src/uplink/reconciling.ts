@@ -1,6 +1,7 @@
 import { copiesIn, downgradeCopy, OPEN_PHASES, setPhase } from '../ledger/copies.ts';
 import { appendHistory } from '../ledger/history.ts';
 import { findSnapshot, newestSafeAt } from '../ledger/snapshots.ts';
+import type { CopyRow } from '../ledger/tables.ts';
 import type { CopyRecord } from '../model/exchange.ts';
 import { shortId, type SnapshotId } from '../model/ids.ts';
 import type { CenterApi } from '../protocol/center-api.ts';
@@ -25,14 +26,21 @@ export async function reconcile(work: UplinkWork, api: CenterApi, incarnation: s
 /** Takes over the center's word on everything that is not safe here yet. */
 export async function collectAnswers(work: UplinkWork, api: CenterApi): Promise<void> {
   const { ledger, center } = work;
-  for (const { snapshot, phase } of await copiesIn(ledger.db, center.id, OPEN_PHASES)) {
-    const record = await askCopy(work, api, snapshot);
-    if (record === null) {
-      if (phase !== 'behind') await noteUnknown(work, snapshot);
-    } else if (record.phase === 'safe' && record.receipt !== null) {
-      await storeReceipt(work, snapshot, record.receipt);
-    } else await noteState(work, record);
-  }
+  for (const copy of await copiesIn(ledger.db, center.id, OPEN_PHASES)) await collectAnswer(work, api, copy);
+}
+
+/** Of one copy: it may have come although nobody heard of it. */
+export async function collectAnswer(
+  work: UplinkWork,
+  api: CenterApi,
+  { snapshot, phase }: Pick<CopyRow, 'snapshot' | 'phase'>,
+): Promise<void> {
+  const record = await askCopy(work, api, snapshot);
+  if (record === null) {
+    if (phase !== 'behind') await noteUnknown(work, snapshot);
+  } else if (record.phase === 'safe' && record.receipt !== null) {
+    await storeReceipt(work, snapshot, record.receipt);
+  } else await noteState(work, record);
 }
 
 /** The center has never heard of it. If it is in the spool, it is offered; if not, it can only be replaced. */

@@ -26,10 +26,10 @@ async function unlessStopped<T>(stop: AbortSignal, call: () => Promise<T>): Prom
   const { promise, reject } = Promise.withResolvers<never>();
   const abort = (): void => reject(interrupted());
   stop.addEventListener('abort', abort, { once: true });
-  const answer = call();
-  // What comes after the end is nobody's any more.
-  answer.catch(() => undefined);
   try {
+    const answer = call();
+    // What comes after the end is nobody's any more.
+    answer.catch(() => undefined);
     return await Promise.race([answer, promise]);
   } finally {
     stop.removeEventListener('abort', abort);

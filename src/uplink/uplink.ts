@@ -1,21 +1,23 @@
-import { endTransit } from '../ledger/copies.ts';
+import { endTransit, findCopy } from '../ledger/copies.ts';
 import { Bell } from '../model/bell.ts';
 import { type ErrorCode, isLowtideError, LowtideError, messageOf } from '../model/errors.ts';
 import type { Order, Welcome } from '../model/exchange.ts';
 import type { OrderId, SnapshotId } from '../model/ids.ts';
 import { untilStopped } from '../model/stopping.ts';
-import { MINUTE_MS } from '../model/time.ts';
+import { HOUR_MS, MINUTE_MS } from '../model/time.ts';
 import { type CenterApi, PROTOCOL_VERSION } from '../protocol/center-api.ts';
 import { Alarms } from './alarms.ts';
 import { type Offered, offerOwed } from './offering.ts';
 import type { UplinkParts, UplinkWork } from './parts.ts';
 import { rememberConditions } from './conditions.ts';
-import { collectAnswers, reconcile } from './reconciling.ts';
+import { collectAnswer, collectAnswers, reconcile } from './reconciling.ts';
 import { sendSnapshot } from './sending.ts';
 import { stoppable } from './stoppable.ts';
 
 /** A certificate and a window are both judged by clocks: more than this apart is worth an alarm. */
 const CLOCK_SKEW_MS = 5 * MINUTE_MS;
+/** What a center thinks of what waits there may change without a word; it is asked again after this. */
+const ASK_MS = HOUR_MS;
 /** Answers that no waiting will change: somebody must hear of them. */
 const NEEDS_SOMEBODY: readonly ErrorCode[] = [
   'not-enrolled',
@@ -44,6 +46,8 @@ export class Uplink {
   #status: UplinkStatus = { connected: false, code: '', message: 'not connected yet', welcome: null };
   #api: CenterApi | null = null;
   readonly #bell = new Bell();
+  /** Snapshots whose sending ended without an answer. */
+  readonly #unsure = new Set<SnapshotId>();
 
   constructor(parts: UplinkParts) {
     this.#work = { ...parts, alarms: new Alarms(parts.world.monitor) };
@@ -144,7 +148,7 @@ export class Uplink {
   /** Offers, then does what it is ordered, until the connection ends. */
   async #serve(api: CenterApi, stop: AbortSignal): Promise<void> {
     const ended = new AbortController();
-    const offering = this.#offerWhenWoken(api, AbortSignal.any([stop, ended.signal]));
+    const keeping = this.#keepUp(api, AbortSignal.any([stop, ended.signal]));
     const sending = new Map<OrderId, UnderWay>();
     try {
       for await (const order of untilStopped(api.orders(stop), stop)) {
@@ -155,19 +159,24 @@ export class Uplink {
     } finally {
       ended.abort();
       for (const { stop: abort } of sending.values()) abort.abort();
-      await Promise.allSettled([offering, ...[...sending.values()].map(({ done }) => done)]);
+      await Promise.allSettled([keeping, ...[...sending.values()].map(({ done }) => done)]);
     }
   }
 
-  /** What could not be offered is offered again, after a while. */
-  async #offerWhenWoken(api: CenterApi, stop: AbortSignal): Promise<void> {
+  /**
+   * Keeps both sides of one mind while the connection lasts: when something is new, and now and then. What could not be
+   * offered or asked is tried again after a while.
+   */
+  async #keepUp(api: CenterApi, stop: AbortSignal): Promise<void> {
     const { clock, limits } = this.#work.world;
     const offered: Offered = new Map();
     let wait = limits.retry_ms_min;
     for (;;) {
-      await this.#bell.wait(stop);
+      const rung = await this.#rungWithin(ASK_MS, stop);
       if (stop.aborted) return;
       try {
+        if (!rung) await collectAnswers(this.#work, api);
+        await this.#askUnsure(api);
         await offerOwed(this.#work, api, offered);
         wait = limits.retry_ms_min;
         this.#work.alarms.clear('offering');
@@ -180,6 +189,26 @@ export class Uplink {
     }
   }
 
+  /** A commit whose answer was lost has been done all the same. */
+  async #askUnsure(api: CenterApi): Promise<void> {
+    const { ledger, center } = this.#work;
+    for (const snapshot of this.#unsure) {
+      const copy = await findCopy(ledger.db, snapshot, center.id);
+      if (copy !== null && copy.phase !== 'safe') await collectAnswer(this.#work, api, copy);
+      this.#unsure.delete(snapshot);
+    }
+  }
+
+  /** False if the time was over first. */
+  async #rungWithin(ms: number, stop: AbortSignal): Promise<boolean> {
+    const over = new AbortController();
+    const until = AbortSignal.any([stop, over.signal]);
+    const late = this.#work.world.clock.sleep(ms, until).then(() => false);
+    const rung = await Promise.race([this.#bell.wait(until), late]);
+    over.abort();
+    return rung;
+  }
+
   #startSending(api: CenterApi, order: Order & { kind: 'send' }, sending: Map<OrderId, UnderWay>): void {
     const { snapshot } = order;
     // One snapshot is sent once at a time, whatever a center orders.
@@ -188,6 +217,7 @@ export class Uplink {
     const done = sendSnapshot(this.#work, api, order, abort.signal)
       .then(() => this.#work.alarms.clear(`sending ${snapshot}`))
       .catch((error: unknown) => {
+        this.#unsure.add(snapshot);
         if (!abort.signal.aborted) this.#report(`sending ${snapshot}`, 'sending', error);
       })
       .finally(() => {
@@ -198,8 +228,9 @@ export class Uplink {
     sending.set(order.order, { snapshot, stop: abort, done });
   }
 
+  /** What hello will be told too is told there. */
   #report(subject: string, doing: string, error: unknown): void {
-    if (isLowtideError(error, ...GOES_ON)) return;
+    if (isLowtideError(error, ...GOES_ON, ...NEEDS_SOMEBODY)) return;
     const code = isLowtideError(error) ? error.code : 'crashed';
     const message = `${doing} to ${this.#work.center.name} failed: ${messageOf(error)}`;
     this.#work.alarms.raise(subject, code, message);
@@ -247,12 +278,8 @@ export class Uplink {
    * does not come back all at once.
    */
   async #rest(ms: number, stop: AbortSignal): Promise<void> {
-    const { clock, random } = this.#work.world;
-    const over = new AbortController();
-    const until = AbortSignal.any([stop, over.signal]);
-    const factor = 0.75 + random.bytes(1)[0]! / 512;
-    await Promise.race([this.#bell.wait(until), clock.sleep(ms * factor, until)]);
-    over.abort();
+    const factor = 0.75 + this.#work.world.random.bytes(1)[0]! / 512;
+    await this.#rungWithin(ms * factor, stop);
   }
 }
 
