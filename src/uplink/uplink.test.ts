@@ -172,7 +172,7 @@ describe('a center that went back', () => {
     await small.pass(MINUTE_MS);
     // As it was before anybody joined: nobody is in its ledger.
     const other = await SmallFleet.make();
-    await other.finish(other.center.running!.ledger.db.deleteFrom('clients').execute() as Promise<unknown>);
+    await other.finish(other.center.running!.ledger.db.deleteFrom('clients').execute());
     await other.center.shutDown();
     const before = other.center.node.snapshotState();
     await small.take();
