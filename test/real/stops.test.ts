@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readdirSync } from 'node:fs';
+import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { makeMixed } from '../../scripts/trees/make-mixed.ts';
@@ -39,7 +39,7 @@ test('SIGTERM amid a backup: the agent ends with 0, leaves nothing of it, and ta
 test('SIGTERM amid a transfer: agent and center end with 0, and it goes on without sending again what arrived', async () => {
   const asked = runJob([0]);
   await pair.center.event('ordered', EVENT_MS);
-  await sleep(150);
+  while (packBytes() < 1e6) await sleep(2);
   const ends = await Promise.all([pair.agent.stop(), pair.center.stop()]);
   assert.deepEqual(
     ends.map(({ code }) => code),
@@ -87,6 +87,12 @@ test('SIGTERM amid a restore: exit 130, no file under its name that is not whole
   assert.ok(complete);
   assert.equal(describeTree(join(target, tree)), describeTree(tree));
 });
+
+/** What the center has written of the first transfer so far. */
+function packBytes(): number {
+  const packs = join(pair.centerData, 'store', 'packs');
+  return readdirSync(packs).reduce((sum, name) => sum + statSync(join(packs, name)).size, 0);
+}
 
 function filesBelow(folder: string): number {
   try {
