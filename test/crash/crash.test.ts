@@ -1,7 +1,7 @@
 import { test } from 'node:test';
 import { countOperations, crashAt } from './seed-night.ts';
 
-const SAMPLE = 40;
+const SAMPLE = 24;
 
 test("P1, P2: the seed's night survives a power loss around a sample of its operations", async (t) => {
   const seed = process.env['SEED'] ?? 'night';
