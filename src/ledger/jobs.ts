@@ -35,9 +35,14 @@ export async function forgetJob(db: Database, name: string): Promise<void> {
   await db.deleteFrom('jobs').where('name', '=', name).execute();
 }
 
-/** Written before the first block, so that a restart knows whose the pack group is. */
+/** Written before the first block, so that a restart knows whose the pack group is. One that could not be swept begins again. */
 export async function startRun(db: Database, run: RunRow): Promise<void> {
-  await db.insertInto('runs').values(run).execute();
+  const { started_at } = run;
+  await db
+    .insertInto('runs')
+    .values(run)
+    .onConflict((conflict) => conflict.column('pack_group').doUpdateSet({ started_at }))
+    .execute();
 }
 
 export async function endRun(db: Database, packGroup: string): Promise<void> {

@@ -8,7 +8,7 @@ import { Bell } from '../model/bell.ts';
 import { isLowtideError, messageOf } from '../model/errors.ts';
 import type { SnapshotId } from '../model/ids.ts';
 import type { Job } from '../model/jobs.ts';
-import { HOUR_MS, type UnixMillis } from '../model/time.ts';
+import { HOUR_MS, MINUTE_MS, type UnixMillis } from '../model/time.ts';
 import { dueAt, parseCalendar } from '../schedule/calendar.ts';
 import { Uplink } from '../uplink/uplink.ts';
 import type { World } from '../world/ports.ts';
@@ -26,6 +26,8 @@ import { Turns } from './turns.ts';
 
 /** A backup that failed is tried again after this, or at its next hour if that comes first. */
 const RETRY_MS = HOUR_MS;
+/** Receipted blocks that could not be freed are tried again after this. */
+const DRAIN_RETRY_MS = 5 * MINUTE_MS;
 
 export interface AgentOptions {
   /** Data folder: `spool/` and `ledger.db` live in it. */
@@ -85,7 +87,7 @@ export class Agent {
       const agent = new Agent({ world, depot, ledger, identity, settings, upstreams });
       try {
         await depot.putKeyring(identity.keyring.signed);
-        await agent.#survive('bringing spool and ledger together', () => finishRuns(agent.parts));
+        await agent.#survive('bringing spool and ledger together', () => finishRuns(agent.parts), undefined);
         await agent.#drain();
         return agent;
       } catch (error) {
@@ -218,29 +220,42 @@ export class Agent {
     return clock.now();
   }
 
+  /** What could not be freed is tried again without waiting for another receipt. */
   async #drainOnReceipt(stop: AbortSignal): Promise<void> {
+    const { clock } = this.parts.world;
+    let failed = false;
     while (!stop.aborted) {
-      await this.#drainBell.wait(stop);
+      const over = new AbortController();
+      const until = AbortSignal.any([stop, over.signal]);
+      const waits = [this.#drainBell.wait(until), ...(failed ? [clock.sleep(DRAIN_RETRY_MS, until)] : [])];
+      await Promise.race(waits);
+      over.abort();
       if (stop.aborted) return;
-      if (await this.#drain()) this.reschedule();
+      const freed = await this.#drain();
+      failed = freed === null;
+      if (freed === true) this.reschedule();
     }
   }
 
-  /** Blocks go at once; old bases when no backup is being taken that may need them. */
-  async #drain(): Promise<boolean> {
-    const freed = await this.#survive('freeing the spool', () => drain(this.parts), false);
-    if (freed && !this.#tidying) {
+  /** Blocks go at once; old bases when no backup is being taken that may need them. Null if it failed. */
+  async #drain(): Promise<boolean | null> {
+    const freed = await this.#survive('freeing the spool', () => drain(this.parts), null);
+    if (freed === true && !this.#tidying) {
       this.#tidying = true;
       void this.#turns.take(async () => {
         this.#tidying = false;
-        await this.#survive('dropping old bases', () => dropOldBases(this.parts));
+        await this.#survive('dropping old bases', () => dropOldBases(this.parts), undefined);
       });
     }
     return freed;
   }
 
   /** Trouble with the disk, or with what is on it, must be heard of and must not end the agent. */
-  async #survive<T>(doing: string, work: () => Promise<T>, otherwise?: T): Promise<T> {
+  async #survive<T, Otherwise>(
+    doing: string,
+    work: () => Promise<T>,
+    otherwise: Otherwise,
+  ): Promise<T | Otherwise> {
     try {
       const result = await work();
       this.#troubles.delete(doing);
@@ -251,7 +266,7 @@ export class Agent {
       const news = this.#troubles.get(doing) !== error.code;
       this.#troubles.set(doing, error.code);
       if (news) this.parts.world.monitor.event({ kind: 'alarm', code: error.code, message });
-      return otherwise as T;
+      return otherwise;
     }
   }
 }

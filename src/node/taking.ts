@@ -58,48 +58,61 @@ interface Place {
 }
 
 async function takeIntoSpool(parts: AgentParts, job: Job, stop: AbortSignal): Promise<BackupResult> {
-  const { ledger, world } = parts;
   const room = await spoolRoom(parts);
   const place = await placeFor(parts, job);
+  const { run, result, base } = await takeAt(parts, job, { place, room, stop });
+  const { signed, counts, storedBytes: spooled, complete } = result;
+  const owed = centersOwed(parts, job);
+  await recordTaken(parts, { signed, run, owed, base, job, packGroup: run.pack_group });
+  const { files, bytes, problems } = counts;
+  const numbers = { files, bytes, spooled, partial: !complete, problems };
+  parts.world.monitor.event({ kind: 'taken', job: job.name, snapshot: signed.id, ...numbers });
+  return result;
+}
+
+interface Attempt {
+  readonly place: Place;
+  readonly room: number;
+  readonly stop: AbortSignal;
+}
+
+interface Taken {
+  readonly run: RunRow;
+  readonly result: BackupResult;
+  /** What it leans on after all. */
+  readonly base: SignedManifest | null;
+}
+
+/** Once more without a base if that turns out to be damaged. */
+async function takeAt(parts: AgentParts, job: Job, attempt: Attempt): Promise<Taken> {
+  const { ledger, world } = parts;
+  const { place } = attempt;
   try {
-    return await takeAt(parts, job, place, room, stop);
+    return await takeOnce(parts, job, attempt);
   } catch (error) {
     if (place.base === null || !isLowtideError(error, ...LOST_BASE)) throw error;
     const message = `the last snapshot of ${job.name} is damaged in the spool (${error.message}): everything is taken again`;
     world.monitor.event({ kind: 'alarm', code: error.code, message });
     await updateJob(ledger.db, job.name, { full_needed: 1 });
-    return await takeAt(parts, job, { ...place, base: null }, room, stop);
+    return await takeOnce(parts, job, { ...attempt, place: { ...place, base: null } });
   }
 }
 
-async function takeAt(
-  parts: AgentParts,
-  job: Job,
-  place: Place,
-  room: number,
-  stop: AbortSignal,
-): Promise<BackupResult> {
+async function takeOnce(parts: AgentParts, job: Job, { place, room, stop }: Attempt): Promise<Taken> {
   const { depot, ledger, identity, world } = parts;
   const { chain, sequence, base } = place;
   const { instance } = identity;
   const pack_group = packGroupOf(instance, chain, sequence);
   const run: RunRow = { pack_group, job: job.name, instance, sequence, started_at: world.clock.now() };
   await startRun(ledger.db, run);
-  let result: BackupResult;
   try {
-    result = await takeBackup(world, depot, backupPlan(parts, job, { place, run, room }), stop);
+    const result = await takeBackup(world, depot, backupPlan(parts, job, { place, run, room }), stop);
+    return { run, result, base };
   } catch (error) {
     // What cannot be cleared away now is, before the next run: the ledger knows of it.
     await abandonRun(parts, run, chain).catch(() => undefined);
     throw error;
   }
-  const owed = centersOwed(parts, job);
-  await recordTaken(parts, { signed: result.signed, run, owed, base, job, packGroup: pack_group });
-  const { signed, counts, storedBytes: spooled, complete } = result;
-  const { files, bytes, problems } = counts;
-  const numbers = { files, bytes, spooled, partial: !complete, problems };
-  world.monitor.event({ kind: 'taken', job: job.name, snapshot: signed.id, ...numbers });
-  return result;
 }
 
 /** A job that became private, or ceased to be, begins another chain: its numbers go on, and nothing leans across. */
