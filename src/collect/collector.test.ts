@@ -145,6 +145,22 @@ describe('conditions', () => {
     assert.equal(listener.stops[0]?.code, 'center-window');
   });
 
+  it('P3: end what was offered at the last moment on the minute too, however long the loop has slept', async () => {
+    const kit = await CollectKit.make();
+    const ann = await kit.client('ann');
+    await kit.pass(17 * SECOND_MS);
+    const listener = ann.listen();
+    for (const delay of [10 * MINUTE_MS + 40 * SECOND_MS, 5 * MINUTE_MS + 7 * SECOND_MS]) {
+      await kit.pass(delay);
+      const end = Math.ceil((kit.simulation.now + 1) / MINUTE_MS) * MINUTE_MS;
+      const until = new Date(end).toISOString().slice(11, 16);
+      await ann.offer(await ann.snapshot({ sequence: delay }), { transfer: `12:00-${until}` });
+      const { order } = await listener.order();
+      await kit.simulation.run({ until: end });
+      assert.deepEqual(listener.stops.at(-1), { kind: 'stop', order, code: 'client-window' });
+    }
+  });
+
   it('that cannot be read change nothing', async () => {
     const kit = await CollectKit.make();
     assert.throws(

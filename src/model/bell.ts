@@ -1,5 +1,3 @@
-import { aborted } from './stopping.ts';
-
 /** Wakes one waiter. A ring while nobody waits is kept until somebody does. */
 export class Bell {
   #rung = false;
@@ -15,10 +13,14 @@ export class Bell {
     if (!this.#rung && !stop.aborted) {
       const { promise, resolve } = Promise.withResolvers<void>();
       this.#resolve = resolve;
-      await Promise.race([promise, aborted(stop)]);
-      this.#resolve = null;
+      const abort = (): void => resolve();
+      stop.addEventListener('abort', abort, { once: true });
+      await promise;
+      stop.removeEventListener('abort', abort);
+      // The next one may wait already, before this one has come to its end.
+      if (this.#resolve === resolve) this.#resolve = null;
     }
-    if (!this.#rung) return false;
+    if (!this.#rung || stop.aborted) return false;
     this.#rung = false;
     return true;
   }

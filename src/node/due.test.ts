@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { jobOf, NOON, SmallFleet } from '../../test/support/fleet-kit.ts';
+import { jobOf, SmallFleet } from '../../test/support/fleet-kit.ts';
+import { updateJob } from '../ledger/jobs.ts';
 import { LowtideError } from '../model/errors.ts';
 import { DAY_MS, HOUR_MS, MINUTE_MS } from '../model/time.ts';
 
@@ -73,19 +74,19 @@ describe('a backup that failed', () => {
 
   it('because the agent was stopped starts with it again, at once', async () => {
     const small = await SmallFleet.make({ job: { backup: 'daily 13:00' } });
-    await small.simulation.run({ until: NOON + HOUR_MS - 1 });
-    const end = small.simulation.observe(({ node, kind }) => {
-      if (node !== 'ann' || kind !== 'files.read') return undefined;
-      end();
-      void small.agent.shutDown().catch(() => undefined);
-      return undefined;
-    });
-    await small.pass(MINUTE_MS).catch(() => undefined);
-    end();
+    await small.pass(HOUR_MS - MINUTE_MS);
+    small.agent.crash();
+    await small.pass(2 * MINUTE_MS);
+    small.agent.jobs = [];
+    small.agent.boot();
     await small.pass(MINUTE_MS);
-    if (!small.agent.node.running) small.agent.boot();
-    await small.pass(5 * MINUTE_MS);
-    assert.equal(tried(small).at(-1)!.slice(0, 8), 'taken 13');
+    const { ledger, world } = small.parts;
+    const last_tried = world.clock.now();
+    await small.finish(updateJob(ledger.db, 'home', { last_code: 'interrupted', last_tried }));
+    small.agent.jobs = [jobOf({ backup: 'daily 13:00' })];
+    small.agent.running!.reschedule();
+    await small.pass(MINUTE_MS);
+    assert.deepEqual(tried(small), ['taken 13:02']);
   });
 });
 
@@ -104,10 +105,10 @@ describe('a clock', () => {
       small.agent.node.setClock(shift);
       await small.pass(DAY_MS);
       small.agent.node.setClock(0);
-      await small.pass(3 * DAY_MS);
+      await small.pass(2 * DAY_MS);
       const after = tried(small).length;
-      assert.ok(after >= 1 + 4 && after <= 1 + 4 + 2, tried(small).join());
-      assert.deepEqual(tried(small).slice(-3), ['taken 22:00', 'taken 22:00', 'taken 22:00']);
+      assert.ok(after >= 1 + 3 && after <= 1 + 3 + 2, tried(small).join());
+      assert.deepEqual(tried(small).slice(-2), ['taken 22:00', 'taken 22:00']);
       assert.ok(
         (await small.states()).every((line) => line.endsWith('safe')),
         (await small.states()).join(),
@@ -135,21 +136,22 @@ describe('a clock', () => {
     assert.equal(tried(small).at(-1)!.startsWith('taken'), true);
   });
 
-  it('that is set to summer time takes each night once', async () => {
-    // London, 2026-03-29: 01:00 goes to 02:00; 2026-10-25: 02:00 goes to 01:00.
-    const small = await SmallFleet.make();
+  it('that is set to summer time and back takes each night once', async () => {
     const zone = 'Europe/London';
-    small.agent.jobs = [
-      jobOf({ backup: 'daily 01:30', zone }),
-      jobOf({ name: 'midnight', paths: ['/home/a'], backup: 'daily 00:00', zone }),
-    ];
-    const spring = Date.UTC(2026, 2, 28, 12);
-    await small.simulation.run({ until: spring });
-    const before = (await small.rows()).length;
-    await small.pass(DAY_MS);
-    assert.equal((await small.rows()).length, before + 2, 'on the short night');
-    await small.pass(2 * DAY_MS);
-    assert.equal((await small.rows()).length, before + 6);
+    for (const [night, hours] of [
+      ['2026-03-28T12:00:00Z', 23],
+      ['2026-10-24T12:00:00Z', 25],
+    ] as const) {
+      const small = await SmallFleet.make({ start: Date.parse(night) });
+      small.agent.jobs = [
+        jobOf({ backup: 'daily 01:30', zone }),
+        jobOf({ name: 'midnight', paths: ['/home/a'], backup: 'daily 00:00', zone }),
+      ];
+      await small.pass(hours * HOUR_MS);
+      assert.equal((await small.rows()).length, 2, `on the night of ${hours} hours`);
+      await small.pass(DAY_MS);
+      assert.equal((await small.rows()).length, 4);
+    }
   });
 });
 

@@ -38,6 +38,7 @@ export const jobOf = (changes: Partial<Job> = {}): Job => ({
 
 export interface SmallFleetOptions extends Partial<Omit<AgentMachineOptions, 'centers'>> {
   readonly seed?: string | number;
+  readonly start?: number;
   readonly centers?: readonly string[];
   readonly conditions?: Partial<Conditions>;
   readonly job?: Partial<Job>;
@@ -50,14 +51,22 @@ export class SmallFleet {
   readonly centers: CenterMachine[] = [];
   agent!: AgentMachine;
 
-  private constructor(seed: string | number) {
-    this.simulation = new Simulation({ seed, start: NOON });
+  private constructor(seed: string | number, start: number) {
+    this.simulation = new Simulation({ seed, start });
     this.fleet = new Fleet(this.simulation);
   }
 
   static async make(options: SmallFleetOptions = {}): Promise<SmallFleet> {
-    const { seed = 1, centers = ['oslo'], conditions, job, spoolBytes = 4 << 20, ...more } = options;
-    const small = new SmallFleet(seed);
+    const {
+      seed = 1,
+      start = NOON,
+      centers = ['oslo'],
+      conditions,
+      job,
+      spoolBytes = 4 << 20,
+      ...more
+    } = options;
+    const small = new SmallFleet(seed, start);
     for (const name of centers) {
       const all = { windows: 'any', zone: 'UTC', streams: 2, ...conditions };
       small.centers.push(await small.fleet.addCenter(name, all));
