@@ -6,7 +6,15 @@ import { Bell } from '../model/bell.ts';
 import { isLowtideError } from '../model/errors.ts';
 import type { ClientId, OrderId, SnapshotId } from '../model/ids.ts';
 import { SECOND_MS, type UnixMillis } from '../model/time.ts';
-import type { CenterConditions, Grant, Outcome, PlannerEvent, Reason, Reasons } from '../schedule/plan.ts';
+import {
+  type CenterConditions,
+  conditionsWith,
+  type Grant,
+  type Outcome,
+  type PlannerEvent,
+  type Reason,
+  type Reasons,
+} from '../schedule/plan.ts';
 import { newPlanner, type PlannerState, step } from '../schedule/planner.ts';
 import { parseWindows } from '../schedule/windows.ts';
 import type { CenterApi } from '../protocol/center-api.ts';
@@ -125,11 +133,15 @@ export class Collector {
       offer: {
         snapshot: offer.snapshot,
         client: offer.client,
+        line: null,
         job: `${manifest.instance}/${manifest.job}`,
         sequence: manifest.sequence,
         bytes: Math.max(0, offer.wishes.bytes - offer.received),
         windows: parseWindows(offer.wishes.transfer, offer.wishes.zone),
         offeredAt: offer.offeredAt,
+        deadline: null,
+        target: null,
+        lastCollected: null,
       },
     });
   }
@@ -289,5 +301,5 @@ export class Collector {
 }
 
 function plannerConditions(conditions: Conditions): CenterConditions {
-  return { windows: parseWindows(conditions.windows, conditions.zone), streams: conditions.streams };
+  return conditionsWith(parseWindows(conditions.windows, conditions.zone), conditions.streams);
 }

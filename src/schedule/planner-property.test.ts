@@ -3,7 +3,13 @@ import { test } from 'node:test';
 import * as fc from 'fast-check';
 import type { ClientId, SnapshotId } from '../model/ids.ts';
 import { HOUR_MS, SECOND_MS } from '../model/time.ts';
-import type { CenterConditions, Grant, PlannedOffer, PlannerEvent } from './plan.ts';
+import {
+  conditionsWith,
+  type CenterConditions,
+  type Grant,
+  type PlannedOffer,
+  type PlannerEvent,
+} from './plan.ts';
 import { newPlanner, step, type PlannerStep } from './planner.ts';
 import { SlowPlanner } from './test-planner.ts';
 import { isOpen, parseWindows } from './windows.ts';
@@ -56,10 +62,9 @@ const action: fc.Arbitrary<Action> = fc.record({
 });
 
 const read = (texts: readonly string[], which: number) => parseWindows(texts[which % texts.length]!, ZONE);
-const conditionsOf = ({ windows, streams }: Action): CenterConditions => ({
-  windows: read(CENTER_WINDOWS, windows),
-  streams,
-});
+const conditionsOf = ({ windows, streams }: Action): CenterConditions =>
+  conditionsWith(read(CENTER_WINDOWS, windows), streams);
+const PLAIN = { line: null, deadline: null, target: null, lastCollected: null };
 const clientId = (n: number): ClientId => `client-${n}` as ClientId;
 
 /** Snapshot n is always of the same client, job and place in it. */
@@ -72,6 +77,7 @@ function offerOf({ snapshot: n, windows }: Action, now: number): PlannedOffer {
     bytes: 1000,
     windows: read(CLIENT_WINDOWS, windows),
     offeredAt: now,
+    ...PLAIN,
   };
 }
 
@@ -167,7 +173,7 @@ test('S40-S52: any sequence of events gives what looking at everything anew give
 
 test('S41: ten thousand offers of a thousand clients are all collected, and nothing is left in the state', () => {
   const now = START;
-  let state = newPlanner({ windows: parseWindows('any', ZONE), streams: 7 }, now);
+  let state = newPlanner(conditionsWith(parseWindows('any', ZONE), 7), now);
   const running: SnapshotId[] = [];
   let collected = 0;
   const tell = (event: PlannerEvent): void => {
@@ -179,7 +185,16 @@ test('S41: ten thousand offers of a thousand clients are all collected, and noth
     const client = clientId(n % 1000);
     const snapshot = `snapshot-${n}` as SnapshotId;
     const windows = parseWindows('any', ZONE);
-    const offer = { snapshot, client, job: 'docs', sequence: 10_000 - n, bytes: 1, windows, offeredAt: now };
+    const offer = {
+      snapshot,
+      client,
+      job: 'docs',
+      sequence: 10_000 - n,
+      bytes: 1,
+      windows,
+      offeredAt: now,
+      ...PLAIN,
+    };
     tell({ kind: 'offered', offer });
   }
   for (let n = 0; n < 1000; n++) tell({ kind: 'online', client: clientId(n) });

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { ClientId, SnapshotId } from '../model/ids.ts';
 import { DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS } from '../model/time.ts';
-import type { Grant, PlannedOffer, PlannerEvent, Reason } from './plan.ts';
+import { conditionsWith, type Grant, type PlannedOffer, type PlannerEvent, type Reason } from './plan.ts';
 import {
   BACK_OFF_FIRST_MS,
   BACK_OFF_LAST_MS,
@@ -40,7 +40,7 @@ class Bench {
 
   constructor(center: string, streams: number, now = at(18)) {
     this.now = now;
-    this.#state = newPlanner({ windows: parseWindows(center, TOKYO), streams }, now);
+    this.#state = newPlanner(conditionsWith(parseWindows(center, TOKYO), streams), now);
   }
 
   step(event: PlannerEvent): readonly Grant[] {
@@ -82,6 +82,10 @@ class Bench {
       bytes: 1000,
       offeredAt,
       windows: parseWindows(windows, TOKYO),
+      line: null,
+      deadline: null,
+      target: null,
+      lastCollected: null,
     };
     this.step({ kind: 'offered', offer });
     return offer;
@@ -185,10 +189,10 @@ test('S45: with equal ends the oldest offer goes first, then the least id', () =
   bench.offer('z', { client: 'ann', offeredAt: at(10) });
   bench.offer('x', { client: 'bob', offeredAt: at(11) });
   bench.offer('w', { client: 'cy', offeredAt: at(11) });
-  bench.step({ kind: 'conditions', conditions: { windows: parseWindows('any', TOKYO), streams: 0 } });
+  bench.step({ kind: 'conditions', conditions: conditionsWith(parseWindows('any', TOKYO), 0) });
   bench.online('ann', 'bob', 'cy');
   assert.equal(bench.reason('z')?.code, 'streams-busy');
-  bench.step({ kind: 'conditions', conditions: { windows: parseWindows('any', TOKYO), streams: 1 } });
+  bench.step({ kind: 'conditions', conditions: conditionsWith(parseWindows('any', TOKYO), 1) });
   for (const name of ['z', 'w', 'x']) bench.ended(name, 'committed');
   assert.deepEqual(bench.log, ['12:00 start z', '12:00 start w', '12:00 start x']);
 });
@@ -309,7 +313,7 @@ test('S48: fewer streams stop those that would be started last; more streams sta
   }
   const conditions = (streams: number): PlannerEvent => ({
     kind: 'conditions',
-    conditions: { windows: parseWindows('any', TOKYO), streams },
+    conditions: conditionsWith(parseWindows('any', TOKYO), streams),
   });
   bench.step(conditions(1));
   assert.deepEqual(bench.log.slice(3), ['12:00 stop C streams-busy', '12:00 stop B streams-busy']);
@@ -325,7 +329,7 @@ test('S48: new windows of the center count at once, for what is running and for 
   bench.online('ann');
   bench.offer('A');
   const windows = parseWindows('22:00-08:00', TOKYO);
-  bench.step({ kind: 'conditions', conditions: { windows, streams: 1 } });
+  bench.step({ kind: 'conditions', conditions: conditionsWith(windows, 1) });
   assert.deepEqual(bench.log, ['12:00 start A', '12:00 stop A center-window']);
   bench.ended('A', 'paused');
   bench.waitUntil(at(22));

@@ -134,6 +134,11 @@ function take(work: Work, event: PlannerEvent): void {
       return endRun(work, event.snapshot, event.outcome);
     case 'conditions':
       return setConditions(work, event.conditions);
+    case 'misbehaved':
+    case 'hold':
+    case 'release':
+    case 'restores':
+    case 'learnt':
     case 'tick':
   }
 }

@@ -14,9 +14,19 @@ const texts: Record<ReasonCode, string> = {
   'no-shared-window':
     "your windows and the center's are not open together at any time of the next five weeks",
   'streams-busy': 'waiting for a free stream: the center is collecting others first',
+  'line-busy': 'waiting for your network line: others are being collected over it first',
+  'center-busy': "waiting for the center's bandwidth: others are being collected first",
   'client-busy': 'waiting for another snapshot of the same computer',
   'after-predecessor': 'waiting for an earlier snapshot of the same job',
   'backing-off': 'the last attempt did not finish',
+  'client-absent': 'the computer was asked to send and did not begin',
+  'client-misbehaved': 'the computer did not keep to what it was granted',
+  'restores-first': 'waiting while files are being restored',
+  'free-space': 'the center has too little free space',
+  load: 'the center has too much other work',
+  'disk-pressure': "the center's disks are busy with other work",
+  'not-while': 'the center must not collect while something else is running there',
+  held: 'the center was told to wait',
 };
 
 /** How the time is added to the sentence of a code that has one. */
@@ -25,6 +35,13 @@ const endings: Partial<Record<ReasonCode, string>> = {
   'client-window': ': opens',
   'center-window': ': opens',
   'backing-off': ': tries again',
+  'client-absent': ': tries again',
+  'client-misbehaved': ': tries again',
+  'free-space': ', until',
+  load: ', until',
+  'disk-pressure': ', until',
+  'not-while': ', until',
+  held: ', until',
 };
 
 export function reasonsOf(state: PlannerState): Reasons {

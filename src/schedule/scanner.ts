@@ -86,6 +86,20 @@ export class Scanner {
     return found === '' ? null : Number(found);
   }
 
+  /** A number with up to three decimals. */
+  decimal(): number | null {
+    const found = this.#take(/\d{1,9}(?:\.\d{1,3})?(?![\d.:])/y);
+    return found === '' ? null : Number(found);
+  }
+
+  /** One of `names`, in these letters and nothing that goes on after it. */
+  exactly(names: readonly string[]): string | null {
+    const found = this.#ahead(/[A-Za-z/]+/y);
+    if (!names.includes(found)) return null;
+    this.#skip(found.length);
+    return found;
+  }
+
   /** Minutes since midnight; null if what follows does not begin like a time. */
   time(latest: '23:59' | '24:00'): number | null {
     const place = this.#at;
@@ -105,6 +119,10 @@ export class Scanner {
     if (day < 0) return null;
     this.#skip(word.length);
     return day;
+  }
+
+  get digitAhead(): boolean {
+    return this.#ahead(/\d/y) !== '';
   }
 
   get dayAhead(): boolean {

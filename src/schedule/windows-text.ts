@@ -4,7 +4,7 @@ import { readCommonZone, readZone } from './zone-text.ts';
 import { checkZone } from './zones.ts';
 
 /** A span whose zone may not be known yet: `(Zone)` at the end of the text speaks for all that name none. */
-interface Draft extends Omit<WeeklySpan, 'zone'> {
+export interface Draft extends Omit<WeeklySpan, 'zone'> {
   readonly zone: string | null;
 }
 
@@ -28,8 +28,16 @@ export function parseWindows(text: string, zone: string): Windows {
   while (scanner.word('except') !== null) except.push(...readList(scanner));
   const common = readCommonZone(scanner) ?? fallback;
   if (!scanner.ended) scanner.fail('a comma, "except" or the end');
-  const settle = (draft: Draft): WeeklySpan => ({ ...draft, zone: draft.zone ?? common });
-  return makeWindows(open.map(settle), except.map(settle));
+  return makeWindows(settle(open, common), settle(except, common));
+}
+
+/** @param zone of those that name none */
+function settle(drafts: readonly Draft[], zone: string): WeeklySpan[] {
+  return drafts.map((draft) => ({ ...draft, zone: draft.zone ?? zone }));
+}
+
+export function windowsOf(drafts: readonly Draft[], zone: string): Windows {
+  return makeWindows(settle(drafts, zone), []);
 }
 
 /** Spans up to `except`, `(` or the end. A comma in front of `except` is allowed. */
@@ -52,7 +60,8 @@ function readList(scanner: Scanner): Draft[] {
   return drafts;
 }
 
-function readSpan(scanner: Scanner, named: DaySet | null): Draft {
+/** One window, its days read already. */
+export function readSpan(scanner: Scanner, named: DaySet | null): Draft {
   const days = named ?? EVERY_DAY;
   const hours = readHours(scanner);
   if (hours === null && named === null) scanner.fail('a day, a time such as 22:00, "any" or "except"');
