@@ -1,6 +1,6 @@
 import { type DataExtent, type Entry, type Extent, extentLength } from '../model/entries.ts';
 import { LowtideError } from '../model/errors.ts';
-import type { RestoreTarget, TargetFile } from '../world/ports.ts';
+import type { Metadata, MetadataRefusal, RestoreTarget, TargetFile } from '../world/ports.ts';
 import { ownError } from './stop.ts';
 
 /** A chunk and where in a file it goes. */
@@ -20,13 +20,15 @@ export interface Place {
 
 /**
  * One file on its way to its final name. Its extents come in order, their bytes in any order; it exists under a
- * temporary name from its first byte on, and gets its final name only if every byte was covered, checked and written.
+ * temporary name from its first byte on, and gets its metadata and then its final name only if every byte was covered,
+ * checked and written.
  * The first thing that goes wrong discards it. Calls of `write`, `settle` and `discard` must not overlap.
  */
 export class FileJob {
   readonly entry: Entry;
   readonly place: Place;
   readonly #target: RestoreTarget;
+  readonly #metadata: Metadata;
   #file: TargetFile | null = null;
   readonly #inline: { readonly position: number; readonly bytes: Uint8Array }[] = [];
   #covered = 0;
@@ -35,10 +37,14 @@ export class FileJob {
   #failure: LowtideError | null = null;
   #state: 'going' | 'restored' | 'given up' = 'going';
 
-  constructor(target: RestoreTarget, entry: Entry, place: Place) {
+  /** What the target could not take of its metadata. */
+  refusals: readonly MetadataRefusal[] = [];
+
+  constructor(target: RestoreTarget, entry: Entry, place: Place, metadata: Metadata) {
     this.#target = target;
     this.entry = entry;
     this.place = place;
+    this.#metadata = metadata;
   }
 
   /** Why the file is not restored. */
@@ -112,7 +118,8 @@ export class FileJob {
           await (await this.#open()).write(bytes, position);
         }
         if (!this.ready) return;
-        await (await this.#open()).finish(this.entry.size, this.place.replace);
+        const file = await this.#open();
+        this.refusals = await file.finish(this.entry.size, this.place.replace, this.#metadata);
         this.#file = null;
         this.#state = 'restored';
         return;

@@ -42,14 +42,14 @@ export class FileRestorer {
   }
 
   add(entry: Entry, place: Place): void {
-    const { groups, target } = this.#context;
+    const { groups } = this.#context;
     if (groups.find(entry) !== null) {
       this.#links.push({ entry, place });
       this.#linkSize += 1 + entry.extents.length;
       return;
     }
     groups.set(entry);
-    this.#current = new FileJob(target, entry, place);
+    this.#current = this.#newJob(entry, place);
     this.#window.add(this.#current);
   }
 
@@ -90,6 +90,11 @@ export class FileRestorer {
     return new FileWindow(world.limits, tree.fetcher, plan.keys, (job) => this.#done(job));
   }
 
+  #newJob(entry: Entry, place: Place): FileJob {
+    const { target, metadata } = this.#context;
+    return new FileJob(target, entry, place, metadata.wanted(entry));
+  }
+
   async #done(job: FileJob): Promise<void> {
     const { tally, metadata, groups } = this.#context;
     const { entry, failure, place } = job;
@@ -97,7 +102,7 @@ export class FileRestorer {
     if (failure === null) {
       tally.files++;
       tally.bytes += entry.size;
-      await metadata.apply(entry);
+      metadata.told(entry, job.refusals);
       return;
     }
     groups.drop(entry, entry.path);
@@ -149,9 +154,8 @@ export class FileRestorer {
 
   /** The file on its own, read from the tree once more: its further extents may have gone by. */
   async #copy(entry: Entry, place: Place): Promise<void> {
-    const { groups, target } = this.#context;
-    groups.set(entry);
-    const job = new FileJob(target, entry, place);
+    this.#context.groups.set(entry);
+    const job = this.#newJob(entry, place);
     const window = this.#newWindow();
     try {
       window.add(job);

@@ -1,7 +1,6 @@
 import type { Entry } from '../model/entries.ts';
-import { isLowtideError } from '../model/errors.ts';
 import type { PathKey } from '../model/paths.ts';
-import type { MetadataRefusal, RestoreTarget } from '../world/ports.ts';
+import type { Metadata as Wanted, MetadataRefusal, RestoreTarget } from '../world/ports.ts';
 import type { RestorePlan } from './restore-plan.ts';
 import type { Tally } from './tally.ts';
 
@@ -33,10 +32,21 @@ export class Metadata {
     this.#owners = owners;
   }
 
+  /** Of what is made, but for regular files, which get theirs with their name. */
   async apply(entry: Entry): Promise<void> {
+    this.told(entry, await this.#target.applyMetadata(entry.path, this.wanted(entry)));
+  }
+
+  /** Without owners the owner that it has stays, and set-id bits would be somebody else's. */
+  wanted(entry: Entry): Wanted {
+    const { type, mode, uid, gid, mtime } = entry;
+    if (this.#owners === 'restore') return { type, mode: mode & MODE_BITS, uid, gid, mtime };
+    return { type, mode: mode & MODE_BITS & ~SET_ID_BITS, uid: null, gid: null, mtime };
+  }
+
+  /** What the target answered when it got what was wanted. */
+  told(entry: Entry, refusals: readonly MetadataRefusal[]): void {
     if (entry.extra !== undefined) this.#add(EXTRA, entry, NEWER, true);
-    const wanted = await this.#wanted(entry);
-    const refusals = await this.#target.applyMetadata(entry.path, wanted);
     const owner = refusals.some(({ what }) => what === 'owner');
     for (const refusal of refusals) this.#count(entry, refusal, owner);
   }
@@ -47,17 +57,6 @@ export class Metadata {
       if (note) tally.summary(first, 'forbidden', text);
       else tally.problem(first, { code: 'disk-failed', message: text });
     }
-  }
-
-  /** Without owners the owner that it has stays, and set-id bits would be somebody else's. */
-  async #wanted(entry: Entry): Promise<Entry> {
-    if (this.#owners === 'restore') return { ...entry, mode: entry.mode & MODE_BITS };
-    const made = await this.#target.lstat(entry.path).catch((error: unknown) => {
-      if (isLowtideError(error)) return null;
-      throw error;
-    });
-    const { uid, gid } = made ?? entry;
-    return { ...entry, uid, gid, mode: entry.mode & MODE_BITS & ~SET_ID_BITS };
   }
 
   /** Without its owner a name has to lose its set-id bits: that is told of the mode, and means no more. */

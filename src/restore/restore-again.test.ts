@@ -49,7 +49,7 @@ async function plant(place: RestorePlace, files: Record<string, string>): Promis
     else {
       const file = await place.finish(target.createFile(pathKey(path)));
       await place.finish(file.write(Buffer.from(content), 0));
-      await place.finish(file.finish(content.length, false));
+      await place.finish(file.finish(content.length, false, null));
     }
   }
   await place.finish(target.close());
@@ -236,7 +236,7 @@ everywhere('nothing is linked to a file that is not what the snapshot has', asyn
         const made = await place.world.files.openTarget(target);
         const file = await made.createFile(pathKey('a'));
         await file.write(Buffer.from(content), 0);
-        await file.finish(content.length, false);
+        await file.finish(content.length, false, null);
         const entry = { ...(await buildSnapshot(specs)).entries[0]!, uid: 0, gid: 0 };
         await made.applyMetadata(pathKey('a'), entry);
         await made.close();

@@ -33,7 +33,7 @@ async function plantOutside(place: RestorePlace): Promise<Map<string, FoundEntry
   await place.finish(target.makeDirectory(pathKey('sub')));
   const file = await place.finish(target.createFile(pathKey('f')));
   await place.finish(file.write(Buffer.from('mine'), 0));
-  await place.finish(file.finish(4, false));
+  await place.finish(file.finish(4, false, null));
   await place.finish(target.close());
   return foundIn(place, outsideOf(place));
 }

@@ -376,8 +376,9 @@ inPlace('files that wait for several blocks are few at a time', simulatedPlace, 
       const finish = file.finish.bind(file);
       most = Math.max(most, ++open);
       file.finish = async (...how) => {
-        await finish(...how);
+        const refused = await finish(...how);
         open--;
+        return refused;
       };
       return file;
     };

@@ -1,5 +1,4 @@
-import type { Entry } from '../model/entries.ts';
-import type { MetadataRefusal } from '../world/ports.ts';
+import type { Metadata, MetadataRefusal } from '../world/ports.ts';
 import type { FileInode } from './file-inode.ts';
 import type { SimulatedFiles } from './file-system.ts';
 
@@ -10,28 +9,29 @@ export function applyMetadata(
   files: SimulatedFiles,
   inode: FileInode,
   shown: string,
-  entry: Entry,
+  metadata: Metadata,
 ): MetadataRefusal[] {
-  if (inode.type !== entry.type) {
-    const message = `${shown} is a ${inode.type}, not a ${entry.type}`;
+  if (inode.type !== metadata.type) {
+    const message = `${shown} is a ${inode.type}, not a ${metadata.type}`;
     return (['owner', 'mode', 'times'] as const).map((what) => ({ what, message }));
   }
   const refused: MetadataRefusal[] = [];
-  const foreign = inode.uid !== entry.uid || inode.gid !== entry.gid;
+  const { uid, gid } = { uid: metadata.uid ?? inode.uid, gid: metadata.gid ?? inode.gid };
+  const foreign = inode.uid !== uid || inode.gid !== gid;
   if (!foreign || files.superuser) {
-    inode.uid = entry.uid;
-    inode.gid = entry.gid;
+    inode.uid = uid;
+    inode.gid = gid;
   } else {
     refused.push({ what: 'owner', message: `${shown}: owner not set: only root may give files away` });
   }
   const ownerless = refused.length > 0;
   if (inode.type !== 'symlink') {
-    inode.mode = ownerless ? entry.mode & ~SET_ID_BITS : entry.mode;
-    if (inode.mode !== entry.mode) {
+    inode.mode = ownerless ? metadata.mode & ~SET_ID_BITS : metadata.mode;
+    if (inode.mode !== metadata.mode) {
       refused.push({ what: 'mode', message: `${shown}: mode not set: without its owner no set-id bits` });
     }
   }
-  inode.mtime = entry.mtime;
+  inode.mtime = metadata.mtime;
   inode.ctime = files.time();
   return refused;
 }

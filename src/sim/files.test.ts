@@ -171,7 +171,7 @@ test('the user’s files belong to the state of a machine', () => {
   assert.equal(node.files.stat('/a').links, 2);
 });
 
-test('a crash amid a restore leaves the file under its temporary name or its own, never half', async () => {
+test('a crash amid a restore leaves the file under its temporary name, or whole with its metadata, and the next sweeps', async () => {
   const left = new Set<string>();
   for (let index = 0; index < 6; index++) {
     const node = newNode();
@@ -182,13 +182,26 @@ test('a crash amid a restore leaves the file under its temporary name or its own
       const file = await target.createFile(pathKeyOf('/a'));
       await file.write(Buffer.from('he'), 0);
       await file.write(Buffer.from('llo'), 2);
-      await file.finish(5, false);
+      await file.finish(5, false, { type: 'file', mode: 0o751, mtime: 7n, uid: null, gid: null });
     };
     void restore();
     await node.simulation.settle();
     const found = node.files.tree('/').filter(({ type }) => type === 'file');
-    left.add(found.map(({ path, content }) => `${path} ${content?.split(' ')[0]}`).join());
+    const texts = found.map(({ path, content }) => `${path} ${content?.split(' ')[0]}`);
+    left.add(texts.map((text, at) => `${text} ${found[at]!.mode.toString(8)}`).join());
+    if (node.running) continue;
+    await node.simulation.finish(node.boot().files.openTarget(pathKeyOf('/to')));
+    assert.deepEqual(
+      node.files
+        .tree('/to')
+        .map(({ path }) => path)
+        .filter((path) => path.includes('.tmp')),
+      [],
+    );
   }
-  const temporary = '/to/.lowtide-4.tmp';
-  assert.deepEqual([...left], ['', `${temporary} 0`, `${temporary} 2`, `${temporary} 5`, '/to/a 5']);
+  const temporary = '/to/.lowtide-1-4.tmp';
+  assert.deepEqual(
+    [...left],
+    ['', `${temporary} 0 600`, `${temporary} 2 600`, `${temporary} 5 600`, '/to/a 5 751'],
+  );
 });

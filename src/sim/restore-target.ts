@@ -13,7 +13,7 @@ import {
 } from '../model/paths.ts';
 import { errnoWords } from '../world/errno.ts';
 import { BrokenPath } from '../world/paths-by-handle.ts';
-import type { MetadataRefusal, RestoreTarget, ScannedEntry, TargetFile } from '../world/ports.ts';
+import type { Metadata, MetadataRefusal, RestoreTarget, ScannedEntry, TargetFile } from '../world/ports.ts';
 import { targetError } from '../world/target-names.ts';
 import { scannedEntry, walk, walkToDirectory, type FileInode } from './file-inode.ts';
 import { applyMetadata } from './file-metadata.ts';
@@ -42,11 +42,26 @@ export async function openSimulatedTarget(
       if (next.type !== 'directory') throw targetError(refusal('EEXIST', shown), shown);
       inode = next;
     }
+    sweep(files, incarnation, inode);
     return new SimulatedTarget(files, incarnation, root, inode);
   });
 }
 
 const newDirectory = (files: SimulatedFiles): FileInode => files.newInode('directory', { mode: 0o700 });
+
+const TEMPORARY = /^\.lowtide-(\d+)-\d+\.tmp$/;
+
+function temporaryName(incarnation: Incarnation, inode: FileInode): ByteName {
+  return `.lowtide-${incarnation.number}-${inode.number}.tmp` as ByteName;
+}
+
+/** Removes what restores of earlier incarnations have left. */
+function sweep(files: SimulatedFiles, incarnation: Incarnation, directory: FileInode): void {
+  for (const name of directory.entries.keys()) {
+    const match = TEMPORARY.exec(name);
+    if (match !== null && Number(match[1]) !== incarnation.number) files.leave(directory, name);
+  }
+}
 
 class SimulatedTarget implements RestoreTarget {
   readonly #files: SimulatedFiles;
@@ -72,6 +87,7 @@ class SimulatedTarget implements RestoreTarget {
       const there = parent.entries.get(name);
       if (there === undefined) this.#files.enter(parent, name, newDirectory(this.#files));
       else if (there.type !== 'directory') throw refusal('EEXIST', name);
+      else sweep(this.#files, this.#incarnation, there);
     });
   }
 
@@ -79,7 +95,7 @@ class SimulatedTarget implements RestoreTarget {
     return this.#change({ kind: 'create', path }, () => {
       const [directory, name] = this.#place(path);
       const inode = this.#files.newInode('file', { mode: 0o600 });
-      const temporary = `.lowtide-${inode.number}.tmp` as ByteName;
+      const temporary = temporaryName(this.#incarnation, inode);
       this.#files.enter(directory, temporary, inode);
       return this.#targetFile(path, directory, name, temporary, inode);
     });
@@ -114,7 +130,7 @@ class SimulatedTarget implements RestoreTarget {
     });
   }
 
-  applyMetadata(path: PathKey, entry: Entry): Promise<readonly MetadataRefusal[]> {
+  applyMetadata(path: PathKey, metadata: Metadata): Promise<readonly MetadataRefusal[]> {
     const shown = this.#shown(path);
     return this.#change({ kind: 'metadata', path }, () => {
       let inode: FileInode;
@@ -124,7 +140,7 @@ class SimulatedTarget implements RestoreTarget {
         const message = `${shown}: ${errnoWords(error)}`;
         return (['owner', 'mode', 'times'] as const).map((what) => ({ what, message }));
       }
-      return applyMetadata(this.#files, inode, shown, entry);
+      return applyMetadata(this.#files, inode, shown, metadata);
     });
   }
 
@@ -155,13 +171,16 @@ class SimulatedTarget implements RestoreTarget {
           inode.content.write(bytes, position);
           this.#files.modified(inode);
         }),
-      finish: (size, replace) =>
+      finish: (size, replace, metadata) =>
         this.#change({ kind: 'finish', path }, () => {
           if (!open) throw refusal('EBADF', temporary);
           try {
             inode.content.truncate(size);
             this.#requireFree(directory, name, replace);
+            const refused =
+              metadata === null ? [] : applyMetadata(this.#files, inode, this.#shown(path), metadata);
             this.#files.enter(directory, name, inode);
+            return refused;
           } finally {
             discard();
           }

@@ -20,8 +20,9 @@ import type { Entry } from '../model/entries.ts';
 import { isLowtideError, LowtideError } from '../model/errors.ts';
 import { pathKeyOf, type PathKey } from '../model/paths.ts';
 import { realFiles } from './files.ts';
-import type { Native } from './native.ts';
+import { nativeLoader, type Native } from './native.ts';
 import { renameToFree } from './target-file.ts';
+import { TemporaryNames } from './target-names.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'lowtide-files-'));
 // Anybody may look: some tests give root's rights up.
@@ -141,9 +142,9 @@ test('without libc files are backed up and restored, and what is lost is told', 
   const target = await without.openTarget(pathKeyOf(join(directory, 'without')));
   const file = await target.createFile(key('file'));
   await file.write(Buffer.from('hello'), 4096);
-  await file.finish(8192, false);
+  await file.finish(8192, false, null);
   const again = await target.createFile(key('file'));
-  await assert.rejects(again.finish(0, false), (error) => isLowtideError(error, 'target-exists'));
+  await assert.rejects(again.finish(0, false, null), (error) => isLowtideError(error, 'target-exists'));
   await assert.rejects(target.fifo(key('fifo'), false), /no such library/);
   assert.deepEqual(
     await target.applyMetadata(key('file'), entryOf({ mtime: 1_700_000_000_000_000_000n })),
@@ -229,7 +230,7 @@ async function workIn(root: string, name: string): Promise<void> {
     const into = Buffer.alloc(6);
     assert.equal(into.toString('latin1', 0, await source.read(into, 0)), 'mine');
     await source.close();
-    await (await target.createFile(key(`d/${name}`))).finish(0, true);
+    await (await target.createFile(key(`d/${name}`))).finish(0, true, null);
     await target.applyMetadata(key('d/secret'), entryOf({ mode: 0o640 }));
   } finally {
     await target.close();
@@ -257,11 +258,55 @@ test('nothing stays open after what fails', async () => {
       target.link(key(name), key('d/no'), true),
       target.link(key('other'), key(name), true),
       target.applyMetadata(key(name), entryOf({})),
-      target.createFile(key(name)).then((file) => file.finish(1, false)),
+      target.createFile(key(name)).then((file) => file.finish(1, false, null)),
       target.createFile(key(name)).then((file) => file.discard()),
     ];
     await Promise.allSettled(calls);
   }
   await target.close();
   assert.equal(open(), before);
+});
+
+test('a file has its metadata before it has its name, so that no kill leaves one that only looks whole', async () => {
+  const root = join(directory, 'metadata-first');
+  const seen: [number, bigint][] = [];
+  const native = nativeLoader()();
+  const watched: Native = {
+    ...native,
+    renameNoReplace: (from, to) => {
+      const { mode, mtimeNs } = lstatSync(Buffer.from(from), { bigint: true });
+      seen.push([Number(mode) & 0o7777, mtimeNs]);
+      return native.renameNoReplace(from, to);
+    },
+  };
+  const target = await realFiles(() => watched).openTarget(pathKeyOf(root));
+  const file = await target.createFile(key('a'));
+  await file.write(Buffer.from('x'), 0);
+  await file.finish(1, false, { type: 'file', mode: 0o640, mtime: 123_456_789n, uid: null, gid: null });
+  await target.close();
+  assert.deepEqual(seen, [[0o640, 123_456_789n]]);
+});
+
+test('temporary files of processes that have ended are swept, and those of living ones are not', async () => {
+  const root = join(directory, 'swept');
+  mkdirSync(join(root, 'd'), { recursive: true });
+  const ended = Number((await promisify(execFile)('sh', ['-c', 'echo $$'])).stdout);
+  const names = new TemporaryNames();
+  const elsewhere = '.lowtide-00000000000000010a0b0c0d.tmp';
+  const day = 86_400_000;
+  for (const where of [root, join(root, 'd')]) {
+    for (const name of [names.next(ended), names.next(), elsewhere, 'kept'])
+      writeFileSync(join(where, name), 'x');
+    mkdirSync(join(where, names.next(ended)));
+  }
+  const target = await realFiles().openTarget(pathKeyOf(root));
+  await target.makeDirectory(key('d'));
+  await target.close();
+  for (const where of [root, join(root, 'd')]) {
+    const left = readdirSync(where, { withFileTypes: true }).filter((found) => found.isFile());
+    assert.equal(left.length, 3, left.map(({ name }) => name).join(' '));
+  }
+  assert.equal(names.isAbandoned(elsewhere, 0, day - 1), false);
+  assert.equal(names.isAbandoned(elsewhere, 0, day + 1), true);
+  assert.equal(names.isAbandoned('.lowtide-notes.tmp', 0, day + 1), false);
 });

@@ -15,6 +15,8 @@ export interface Native {
   tryLock(fd: number): boolean;
   /** Sets the modification time and leaves the access time. */
   setModified(path: Uint8Array, nanoseconds: bigint, lastLink: 'follow' | 'keep'): void;
+  /** The same of an open file. */
+  setModifiedOf(fd: number, nanoseconds: bigint): void;
   /** The first byte of data (or of a hole) at or after `position`; null if there is none. */
   seekData(fd: number, position: number): number | null;
   seekHole(fd: number, position: number): number | null;
@@ -76,6 +78,7 @@ function nativeOver(koffi: typeof Koffi, libc: Koffi.LibraryHandle): Native {
   const failed = thrower(koffi);
   const flock = libc.func('int flock(int fd, int operation)');
   const utimensat = libc.func('int utimensat(int at, const uint8_t *path, const uint8_t *times, int flags)');
+  const futimens = libc.func('int futimens(int fd, const uint8_t *times)');
   const lseek = libc.func('int64_t lseek(int fd, int64_t offset, int whence)');
   const syncfs = libc.func('int syncfs(int fd)');
   const mknod = makeNodeOver(libc);
@@ -95,6 +98,9 @@ function nativeOver(koffi: typeof Koffi, libc: Koffi.LibraryHandle): Native {
     setModified(path, nanoseconds, lastLink) {
       const flags = lastLink === 'keep' ? AT_SYMLINK_NOFOLLOW : 0;
       if (utimensat(AT_FDCWD, cString(path), timesOf(nanoseconds), flags) !== 0) throw failed('utimensat');
+    },
+    setModifiedOf(fd, nanoseconds) {
+      if (futimens(fd, timesOf(nanoseconds)) !== 0) throw failed('futimens');
     },
     seekData: (fd, position) => seek(fd, position, SEEK_DATA),
     seekHole: (fd, position) => seek(fd, position, SEEK_HOLE),

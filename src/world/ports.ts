@@ -1,8 +1,8 @@
-import type { Entry, Stat } from '../model/entries.ts';
+import type { Entry, EntryType, Stat } from '../model/entries.ts';
 import type { Event, Problem, Progress } from '../model/events.ts';
 import type { Limits } from '../model/limits.ts';
 import type { ByteName, PathKey } from '../model/paths.ts';
-import type { UnixMillis } from '../model/time.ts';
+import type { UnixMillis, UnixNanos } from '../model/time.ts';
 
 /**
  * Everything that is not computation. A World belongs to one incarnation of a node: after its crash no port answers
@@ -101,7 +101,10 @@ export interface Files {
   lstat(path: PathKey): Promise<ScannedEntry | null>;
   /** Opens a regular file (O_NOFOLLOW | O_NONBLOCK, checked by fstat to be one). Errors as `scan`. */
   openSource(path: PathKey): Promise<SourceFile>;
-  /** A directory to restore into, made with its parents if need be. Nothing is ever done outside it. */
+  /**
+   * A directory to restore into, made with its parents if need be, and swept as in `makeDirectory`. Nothing is ever
+   * done outside it.
+   */
   openTarget(root: PathKey): Promise<RestoreTarget>;
 }
 
@@ -131,7 +134,10 @@ export interface SourceFile {
  */
 export interface RestoreTarget {
   lstat(path: PathKey): Promise<ScannedEntry | null>;
-  /** Ok if it is a directory already. `target-exists` if something else has the name. */
+  /**
+   * Ok if it is a directory already; then what a killed restore of the same user left there under temporary names goes.
+   * `target-exists` if something else has the name.
+   */
   makeDirectory(path: PathKey): Promise<void>;
   /** A temporary file beside `path`; `finish` gives it its name. */
   createFile(path: PathKey): Promise<TargetFile>;
@@ -143,7 +149,7 @@ export interface RestoreTarget {
   /** Needs root: else LowtideError `forbidden`. */
   device(path: PathKey, entry: Entry, replace: boolean): Promise<void>;
   /** Owner, mode, times (in this order). Answers what the target could not take; never throws for that. */
-  applyMetadata(path: PathKey, entry: Entry): Promise<readonly MetadataRefusal[]>;
+  applyMetadata(path: PathKey, metadata: Metadata): Promise<readonly MetadataRefusal[]>;
   /** Makes finished files durable: called at the end and now and then. */
   sync(): Promise<void>;
   close(): Promise<void>;
@@ -154,11 +160,26 @@ export interface MetadataRefusal {
   readonly message: string;
 }
 
+/** What a restored name is to have beside its content. An Entry is one. */
+export interface Metadata {
+  /** Something of another type gets none of it. */
+  readonly type: EntryType;
+  readonly mode: number;
+  /** Null: it stays with whoever made it. */
+  readonly uid: number | null;
+  readonly gid: number | null;
+  readonly mtime: UnixNanos;
+}
+
 export interface TargetFile {
   /** Writes at any position; what is never written stays a hole. */
   write(bytes: Uint8Array, position: number): Promise<void>;
-  /** Sets the size (for holes at the end) and gives the file its final name. `target-exists` unless `replace`. */
-  finish(size: number, replace: boolean): Promise<void>;
+  /**
+   * Sets the size (for holes at the end), then the metadata, then gives the file its final name: so what has the name is
+   * whole, whenever the process is killed. `target-exists` unless `replace`. Answers what the target could not take.
+   * @param metadata null: private, and of now
+   */
+  finish(size: number, replace: boolean, metadata: Metadata | null): Promise<readonly MetadataRefusal[]>;
   /** Removes the temporary file. */
   discard(): Promise<void>;
 }

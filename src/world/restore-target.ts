@@ -1,4 +1,4 @@
-import { closeSync, constants, linkSync, mkdirSync, openSync, renameSync, symlinkSync } from 'node:fs';
+import { constants, linkSync, mkdirSync, openSync, renameSync, symlinkSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import type { Entry } from '../model/entries.ts';
 import { LowtideError } from '../model/errors.ts';
@@ -16,12 +16,12 @@ import {
 import { errnoName } from './errno.ts';
 import { nativeOrNull, type Native } from './native.ts';
 import { inDirectory, O_PATH } from './paths-by-handle.ts';
-import type { MetadataRefusal, RestoreTarget, ScannedEntry, TargetFile } from './ports.ts';
+import type { Metadata, MetadataRefusal, RestoreTarget, ScannedEntry, TargetFile } from './ports.ts';
 import { lookAt, lookAtDirectory } from './stats.ts';
 import { TargetDirectories } from './target-directories.ts';
 import { createTargetFile } from './target-file.ts';
 import { applyMetadata } from './target-metadata.ts';
-import { removeQuietly, targetError, temporaryName } from './target-names.ts';
+import { removeQuietly, sweep, targetError, TemporaryNames } from './target-names.ts';
 import { syncFileSystems } from './target-sync.ts';
 
 const DIRECTORY_MODE = 0o700;
@@ -33,7 +33,9 @@ export async function openRestoreTarget(root: PathKey, native: () => Native): Pr
   try {
     await mkdir(path, { recursive: true, mode: DIRECTORY_MODE });
     const directories = new TargetDirectories(openSync(path, O_PATH | constants.O_DIRECTORY), root);
-    return new RealRestoreTarget(directories, native);
+    const temporaries = new TemporaryNames();
+    sweep(directories.open(ROOT_PATH), temporaries);
+    return new RealRestoreTarget(directories, temporaries, native);
   } catch (error) {
     throw targetError(error, displayPath(root));
   }
@@ -41,10 +43,12 @@ export async function openRestoreTarget(root: PathKey, native: () => Native): Pr
 
 class RealRestoreTarget implements RestoreTarget {
   readonly #directories: TargetDirectories;
+  readonly #temporaries: TemporaryNames;
   readonly #native: () => Native;
 
-  constructor(directories: TargetDirectories, native: () => Native) {
+  constructor(directories: TargetDirectories, temporaries: TemporaryNames, native: () => Native) {
     this.#directories = directories;
+    this.#temporaries = temporaries;
     this.#native = native;
   }
 
@@ -64,6 +68,7 @@ class RealRestoreTarget implements RestoreTarget {
         mkdirSync(inDirectory(parent, name), DIRECTORY_MODE);
       } catch (error) {
         if (lookAt(parent, name)?.type !== 'directory') throw error;
+        sweep(this.#directories.open(path), this.#temporaries);
       }
     });
   }
@@ -71,13 +76,20 @@ class RealRestoreTarget implements RestoreTarget {
   async createFile(path: PathKey): Promise<TargetFile> {
     return this.#naming(path, () => {
       const [, name] = this.#place(path);
-      const directory = this.#directories.openOwn(parentPath(path));
+      const directory = this.#directories.borrow(parentPath(path));
+      const closed = (): void => this.#directories.giveBack(directory);
       try {
-        return createTargetFile(directory, name, this.#shown(path), nativeOrNull(this.#native), () =>
-          this.#directories.forget(path),
-        );
+        return createTargetFile({
+          directory,
+          temporary: this.#temporaries.next(),
+          name,
+          shown: this.#shown(path),
+          native: nativeOrNull(this.#native),
+          named: () => this.#directories.forget(path),
+          closed,
+        });
       } catch (error) {
-        closeSync(directory);
+        closed();
         throw error;
       }
     });
@@ -93,13 +105,13 @@ class RealRestoreTarget implements RestoreTarget {
       const found = this.#place(existing);
       if (lookAt(...found) === null)
         throw new LowtideError('not-found', `${this.#shown(existing)} does not exist`);
-      // Its own, as the other directory that is opened next may push this one out.
-      return [this.#directories.openOwn(parentPath(existing)), found[1]] as const;
+      // Borrowed, as the other directory that is opened next may push this one out.
+      return [this.#directories.borrow(parentPath(existing)), found[1]] as const;
     });
     try {
       this.#make(path, replace, (made) => linkSync(inDirectory(from, name), made));
     } finally {
-      closeSync(from);
+      this.#directories.giveBack(from);
     }
   }
 
@@ -123,8 +135,8 @@ class RealRestoreTarget implements RestoreTarget {
     });
   }
 
-  async applyMetadata(path: PathKey, entry: Entry): Promise<readonly MetadataRefusal[]> {
-    return applyMetadata(this.#directories, nativeOrNull(this.#native), path, this.#shown(path), entry);
+  async applyMetadata(path: PathKey, metadata: Metadata): Promise<readonly MetadataRefusal[]> {
+    return applyMetadata(this.#directories, nativeOrNull(this.#native), path, this.#shown(path), metadata);
   }
 
   async sync(): Promise<void> {
@@ -146,7 +158,7 @@ class RealRestoreTarget implements RestoreTarget {
       if (!replace) {
         make(inDirectory(parent, name));
       } else {
-        const temporary = inDirectory(parent, temporaryName());
+        const temporary = inDirectory(parent, this.#temporaries.next());
         try {
           make(temporary);
           renameSync(temporary, inDirectory(parent, name));

@@ -15,6 +15,8 @@ export class TargetDirectories {
   readonly #rootPath: PathKey;
   /** The least recently used first. */
   readonly #open = new Map<PathKey, number>();
+  /** Descriptors that somebody has borrowed, and how often; one that is not in `#open` any more is closed by the last. */
+  readonly #borrowed = new Map<number, number>();
   /** A readable descriptor on each file system that has been seen, opened before anything is written there; or null. */
   readonly #fileSystems = new Map<bigint, number | null>();
 
@@ -61,36 +63,56 @@ export class TargetDirectories {
     return path === ROOT_PATH ? this.#rootPath : joinPath(this.#rootPath, path as string as ByteName);
   }
 
-  /** A descriptor of the caller's own. */
-  openOwn(path: PathKey): number {
-    return openSync(ofDescriptor(this.open(path)), DIRECTORY_ONLY_NAMED & ~constants.O_NOFOLLOW);
+  /** A descriptor that stays good until it is given back. */
+  borrow(path: PathKey): number {
+    const descriptor = this.open(path);
+    this.#borrowed.set(descriptor, (this.#borrowed.get(descriptor) ?? 0) + 1);
+    return descriptor;
+  }
+
+  giveBack(descriptor: number): void {
+    const others = this.#borrowed.get(descriptor)! - 1;
+    if (others > 0) {
+      this.#borrowed.set(descriptor, others);
+      return;
+    }
+    this.#borrowed.delete(descriptor);
+    if (descriptor !== this.#root && !this.#isOpen(descriptor)) closeSync(descriptor);
   }
 
   /** Something else has this name now. */
   forget(path: PathKey): void {
     if (!this.#open.has(path)) return;
-    for (const descriptor of this.#open.values()) closeSync(descriptor);
-    this.#open.clear();
+    for (const [known, descriptor] of this.#open) this.#drop(known, descriptor);
   }
 
   fileSystems(): readonly (number | null)[] {
     return [...this.#fileSystems.values()];
   }
 
+  /** What is borrowed still is closed by who gives it back. */
   close(): void {
-    for (const descriptor of this.#open.values()) closeSync(descriptor);
+    for (const [path, descriptor] of this.#open) this.#drop(path, descriptor);
     for (const descriptor of this.#fileSystems.values()) if (descriptor !== null) closeSync(descriptor);
     closeSync(this.#root);
-    this.#open.clear();
     this.#fileSystems.clear();
   }
 
   #evict(): void {
     for (const [oldest, descriptor] of this.#open) {
       if (this.#open.size <= OPEN_MAX) return;
-      this.#open.delete(oldest);
-      closeSync(descriptor);
+      this.#drop(oldest, descriptor);
     }
+  }
+
+  #drop(path: PathKey, descriptor: number): void {
+    this.#open.delete(path);
+    if (!this.#borrowed.has(descriptor)) closeSync(descriptor);
+  }
+
+  #isOpen(descriptor: number): boolean {
+    for (const open of this.#open.values()) if (open === descriptor) return true;
+    return false;
   }
 
   #see(directory: number): void {

@@ -4,8 +4,9 @@ import type { ByteName } from '../model/paths.ts';
 import { errnoName, systemError } from './errno.ts';
 import type { Native } from './native.ts';
 import { inDirectory } from './paths-by-handle.ts';
-import type { TargetFile } from './ports.ts';
-import { removeQuietly, targetError, temporaryName } from './target-names.ts';
+import type { Metadata, MetadataRefusal, TargetFile } from './ports.ts';
+import { applyToFile } from './target-metadata.ts';
+import { removeQuietly, targetError } from './target-names.ts';
 
 const FILE_MODE = 0o600;
 /** Closing may wait for a network's disk; for a few bytes that is not worth a thread. */
@@ -16,33 +17,29 @@ const write = promisify(fs.write);
 const truncate = promisify(fs.ftruncate);
 const close = promisify(fs.close);
 
-/**
- * A new file beside its final name.
- * @param directory a descriptor, which belongs to the file from now on
- * @param shown its final path, for people
- * @param named is called when it has its final name
- */
-export function createTargetFile(
-  directory: number,
-  name: ByteName,
-  shown: string,
-  native: Native | null,
-  named: () => void,
-): TargetFile {
-  const temporary = temporaryName();
-  const flags = O_CREAT | O_EXCL | O_NOFOLLOW | O_WRONLY;
-  const descriptor = fs.openSync(inDirectory(directory, temporary), flags, FILE_MODE);
-  return new RealTargetFile({ directory, descriptor, temporary, name, shown, native, named });
-}
-
-interface Parts {
+export interface NewFile {
+  /** A descriptor that stays good until `closed`. */
   readonly directory: number;
-  readonly descriptor: number;
   readonly temporary: ByteName;
   readonly name: ByteName;
+  /** Its final path, for people. */
   readonly shown: string;
   readonly native: Native | null;
+  /** It has its final name. */
   readonly named: () => void;
+  /** The directory is not needed any more. */
+  readonly closed: () => void;
+}
+
+/** A new file beside its final name. */
+export function createTargetFile(file: NewFile): TargetFile {
+  const flags = O_CREAT | O_EXCL | O_NOFOLLOW | O_WRONLY;
+  const descriptor = fs.openSync(inDirectory(file.directory, file.temporary), flags, FILE_MODE);
+  return new RealTargetFile({ ...file, descriptor });
+}
+
+interface Parts extends NewFile {
+  readonly descriptor: number;
 }
 
 class RealTargetFile implements TargetFile {
@@ -76,7 +73,11 @@ class RealTargetFile implements TargetFile {
    * Without a sync, also when it replaces something: the backup still has the bytes, and the restore has not been
    * called done before RestoreTarget.sync.
    */
-  async finish(size: number, replace: boolean): Promise<void> {
+  async finish(
+    size: number,
+    replace: boolean,
+    metadata: Metadata | null,
+  ): Promise<readonly MetadataRefusal[]> {
     const { directory, descriptor, temporary, name, native, named, shown } = this.#parts;
     const from = inDirectory(directory, temporary);
     const to = inDirectory(directory, name);
@@ -85,11 +86,13 @@ class RealTargetFile implements TargetFile {
       await Promise.all(this.#busy);
       if (this.#failed !== undefined) throw this.#failed;
       if (size !== this.#size) await truncate(descriptor, size);
+      const refused = metadata === null ? [] : applyToFile(descriptor, native, shown, metadata);
       await this.#close(() => {
         if (replace) fs.renameSync(from, to);
         else renameToFree(from, to, native);
       });
       named();
+      return refused;
     } catch (error) {
       await this.discard();
       throw targetError(error, shown);
@@ -111,10 +114,10 @@ class RealTargetFile implements TargetFile {
     }
   }
 
-  /** Runs between closing the file, when all write errors are known, and closing its directory. */
+  /** Runs between closing the file, when all write errors are known, and giving its directory back. */
   async #close(andThen: () => void): Promise<void> {
     this.#open = false;
-    const { directory, descriptor, temporary } = this.#parts;
+    const { directory, descriptor, temporary, closed } = this.#parts;
     // Closed under a write, the number could be another file's before the write is done.
     await Promise.allSettled(this.#busy);
     try {
@@ -125,7 +128,7 @@ class RealTargetFile implements TargetFile {
       removeQuietly(inDirectory(directory, temporary));
       throw error;
     } finally {
-      fs.closeSync(directory);
+      closed();
     }
   }
 }

@@ -1,10 +1,22 @@
-import { chmodSync, chownSync, closeSync, fstatSync, lchownSync, lutimesSync, utimesSync } from 'node:fs';
-import type { Entry, EntryType, Stat } from '../model/entries.ts';
+import {
+  chmodSync,
+  chownSync,
+  closeSync,
+  fchmodSync,
+  fchownSync,
+  fstatSync,
+  futimesSync,
+  lchownSync,
+  lutimesSync,
+  utimesSync,
+} from 'node:fs';
+import type { Stat } from '../model/entries.ts';
 import { baseName, parentPath, ROOT_PATH, type PathKey } from '../model/paths.ts';
+import type { UnixNanos } from '../model/time.ts';
 import { errnoName, errnoWords } from './errno.ts';
 import type { Native } from './native.ts';
 import { inDirectory, ofDescriptor, openIn } from './paths-by-handle.ts';
-import type { MetadataRefusal } from './ports.ts';
+import type { Metadata, MetadataRefusal } from './ports.ts';
 import { statOf } from './stats.ts';
 import type { TargetDirectories } from './target-directories.ts';
 
@@ -16,114 +28,160 @@ export function applyMetadata(
   native: Native | null,
   path: PathKey,
   shown: string,
-  entry: Entry,
+  metadata: Metadata,
 ): readonly MetadataRefusal[] {
   let subject: Subject;
   try {
-    subject = openSubject(directories, path);
+    subject = openSubject(directories, path, native);
   } catch (error) {
     return refuseAll(`${shown}: ${errnoWords(error)}`);
   }
   try {
-    return applyTo(subject, native, shown, entry);
-  } catch (error) {
-    return refuseAll(`${shown}: ${errnoWords(error)}`);
+    return applyTo(subject, shown, metadata);
   } finally {
-    if (subject.own) closeSync(subject.descriptor);
+    subject.close();
   }
+}
+
+/** The same of a file that is open for writing. */
+export function applyToFile(
+  descriptor: number,
+  native: Native | null,
+  shown: string,
+  metadata: Metadata,
+): readonly MetadataRefusal[] {
+  return applyTo(openFile(descriptor, native), shown, metadata);
 }
 
 /** What is named once and then held, so that all of an entry's metadata go to one inode. */
 interface Subject {
-  readonly descriptor: number;
-  readonly own: boolean;
-  /** For calls that must not follow a link; good until another directory is opened. */
-  readonly byName: Buffer | null;
+  stat(): Stat;
+  chown(uid: number, gid: number): void;
+  chmod(mode: number): void;
+  setModified(time: UnixNanos): void;
+  close(): void;
 }
 
-function openSubject(directories: TargetDirectories, path: PathKey): Subject {
-  if (path === ROOT_PATH) return { descriptor: directories.open(path), own: false, byName: null };
+function openFile(descriptor: number, native: Native | null): Subject {
+  return {
+    stat: () => statOf(fstatSync(descriptor, { bigint: true })),
+    chown: (uid, gid) => fchownSync(descriptor, uid, gid),
+    chmod: (mode) => fchmodSync(descriptor, mode),
+    setModified: (time) => {
+      if (native !== null) native.setModifiedOf(descriptor, time);
+      else futimesSync(descriptor, roughly(time), roughly(time));
+    },
+    close: () => {},
+  };
+}
+
+function openSubject(directories: TargetDirectories, path: PathKey, native: Native | null): Subject {
+  if (path === ROOT_PATH) return named(directories.open(path), native, () => {});
   const parent = directories.open(parentPath(path));
   const descriptor = openIn(parent, baseName(path), directories.whole(path));
-  return { descriptor, own: true, byName: inDirectory(parent, baseName(path)) };
+  const close = (): void => closeSync(descriptor);
+  const isLink = statOf(fstatSync(descriptor, { bigint: true })).type === 'symlink';
+  return isLink
+    ? linkNamed(descriptor, inDirectory(parent, baseName(path)), native, close)
+    : named(descriptor, native, close);
 }
 
-function applyTo(
-  subject: Subject,
-  native: Native | null,
-  shown: string,
-  entry: Entry,
-): readonly MetadataRefusal[] {
-  const before = statNow(subject);
-  if (before.type !== entry.type) return refuseAll(`${shown} is a ${before.type}, not a ${entry.type}`);
+function named(descriptor: number, native: Native | null, close: () => void): Subject {
+  const path = Buffer.from(ofDescriptor(descriptor));
+  return {
+    stat: () => statOf(fstatSync(descriptor, { bigint: true })),
+    chown: (uid, gid) => chownSync(path, uid, gid),
+    chmod: (mode) => chmodSync(path, mode),
+    setModified: (time) => {
+      if (native !== null) native.setModified(path, time, 'follow');
+      else utimesSync(path, roughly(time), roughly(time));
+    },
+    close,
+  };
+}
+
+/** @param path its name in its directory: good until another directory is opened */
+function linkNamed(descriptor: number, path: Buffer, native: Native | null, close: () => void): Subject {
+  return {
+    stat: () => statOf(fstatSync(descriptor, { bigint: true })),
+    chown: (uid, gid) => lchownSync(path, uid, gid),
+    // Linux gives every link all rights and lets nobody change them.
+    chmod: () => {},
+    setModified: (time) => {
+      if (native !== null) native.setModified(path, time, 'keep');
+      else lutimesSync(path, roughly(time), roughly(time));
+    },
+    close,
+  };
+}
+
+/** Node counts times in floating seconds, too coarse for nanoseconds: the look afterwards tells. */
+const roughly = (time: UnixNanos): number => Number(time) / 1e9;
+
+function applyTo(subject: Subject, shown: string, metadata: Metadata): readonly MetadataRefusal[] {
   const refused: MetadataRefusal[] = [];
+  const refuse = (what: MetadataRefusal['what'], why: string): void => {
+    refused.push({ what, message: `${shown}: ${what} not set: ${why}` });
+  };
   const attempt = (what: MetadataRefusal['what'], run: () => void): void => {
     try {
       run();
     } catch (error) {
-      refused.push({ what, message: `${shown}: ${what} not set: ${errnoWords(error)}` });
+      refuse(what, errnoWords(error));
     }
   };
-  attempt('owner', () => setOwner(subject, before, entry));
-  const ownerless = refused.length > 0;
-  if (entry.type !== 'symlink') attempt('mode', () => setMode(subject, entry.mode, ownerless));
-  attempt('times', () => setTimes(subject, native, entry));
+  try {
+    const before = subject.stat();
+    if (before.type !== metadata.type)
+      return refuseAll(`${shown} is a ${before.type}, not a ${metadata.type}`);
+    attempt('owner', () => setOwner(subject, before, metadata));
+    // Set-id bits would give the wrong owner's rights away, so they go with the right owner only.
+    const wanted = refused.length > 0 ? metadata.mode & ~SET_ID_BITS : metadata.mode;
+    attempt('mode', () => subject.chmod(wanted));
+    attempt('times', () => subject.setModified(metadata.mtime));
+    compare(subject.stat(), metadata, wanted, refused, refuse);
+  } catch (error) {
+    return refuseAll(`${shown}: ${errnoWords(error)}`);
+  }
   return refused;
 }
 
-function statNow({ descriptor }: Subject): Stat {
-  return statOf(fstatSync(descriptor, { bigint: true }));
+/** What was set without an error is not always kept. */
+function compare(
+  after: Stat,
+  { type, mode, mtime }: Metadata,
+  wanted: number,
+  refused: readonly MetadataRefusal[],
+  refuse: (what: MetadataRefusal['what'], why: string) => void,
+): void {
+  const isOpen = (what: MetadataRefusal['what']): boolean =>
+    !refused.some((refusal) => refusal.what === what);
+  if (isOpen('mode') && type !== 'symlink' && after.mode !== mode) {
+    if (after.mode === wanted) refuse('mode', 'without its owner it must not have set-id bits');
+    else refuse('mode', `the file system keeps ${octal(after.mode)} instead of ${octal(mode)}`);
+  }
+  if (isOpen('times') && after.mtime !== mtime)
+    refuse('times', `the file system keeps ${after.mtime} ns instead of ${mtime} ns`);
 }
 
-function setOwner(subject: Subject, before: Stat, { uid, gid, type }: Entry): void {
+function setOwner(subject: Subject, before: Stat, metadata: Metadata): void {
+  const { uid, gid } = { uid: metadata.uid ?? before.uid, gid: metadata.gid ?? before.gid };
   if (before.uid === uid && before.gid === gid) return;
-  const change = (toUid: number, toGid: number): void => {
-    if (type !== 'symlink') chownSync(ofDescriptor(subject.descriptor), toUid, toGid);
-    else if (subject.byName !== null) lchownSync(subject.byName, toUid, toGid);
-  };
   try {
-    change(uid, gid);
+    subject.chown(uid, gid);
   } catch (error) {
     // Who may not give files away may still give them to a group of his.
-    if (errnoName(error) === 'EPERM' && before.uid !== uid) changeGroup(change, before, gid);
+    if (errnoName(error) === 'EPERM' && before.uid !== uid) changeGroup(subject, before, gid);
     throw error;
   }
 }
 
-function changeGroup(change: (uid: number, gid: number) => void, before: Stat, gid: number): void {
+function changeGroup(subject: Subject, before: Stat, gid: number): void {
   try {
-    change(before.uid, gid);
+    subject.chown(before.uid, gid);
   } catch {
     // The error that counts is the one about the owner.
   }
-}
-
-/** Set-id bits would give the wrong owner's rights away, so they go with the right owner only. */
-function setMode(subject: Subject, mode: number, ownerless: boolean): void {
-  const wanted = ownerless ? mode & ~SET_ID_BITS : mode;
-  chmodSync(ofDescriptor(subject.descriptor), wanted);
-  const kept = statNow(subject).mode;
-  if (kept === mode) return;
-  if (ownerless && kept === wanted) throw new Error('without its owner it must not have set-id bits');
-  throw new Error(`the file system keeps ${octal(kept)} instead of ${octal(mode)}`);
-}
-
-function setTimes(subject: Subject, native: Native | null, { mtime, type }: Entry): void {
-  const path =
-    type === 'symlink' && subject.byName !== null
-      ? subject.byName
-      : Buffer.from(ofDescriptor(subject.descriptor));
-  if (native !== null) native.setModified(path, mtime, type === 'symlink' ? 'keep' : 'follow');
-  else setTimesRoughly(path, mtime, type);
-  const kept = statNow(subject).mtime;
-  if (kept !== mtime) throw new Error(`the file system keeps ${kept} ns instead of ${mtime} ns`);
-}
-
-/** Node counts times in floating seconds, too coarse for nanoseconds: the caller finds out and says so. */
-function setTimesRoughly(path: Buffer, mtime: bigint, type: EntryType): void {
-  const seconds = Number(mtime) / 1e9;
-  if (type === 'symlink') lutimesSync(path, seconds, seconds);
-  else utimesSync(path, seconds, seconds);
 }
 
 function refuseAll(message: string): readonly MetadataRefusal[] {

@@ -1,13 +1,61 @@
-import { randomBytes } from 'node:crypto';
-import { unlinkSync } from 'node:fs';
+import { createHash, randomBytes } from 'node:crypto';
+import { existsSync, lstatSync, readdirSync, readFileSync, readlinkSync, unlinkSync } from 'node:fs';
+import { DAY_MS, type UnixMillis } from '../model/time.ts';
 import { LowtideError } from '../model/errors.ts';
 import type { ByteName } from '../model/paths.ts';
 import { diskError, errnoName } from './errno.ts';
-import { BrokenPath } from './paths-by-handle.ts';
+import { BrokenPath, inDirectory, ofDescriptor } from './paths-by-handle.ts';
 
-/** A name for what is not finished. Nobody else can foresee it. */
-export function temporaryName(): ByteName {
-  return `.lowtide-${randomBytes(12).toString('hex')}.tmp` as ByteName;
+const TEMPORARY = /^\.lowtide-([0-9a-f]{8})([0-9a-f]{8})[0-9a-f]{8}\.tmp$/;
+/** Of a process that cannot be looked up, because the machine was started since or is another one. */
+const OLD_MS = DAY_MS;
+
+/** Whose temporary files are whose: names say which process of which start of which machine made them. */
+export class TemporaryNames {
+  readonly #system = createHash('sha256').update(systemText()).digest('hex').slice(0, 8);
+
+  /** A name for what is not finished, which nobody else can foresee. */
+  next(pid = process.pid): ByteName {
+    const owner = this.#system + pid.toString(16).padStart(8, '0');
+    return `.lowtide-${owner}${randomBytes(4).toString('hex')}.tmp` as ByteName;
+  }
+
+  /** Whether it is one of `next`, and its process has ended. */
+  isAbandoned(name: string, modified: UnixMillis, now: UnixMillis): boolean {
+    const match = TEMPORARY.exec(name);
+    if (match === null) return false;
+    if (match[1] !== this.#system) return now - modified > OLD_MS;
+    return !existsSync(`/proc/${Number.parseInt(match[2]!, 16)}`);
+  }
+}
+
+/** This start of this machine, as far as its process numbers reach. */
+function systemText(): string {
+  try {
+    return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8') + readlinkSync('/proc/self/ns/pid');
+  } catch {
+    return `${process.pid} ${performance.timeOrigin}`;
+  }
+}
+
+/** Removes from an open directory what killed restores of this user have left under temporary names. */
+export function sweep(directory: number, temporaries: TemporaryNames): void {
+  let names: string[];
+  try {
+    names = readdirSync(ofDescriptor(directory), 'latin1');
+  } catch {
+    return; // It may be written and not read: then nobody knows what is there.
+  }
+  for (const name of names) {
+    if (!TEMPORARY.test(name)) continue;
+    const path = inDirectory(directory, name as ByteName);
+    const found = lstatSync(path, { throwIfNoEntry: false });
+    if (found === undefined || found.isDirectory()) continue;
+    const me = process.geteuid!();
+    // Root has given some to those whom they are for.
+    if ((me === 0 || found.uid === me) && temporaries.isAbandoned(name, found.mtimeMs, Date.now()))
+      removeQuietly(path);
+  }
 }
 
 /** A temporary file that stays is a pity, and no reason to hide the error before it. */

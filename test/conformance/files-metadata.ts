@@ -4,7 +4,7 @@ import type { EntryType } from '../../src/model/entries.ts';
 import type { PathKey } from '../../src/model/paths.ts';
 import type { Files, RestoreTarget } from '../../src/world/ports.ts';
 import type { FilesOptions, OnFiles } from './files.ts';
-import { building, entryFor, getFile, key, putFile, under } from './files-tools.ts';
+import { building, bytes, coded, entryFor, getFile, key, namesIn, putFile, under } from './files-tools.ts';
 
 /** Seconds and nanoseconds: just before 1970, far before, in 1970, 32 bits of seconds, and after. */
 const TIMES = [-1n, -1_000_000_000n * 86_400n * 365n - 999_999_999n, 0n, 1n, 2n ** 31n * 1_000_000_000n - 1n];
@@ -30,9 +30,52 @@ export function metadataConformance(on: OnFiles, can: Required<FilesOptions>): v
       });
     });
   }
+  withNames(on);
   modes(on);
   owners(on, can);
   refusals(on);
+}
+
+function withNames(on: OnFiles): void {
+  on('a file has its metadata when it gets its name', async (files, root) => {
+    await building(files, root, async (target) => {
+      const { uid, gid } = (await target.lstat(key('')))!;
+      for (const owner of [
+        { uid, gid },
+        { uid: null, gid: null },
+      ]) {
+        const file = await target.createFile(key('it'));
+        await file.write(bytes('x'), 0);
+        const metadata = { type: 'file', mode: 0o4711, mtime: -5n, ...owner } as const;
+        assert.deepEqual(await file.finish(1, true, metadata), []);
+        const now = (await target.lstat(key('it')))!;
+        assert.deepEqual([now.mode, now.mtime, now.uid, now.gid], [0o4711, -5n, uid, gid]);
+      }
+    });
+  });
+
+  on('a file that may not take its name leaves what has it as it is', async (files, root) => {
+    await building(files, root, async (target) => {
+      await putFile(target, 'it', 'old');
+      const before = await target.lstat(key('it'));
+      const file = await target.createFile(key('it'));
+      const metadata = { type: 'file', mode: 0o777, mtime: 5n, uid: null, gid: null } as const;
+      await assert.rejects(file.finish(0, false, metadata), coded('target-exists', 'it'));
+      assert.deepEqual(await target.lstat(key('it')), before);
+    });
+    assert.deepEqual(await namesIn(files, root), ['it']);
+  });
+
+  on('what is under way is not swept, whoever makes its directory again', async (files, root) => {
+    await building(files, root, async (target) => {
+      await target.makeDirectory(key('d'));
+      const file = await target.createFile(key('d/it'));
+      await building(files, root, (other) => other.makeDirectory(key('d')));
+      await target.makeDirectory(key('d'));
+      await file.finish(0, false, null);
+    });
+    assert.deepEqual(await namesIn(files, under(root, 'd')), ['it']);
+  });
 }
 
 async function applied(

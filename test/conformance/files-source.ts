@@ -264,9 +264,9 @@ function holes(on: OnFiles): void {
       const file = await target.createFile(key('sparse'));
       await file.write(data, HOLE);
       await file.write(data, 4 * HOLE);
-      await file.finish(8 * HOLE, false);
+      await file.finish(8 * HOLE, false, null);
       const empty = await target.createFile(key('all-hole'));
-      await empty.finish(8 * HOLE, false);
+      await empty.finish(8 * HOLE, false, null);
     });
     const entry = await files.lstat(under(root, 'sparse'));
     assert.equal(entry?.size, 8 * HOLE);

@@ -32,7 +32,7 @@ function contents(on: OnFiles): void {
       await file.write(bytes('end'), 7);
       await file.write(bytes('go'), 0);
       await file.write(bytes(''), 5);
-      await file.finish(12, false);
+      await file.finish(12, false, null);
     });
     assert.equal(await getFile(files, under(root, 'file')), 'go\0\0\0\0\0end\0\0');
   });
@@ -41,7 +41,7 @@ function contents(on: OnFiles): void {
     await building(files, root, async (target) => {
       const file = await target.createFile(key('file'));
       await file.write(bytes('hello'), 0);
-      await file.finish(2, false);
+      await file.finish(2, false, null);
     });
     assert.equal(await getFile(files, under(root, 'file')), 'he');
   });
@@ -61,8 +61,8 @@ function contents(on: OnFiles): void {
     await building(files, root, async (target) => {
       const [first, second] = await Promise.all([target.createFile(key('a')), target.createFile(key('a'))]);
       await Promise.all([first.write(bytes('1'), 0), second.write(bytes('2'), 0)]);
-      await first.finish(1, false);
-      await second.finish(1, true);
+      await first.finish(1, false, null);
+      await second.finish(1, true, null);
     });
     assert.deepEqual(await namesIn(files, root), ['a']);
     assert.equal(await getFile(files, under(root, 'a')), '2');
@@ -112,7 +112,7 @@ const makers: Record<string, (target: RestoreTarget, path: PathKey, replace: boo
   file: async (target, path, replace) => {
     const file = await target.createFile(path);
     await file.write(bytes('new'), 0);
-    await file.finish(3, replace).catch(async (error: unknown) => {
+    await file.finish(3, replace, null).catch(async (error: unknown) => {
       await file.discard();
       throw error;
     });
@@ -260,7 +260,7 @@ function confinement(on: OnFiles): void {
         await file.write(bytes('x'), 0);
         await meddle.rename(under(root, 'in/d'), under(root, 'in/was'));
         await target.symlink(key('d'), '../outside', false);
-        await file.finish(1, false).catch(() => file.discard());
+        await file.finish(1, false, null).catch(() => file.discard());
       });
       assert.deepEqual(await namesIn(files, under(root, 'outside')), []);
     },

@@ -28,7 +28,7 @@ export const coded =
 export async function putFile(target: RestoreTarget, path: string, content: string): Promise<void> {
   const file = await target.createFile(key(path));
   await file.write(bytes(content), 0);
-  await file.finish(content.length, false);
+  await file.finish(content.length, false, null);
 }
 
 export async function getFile(files: Files, path: PathKey): Promise<string> {
