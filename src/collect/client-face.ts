@@ -1,5 +1,7 @@
 import type { SealedBlock } from '../format/block.ts';
 import { copiesOf } from '../ledger/copies.ts';
+import { findClient } from '../ledger/clients.ts';
+import { enrollMembers, speaksFor } from '../ledger/members.ts';
 import { addReceived, findOffer } from '../ledger/offers.ts';
 import { findSnapshot } from '../ledger/snapshots.ts';
 import { isLowtideError, LowtideError } from '../model/errors.ts';
@@ -8,24 +10,29 @@ import type {
   CopyRecord,
   CopyState,
   Hello,
+  Member,
   Order,
   Page,
   Welcome,
   Wishes,
 } from '../model/exchange.ts';
-import type { BlockId, ClientId, DomainKeyId, OrderId, SnapshotId } from '../model/ids.ts';
+import type { BlockId, CenterId, ClientId, DomainKeyId, OrderId, SnapshotId } from '../model/ids.ts';
 import { untilStopped } from '../model/stopping.ts';
 import type { CenterApi, CommitAnswer } from '../protocol/center-api.ts';
 import type { Collector } from './collector.ts';
 import { commitOrder } from './committing.ts';
-import { copyPage, stateOf } from './copy-pages.ts';
+import { copyPage, statesOf } from './copy-pages.ts';
+import { owedAbove } from './own-copy.ts';
 import { type ActiveOrder, orderEnded } from './order-book.ts';
 import { receiveBlocks } from './receiving.ts';
 import { receiveOffer } from './reception.ts';
 import { welcome } from './sessions.ts';
 import { withdrawSnapshot } from './withdrawing.ts';
 
-/** What a collector offers to one client. Whatever it is asked, it answers about this client's own things only. */
+/**
+ * What a collector offers to one client. Whatever it is asked, it answers about this client's own things only; a relay's
+ * are those of its subtree too.
+ */
 export class ClientFace implements CenterApi {
   readonly #collector: Collector;
   readonly #client: ClientId;
@@ -47,11 +54,22 @@ export class ClientFace implements CenterApi {
     const { parts } = this.#collector;
     const request = { manifest, keyring, wishes, address: this.#address };
     const { signed, kind } = await receiveOffer(parts, this.#client, request);
-    if (kind === 'behind') this.#collector.tell({ kind: 'withdrawn', snapshot: signed.id });
+    if (kind === 'behind') this.#collector.drop(signed.id);
     const offer = kind === 'queued' ? await findOffer(parts.ledger.db, signed.id) : null;
     // New wishes count at once, also while it is being sent (S42).
     if (offer !== null) this.#collector.queue(offer);
-    return (await copiesOf(parts.ledger.db, signed.id)).map((row) => stateOf(this.#collector, row));
+    return await statesOf(this.#collector, await copiesOf(parts.ledger.db, signed.id));
+  }
+
+  async enroll(members: readonly Member[]): Promise<void> {
+    const { ledger, world } = this.#collector.parts;
+    const { page_rows: most } = world.limits;
+    if (members.length > most)
+      throw new LowtideError('too-large', `tell of at most ${most} machines at once`);
+    const relay = await findClient(ledger.db, this.#client);
+    if (relay === null) throw new LowtideError('not-enrolled', 'this client is not enrolled here');
+    await ledger.transaction((db) => enrollMembers(db, relay, members, world.clock.now()));
+    this.#collector.parts.above?.changed();
   }
 
   async *orders(stop: AbortSignal): AsyncIterable<Order> {
@@ -65,16 +83,31 @@ export class ClientFace implements CenterApi {
   }
 
   async missing(id: OrderId, ids: readonly BlockId[]): Promise<readonly BlockId[]> {
-    const { depot, world } = this.#collector.parts;
-    const { ids_per_message: most } = world.limits;
-    if (ids.length > most) throw new LowtideError('too-large', `ask for at most ${most} blocks at once`);
-    return await this.#within(id, async () => {
-      const present = await depot.has(await this.#domains(), ids);
-      return ids.filter((block) => !present.has(block));
+    this.#checkCount(ids);
+    return await this.#within(id, async (order) => {
+      const client = await this.#owner(order);
+      const present = await this.#collector.parts.depot.has(await this.#domains(client), ids);
+      const missing = ids.filter((block) => !present.has(block));
+      const stored = await this.#storedAbove(order, client, missing);
+      return missing.filter((block) => !stored.has(block));
     });
   }
 
+  async stored(client: ClientId, ids: readonly BlockId[]): Promise<readonly BlockId[]> {
+    this.#checkCount(ids);
+    const { depot, above, ledger } = this.#collector.parts;
+    if (!(await speaksFor(ledger.db, this.#client, client))) return [];
+    if (above === null) {
+      const present = await depot.has(await this.#domains(client), ids);
+      return ids.filter((id) => present.has(id));
+    }
+    const centers = above.centers().map(({ id }) => id);
+    const stored = await above.stored(client, centers, ids);
+    return ids.filter((id) => stored.has(id));
+  }
+
   async *blocks(id: OrderId, from: AsyncIterable<SealedBlock>): AsyncIterable<readonly BlockId[]> {
+    await this.#collector.parts.above?.makeRoom();
     const order = this.#collector.begin(this.#client, id);
     // Whoever stops reading the acknowledgements has gone.
     let failure: string | null = 'interrupted';
@@ -99,13 +132,14 @@ export class ClientFace implements CenterApi {
     try {
       return await this.#within(id, async (order) => {
         snapshot = order.snapshot;
-        const from = { order, domains: await this.#domains(), address: this.#address };
+        const domains = await this.#domains(await this.#owner(order));
+        const from = { order, domains, address: this.#address };
         return await commitOrder(this.#collector, order.snapshot, from);
       });
     } catch (error) {
       // It can never be closed: what leans on nothing must come instead.
       if (snapshot !== null && isLowtideError(error, 'base-unknown')) {
-        this.#collector.tell({ kind: 'withdrawn', snapshot });
+        this.#collector.drop(snapshot);
       }
       throw error;
     }
@@ -116,18 +150,25 @@ export class ClientFace implements CenterApi {
   }
 
   async *fetch(scope: SnapshotId, ids: readonly BlockId[], stop: AbortSignal): AsyncIterable<SealedBlock> {
-    const { depot, ledger } = this.#collector.parts;
+    const { depot, ledger, above } = this.#collector.parts;
     const snapshot = await findSnapshot(ledger.db, scope);
-    if (snapshot?.client !== this.#client)
+    if (snapshot === null || !(await speaksFor(ledger.db, this.#client, snapshot.client)))
       throw new LowtideError('no-such-snapshot', 'there is no such snapshot here');
-    const own = await depot.has(await this.#domains(), ids);
+    const own = await depot.has(await this.#domains(snapshot.client), ids);
     const wanted = ids.filter((id) => own.has(id));
-    for await (const read of depot.read(wanted, stop)) if ('bytes' in read) yield read;
+    const lacking = new Set(above === null ? [] : ids);
+    for await (const read of depot.read(wanted, stop)) {
+      if (!('bytes' in read)) continue;
+      lacking.delete(read.id);
+      yield read;
+    }
+    if (above !== null && lacking.size > 0) yield* above.fetch(scope, [...lacking], stop);
   }
 
-  async withdraw(id: SnapshotId, record: Uint8Array): Promise<void> {
-    for (const snapshot of await withdrawSnapshot(this.#collector.parts, this.#client, id, record)) {
-      this.#collector.tell({ kind: 'withdrawn', snapshot });
+  async withdraw(id: SnapshotId, record: Uint8Array, centers: readonly CenterId[]): Promise<void> {
+    const { parts } = this.#collector;
+    for (const snapshot of await withdrawSnapshot(parts, this.#client, id, { record, centers })) {
+      this.#collector.drop(snapshot);
     }
   }
 
@@ -149,7 +190,7 @@ export class ClientFace implements CenterApi {
     const collector = this.#collector;
     yield* receiveBlocks(collector.writers, {
       from,
-      domains: await this.#domains(),
+      domains: await this.#domains(await this.#owner(order)),
       limits: collector.parts.world.limits,
       stop: order.stop.signal,
       onBlock: () => collector.touch(order),
@@ -169,10 +210,36 @@ export class ClientFace implements CenterApi {
     this.#collector.tell({ kind: 'progress', snapshot: order.snapshot, bytes: left });
   }
 
-  /** The key domains that are this client's: blocks of others do not exist for it. */
-  async #domains(): Promise<ReadonlySet<DomainKeyId>> {
+  #checkCount(ids: readonly BlockId[]): void {
+    const { ids_per_message: most } = this.#collector.parts.world.limits;
+    if (ids.length > most) throw new LowtideError('too-large', `ask for at most ${most} blocks at once`);
+  }
+
+  /** Whose snapshot an order is about. */
+  async #owner({ snapshot }: ActiveOrder): Promise<ClientId> {
+    const row = await findSnapshot(this.#collector.parts.ledger.db, snapshot);
+    if (row === null) throw new LowtideError('wrong-state', 'this snapshot is not on offer any more');
+    return row.client;
+  }
+
+  /** What need not come because every center has it. Of a client that frees on custody, everything must come. */
+  async #storedAbove(
+    { snapshot, needed }: ActiveOrder,
+    client: ClientId,
+    ids: readonly BlockId[],
+  ): Promise<ReadonlySet<BlockId>> {
+    const { parts } = this.#collector;
+    const asked = ids.filter((id) => !needed.has(id));
+    if (parts.above === null || asked.length === 0) return new Set();
+    const offer = await findOffer(parts.ledger.db, snapshot);
+    if (offer === null || offer.wishes.freeAfter === 'custody') return new Set();
+    return await parts.above.stored(client, await owedAbove(parts, snapshot), asked);
+  }
+
+  /** The key domains that are a client's: blocks of others do not exist for it. */
+  async #domains(client: ClientId): Promise<ReadonlySet<DomainKeyId>> {
     const domains = new Set<DomainKeyId>();
-    for (const { keyring } of await this.#collector.parts.depot.keyrings(this.#client)) {
+    for (const { keyring } of await this.#collector.parts.depot.keyrings(client)) {
       for (const { domain } of keyring.epochs) domains.add(domain);
     }
     return domains;

@@ -137,7 +137,7 @@ class Wild {
   async #withdraw(): Promise<void> {
     const snapshot = this.snapshots.at(-1);
     if (snapshot === undefined || this.#random.below(2) === 0) return;
-    await this.client.api.withdraw(snapshot.id, this.client.voidRecord(snapshot.id));
+    await this.client.api.withdraw(snapshot.id, this.client.voidRecord(snapshot.id), []);
   }
 }
 

@@ -1,6 +1,8 @@
 import { parseManifest } from '../format/manifest.ts';
 import { endTransit } from '../ledger/copies.ts';
 import { findOffer, type Offer, queuedOffers } from '../ledger/offers.ts';
+import { sendersFor } from '../ledger/members.ts';
+import { findSnapshot } from '../ledger/snapshots.ts';
 import { hexOf } from '../model/bytes.ts';
 import { Bell } from '../model/bell.ts';
 import { isLowtideError } from '../model/errors.ts';
@@ -23,6 +25,7 @@ import { type ActiveOrder, newOrder, OrderBook, type Session } from './order-boo
 import { OrderJournal } from './order-journal.ts';
 import type { CollectorParts, Conditions } from './parts.ts';
 import { WriterPool } from './receiving.ts';
+import { Ways } from './ways.ts';
 
 /** A block on the slowest line that is worth a stream comes at this pace; the transport watches the bytes of it. */
 const SLOWEST_BYTES_PER_SECOND = 8 * 1024;
@@ -45,6 +48,7 @@ export class Collector {
   /** What the planner has still to be told, in order: an event may come up while another is carried out. */
   readonly #events: PlannerEvent[] = [];
   #telling = false;
+  readonly #ways = new Ways();
   readonly #bell = new Bell();
   /** Calls under way, those of orders that have ended included. */
   #calls = 0;
@@ -67,7 +71,8 @@ export class Collector {
     await endTransit(ledger.db, center.id, 'stopped', world.clock.now());
     // A commit that a crash met right after the receipt.
     for (const id of await depot.pins()) {
-      if ((await findOffer(ledger.db, id)) === null) await depot.unpin(id);
+      const kept = (await findSnapshot(ledger.db, id))?.pack_group ?? null;
+      if (kept === null && (await findOffer(ledger.db, id)) === null) await depot.unpin(id);
     }
     for (const offer of await queuedOffers(ledger.db, center.id)) collector.#takeUp(offer);
     return collector;
@@ -121,12 +126,46 @@ export class Collector {
     return session;
   }
 
+  /** What it had offered goes by another way, if there is one. */
   closeSession(session: Session): void {
-    if (this.book.closeSession(session)) this.tell({ kind: 'offline', client: session.client });
+    const { client } = session;
+    if (!this.book.closeSession(session)) return;
+    this.tell({ kind: 'offline', client });
+    for (const { offer, other } of this.#ways.leave(client)) {
+      if (this.book.ofSnapshot(offer.snapshot) === null) this.#redirect({ ...offer, client: other });
+    }
   }
 
-  /** @throws LowtideError `bad-schedule`, `bad-zone` */
+  /** Something about snapshots of this client has changed that was not its own doing. */
+  async news(client: ClientId): Promise<void> {
+    const senders = await sendersFor(this.parts.ledger.db, client);
+    for (const sender of senders) this.book.send(sender, { kind: 'news' });
+  }
+
+  /**
+   * One that comes two ways (a roaming laptop, two relays) is collected from whoever offered it last, unless it is being
+   * sent by another already.
+   * @throws LowtideError `bad-schedule`, `bad-zone`
+   */
   queue(offer: Offer): void {
+    const before = this.#ways.offered(offer);
+    if (before === null) return this.#plan(offer);
+    if (this.book.ofSnapshot(offer.snapshot) === null) this.#redirect(offer);
+  }
+
+  #redirect(offer: Offer): void {
+    this.#ways.take(offer);
+    this.tell({ kind: 'withdrawn', snapshot: offer.snapshot });
+    this.#plan(offer);
+  }
+
+  /** Collects nothing more of it. */
+  drop(snapshot: SnapshotId): void {
+    this.#ways.forget(snapshot);
+    this.tell({ kind: 'withdrawn', snapshot });
+  }
+
+  #plan(offer: Offer): void {
     const { manifest } = parseManifest(offer.manifest);
     this.tell({
       kind: 'offered',

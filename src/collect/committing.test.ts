@@ -76,7 +76,7 @@ describe('commit', () => {
     const snapshot = await ann.snapshot();
     const receipt = await ann.bring(snapshot);
     await kit.crash();
-    const [copy] = (await ann.api.copies({ snapshot: snapshot.id, manifests: true })).rows;
+    const [copy] = (await ann.api.copies({ snapshots: [snapshot.id], manifests: true })).rows;
     assert.equal(copy?.phase, 'safe');
     assert.deepEqual(Buffer.from(copy.receipt!), Buffer.from(receipt));
     assert.deepEqual(Buffer.from(copy.manifest!), Buffer.from(snapshot.signed.bytes));
@@ -93,10 +93,10 @@ describe('commit', () => {
     const listener = ann.listen();
     await ann.offer(base);
     await ann.offer(leaning);
-    await ann.api.withdraw(base.id, ann.voidRecord(base.id));
+    await ann.api.withdraw(base.id, ann.voidRecord(base.id), []);
     await kit.pass(3_600_000);
     assert.equal(listener.sends.filter(({ snapshot }) => snapshot === leaning.id).length, 0);
-    const [copy] = (await ann.api.copies({ snapshot: leaning.id })).rows;
+    const [copy] = (await ann.api.copies({ snapshots: [leaning.id] })).rows;
     assert.deepEqual([copy?.phase, copy?.code], ['behind', 'base-unknown']);
   });
 
@@ -111,7 +111,7 @@ describe('commit', () => {
     await ann.send(order, leaning);
     await assert.rejects(ann.api.commit(order), (error) => isLowtideError(error, 'base-unknown'));
     await kit.pass(3_600_000);
-    const [copy] = (await ann.api.copies({ snapshot: leaning.id })).rows;
+    const [copy] = (await ann.api.copies({ snapshots: [leaning.id] })).rows;
     assert.deepEqual([copy?.phase, copy?.code], ['behind', 'base-unknown']);
     assert.equal(kit.collector.reasonFor(leaning.id), null);
     assert.deepEqual(await happened(kit, leaning), ['offered', 'ordered', 'failed']);
@@ -124,7 +124,7 @@ describe('commit', () => {
     const order = await orderFor(ann, snapshot);
     await ann.send(order, snapshot);
     const results = await Promise.allSettled([
-      ann.api.withdraw(snapshot.id, ann.voidRecord(snapshot.id)),
+      ann.api.withdraw(snapshot.id, ann.voidRecord(snapshot.id), []),
       ann.api.commit(order),
     ]);
     const [copy] = await copiesOf(kit.ledger.db, snapshot.id);
@@ -177,7 +177,7 @@ describe('commit', () => {
         break;
       }
       await kit.crash();
-      const [copy] = (await ann.api.copies({ snapshot: snapshot.id })).rows;
+      const [copy] = (await ann.api.copies({ snapshots: [snapshot.id] })).rows;
       if (copy?.phase === 'safe') {
         assert.ok(await kit.depot.hasManifest(snapshot.id), 'a receipt stands for a manifest');
         assert.deepEqual((await kit.depot.closure(snapshot.signed)).missing, []);

@@ -1,16 +1,20 @@
 import { parseManifest, type SignedManifest } from '../format/manifest.ts';
 import { signReceipt } from '../format/receipt.ts';
-import { findCopy, markSafe, setPhase } from '../ledger/copies.ts';
+import { markArrived, setPhase } from '../ledger/copies.ts';
 import { appendHistory } from '../ledger/history.ts';
 import { findOffer, type Offer, offersLeaningOn, removeOffer } from '../ledger/offers.ts';
 import type { Database } from '../ledger/ledger.ts';
+import { setPackGroup } from '../ledger/snapshots.ts';
 import { LowtideError } from '../model/errors.ts';
-import type { DomainKeyId, SnapshotId } from '../model/ids.ts';
+import type { BlockId, DomainKeyId, SnapshotId } from '../model/ids.ts';
 import type { UnixMillis } from '../model/time.ts';
 import type { CommitAnswer } from '../protocol/center-api.ts';
 import type { Collector } from './collector.ts';
 import type { ActiveOrder } from './order-book.ts';
+import { arrivedPhase, owedAbove, ownCopy } from './own-copy.ts';
 import type { CollectorParts } from './parts.ts';
+import { SHARED_GROUP } from './receiving.ts';
+import { isBaseHere } from './reception.ts';
 
 /** Who commits. */
 export interface Committer {
@@ -20,6 +24,8 @@ export interface Committer {
 }
 
 interface Arrival {
+  readonly order: ActiveOrder;
+  readonly custody: boolean;
   readonly signed: SignedManifest;
   readonly domains: ReadonlySet<DomainKeyId>;
   readonly address: string | null;
@@ -49,6 +55,7 @@ export async function commitOrder(
       signed: parseManifest(offer.manifest),
       receivedAt: from.order.durableAt ?? world.clock.now(),
       receivedBytes: offer.received,
+      custody: offer.wishes.freeAfter === 'custody',
     });
     if (answer.kind === 'missing') return answer;
     receipt = answer.receipt;
@@ -56,7 +63,7 @@ export async function commitOrder(
   if (receipt === null) throw new LowtideError('wrong-state', 'this snapshot is not on offer any more');
   if (from !== null) collector.endOrder(from.order, 'committed', '');
   // Also if the order had ended already: nobody shall be ordered to send this again.
-  collector.tell({ kind: 'withdrawn', snapshot });
+  collector.drop(snapshot);
   for (const leaning of await baseHasCome(parts, snapshot)) collector.queue(leaning);
   return { kind: 'receipt', receipt };
 }
@@ -67,17 +74,19 @@ export async function commitOrder(
  */
 async function commitSnapshot(parts: CollectorParts, arrival: Arrival): Promise<CommitAnswer> {
   const { depot } = parts;
-  const { signed, domains } = arrival;
+  const { signed } = arrival;
   const known = await knownReceipt(parts, parts.ledger.db, signed.id);
   if (known !== null) return { kind: 'receipt', receipt: known };
   const base = await receiptedBase(parts, signed);
   await depot.pin(signed.id, signed.manifest.refs);
-  const closure = await depot.closure(signed, { base, domains });
-  if (closure.missing.length > 0) return { kind: 'missing', missing: closure.missing };
+  const missing = await missingHere(parts, arrival, base);
+  if (missing.length > 0) return { kind: 'missing', missing };
   await depot.putManifest(signed);
   const { receipt, fresh } = await recordArrival(parts, arrival);
-  await depot.unpin(signed.id);
+  // What a relay has in custody stays pinned until it was passed on.
+  if (parts.above === null) await depot.unpin(signed.id);
   if (!fresh) return { kind: 'receipt', receipt };
+  parts.above?.changed();
   const { client } = signed.manifest;
   parts.world.monitor.event({ kind: 'committed', client, snapshot: signed.id, bytes: arrival.receivedBytes });
   return { kind: 'receipt', receipt };
@@ -91,15 +100,18 @@ async function recordArrival(
   const { center, ledger, world } = parts;
   const { signed, receivedAt, receivedBytes, address } = arrival;
   return await ledger.transaction(async (db) => {
-    const copy = await findCopy(db, signed.id, center.id);
-    if (copy?.phase === 'safe' && copy.receipt !== null) return { receipt: copy.receipt, fresh: false };
+    const copy = await ownCopy(parts, db, signed.id);
+    const phase = arrivedPhase(parts);
+    if (copy?.phase === phase && copy.receipt !== null) return { receipt: copy.receipt, fresh: false };
     if (copy?.phase === 'void')
       throw new LowtideError('wrong-state', 'its owner has withdrawn this snapshot');
     const receipt = makeReceipt(parts, arrival);
     const now = world.clock.now();
-    await markSafe(db, { snapshot: signed.id, center: center.id, receipt, arrivedAt: receivedAt }, now);
+    const own = { snapshot: signed.id, center: center.id, receipt, arrivedAt: receivedAt };
+    await markArrived(db, own, phase, now);
+    if (phase === 'held') await setPackGroup(db, signed.id, SHARED_GROUP);
     await removeOffer(db, signed.id);
-    const details = { center: center.id, client: signed.manifest.client, address };
+    const details = { center: center.id, client: arrival.order.client, address };
     await appendHistory(db, signed.id, 'arrived', receivedAt, { ...details, bytes: receivedBytes });
     await appendHistory(db, signed.id, 'receipted', now, details);
     return { receipt, fresh: true };
@@ -107,10 +119,11 @@ async function recordArrival(
 }
 
 /** What was offered before its base: it waits for its turn like any other now. */
-async function baseHasCome({ ledger, center, world }: CollectorParts, base: SnapshotId): Promise<Offer[]> {
+async function baseHasCome(parts: CollectorParts, base: SnapshotId): Promise<Offer[]> {
+  const { ledger, center, world } = parts;
   const leaning: Offer[] = [];
   for (const offer of await offersLeaningOn(ledger.db, base)) {
-    const copy = await findCopy(ledger.db, offer.snapshot, center.id);
+    const copy = await ownCopy(parts, ledger.db, offer.snapshot);
     if (copy?.phase !== 'behind') continue;
     const waiting = { phase: 'waiting', code: '', until: null } as const;
     await setPhase(ledger.db, { snapshot: offer.snapshot, center: center.id, ...waiting }, world.clock.now());
@@ -124,17 +137,38 @@ async function knownReceipt(
   db: Database,
   snapshot: SnapshotId,
 ): Promise<Uint8Array | null> {
-  const copy = await findCopy(db, snapshot, parts.center.id);
-  return copy?.phase === 'safe' ? copy.receipt : null;
+  const copy = await ownCopy(parts, db, snapshot);
+  return copy?.phase === arrivedPhase(parts) ? copy.receipt : null;
+}
+
+/**
+ * What its client must send yet. What every center above has need not come, unless the client frees on custody: then
+ * what is in custody must be here. Pages of refs must be here always.
+ */
+async function missingHere(
+  parts: CollectorParts,
+  { signed, domains, order, custody }: Arrival,
+  base: SignedManifest | null,
+): Promise<readonly BlockId[]> {
+  const { depot, above } = parts;
+  const vouched = new Set<BlockId>();
+  for (;;) {
+    const { missing } = await depot.closure(signed, { base, domains, vouched });
+    if (above === null || custody || missing.length === 0) return missing;
+    const owed = await owedAbove(parts, signed.id);
+    const stored = await above.stored(signed.manifest.client, owed, missing);
+    const needed = missing.filter((id) => !stored.has(id) || vouched.has(id));
+    for (const id of needed) order.needed.add(id);
+    if (needed.length > 0) return needed;
+    for (const id of missing) vouched.add(id);
+  }
 }
 
 /** The base rule (DESIGN 4.6): a delta is closed only over a base that was receipted here and is still here. */
 async function receiptedBase(parts: CollectorParts, signed: SignedManifest): Promise<SignedManifest | null> {
   const { base } = signed.manifest;
   if (base === null) return null;
-  const receipted =
-    (await knownReceipt(parts, parts.ledger.db, base)) !== null && (await parts.depot.hasManifest(base));
-  if (!receipted)
+  if (!(await isBaseHere(parts, base)))
     throw new LowtideError('base-unknown', "the snapshot's base is not here: send a snapshot without base");
   return await parts.depot.manifest(base);
 }
@@ -143,7 +177,7 @@ function makeReceipt(parts: CollectorParts, arrival: Arrival): Uint8Array {
   const { manifest, id } = arrival.signed;
   return signReceipt(
     {
-      kind: 'center',
+      kind: parts.above === null ? 'center' : 'custody',
       snapshot: id,
       client: manifest.client,
       by: parts.center.id,

@@ -44,14 +44,20 @@ describe('copies', () => {
     const [ann, ben] = [await kit.client('ann'), await kit.client('ben')];
     const bens = await ben.snapshot();
     await ben.bring(bens);
-    const nothing = await ann.api.copies({ snapshot: 'ab'.repeat(32) as typeof bens.id });
-    assert.deepEqual(await ann.api.copies({ snapshot: bens.id, manifests: true }), nothing);
+    const nothing = await ann.api.copies({ snapshots: ['ab'.repeat(32) as typeof bens.id] });
+    assert.deepEqual(await ann.api.copies({ snapshots: [bens.id], manifests: true }), nothing);
     assert.deepEqual(await ann.api.copies({ client: ben.id }), nothing);
     const asked = bens.blocks.map(({ id }) => id);
     const fetching = Array.fromAsync(ann.api.fetch(bens.id, asked, NEVER));
     await assert.rejects(fetching, refusedWith('no-such-snapshot'));
-    await assert.rejects(ann.api.withdraw(bens.id, ann.voidRecord(bens.id)), refusedWith('no-such-snapshot'));
-    await assert.rejects(ann.api.withdraw(bens.id, ben.voidRecord(bens.id)), refusedWith('no-such-snapshot'));
+    await assert.rejects(
+      ann.api.withdraw(bens.id, ann.voidRecord(bens.id), []),
+      refusedWith('no-such-snapshot'),
+    );
+    await assert.rejects(
+      ann.api.withdraw(bens.id, ben.voidRecord(bens.id), []),
+      refusedWith('no-such-snapshot'),
+    );
     assert.equal((await ben.api.copies({})).rows[0]?.phase, 'safe');
   });
 
@@ -95,7 +101,8 @@ describe('withdraw', () => {
     const ann = await kit.client('ann');
     const snapshot = await ann.snapshot();
     await ann.offer(snapshot);
-    for (let count = 0; count < 2; count++) await ann.api.withdraw(snapshot.id, ann.voidRecord(snapshot.id));
+    for (let count = 0; count < 2; count++)
+      await ann.api.withdraw(snapshot.id, ann.voidRecord(snapshot.id), []);
     assert.deepEqual(await listOffers(kit.ledger.db), []);
     assert.equal(kit.collector.reasonFor(snapshot.id), null);
     const history = (await historyOf(kit.ledger.db, snapshot.id)).map(({ what }) => what);
@@ -110,7 +117,7 @@ describe('withdraw', () => {
     const ann = await kit.client('ann');
     const snapshot = await ann.snapshot();
     await ann.bring(snapshot);
-    await ann.api.withdraw(snapshot.id, ann.voidRecord(snapshot.id));
+    await ann.api.withdraw(snapshot.id, ann.voidRecord(snapshot.id), []);
     const [copy] = (await ann.api.copies({})).rows;
     assert.equal(copy?.phase, 'safe');
     const history = (await historyOf(kit.ledger.db, snapshot.id)).map(({ what }) => what);
@@ -127,7 +134,7 @@ describe('withdraw', () => {
     const listener = ann.listen();
     for (const snapshot of [first, second, third]) await ann.offer(snapshot);
     const { order } = await listener.order();
-    await ann.api.withdraw(first.id, ann.voidRecord(first.id));
+    await ann.api.withdraw(first.id, ann.voidRecord(first.id), []);
     await kit.pass(3_600_000);
     assert.deepEqual(listener.stops, [{ kind: 'stop', order, code: 'withdrawn' }]);
     assert.equal(listener.sends.length, 1);
@@ -147,9 +154,9 @@ describe('withdraw', () => {
     const [one, other] = [await ann.snapshot(), await ann.snapshot({ sequence: 2, data: ['c'] })];
     await ann.offer(one);
     const forged = ben.voidRecord(one.id);
-    await assert.rejects(ann.api.withdraw(one.id, forged), refusedWith('wrong-signature'));
-    await assert.rejects(ann.api.withdraw(one.id, ann.voidRecord(other.id)), refusedWith('bad-request'));
-    await assert.rejects(ann.api.withdraw(one.id, new Uint8Array(9)), refusedWith('damaged-manifest'));
+    await assert.rejects(ann.api.withdraw(one.id, forged, []), refusedWith('wrong-signature'));
+    await assert.rejects(ann.api.withdraw(one.id, ann.voidRecord(other.id), []), refusedWith('bad-request'));
+    await assert.rejects(ann.api.withdraw(one.id, new Uint8Array(9), []), refusedWith('damaged-manifest'));
     assert.equal((await listOffers(kit.ledger.db)).length, 1);
   });
 });

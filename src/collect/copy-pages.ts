@@ -1,12 +1,18 @@
-import { copyState, findCopy } from '../ledger/copies.ts';
+import { copyState } from '../ledger/copies.ts';
+import type { Database } from '../ledger/ledger.ts';
 import { findOffer } from '../ledger/offers.ts';
-import type { CopyRow } from '../ledger/tables.ts';
-import type { CopyQuery, CopyRecord, CopyState, Page } from '../model/exchange.ts';
+import type { CopyRow, HistoryRow, SnapshotRow } from '../ledger/tables.ts';
+import { LowtideError } from '../model/errors.ts';
+import type { CopyQuery, CopyRecord, CopyState, Hop, Page } from '../model/exchange.ts';
 import type { ClientId, SnapshotId } from '../model/ids.ts';
 import type { Collector } from './collector.ts';
+import { isClosed } from './own-copy.ts';
 
-/** The state of a copy that has not come yet is what the planner says now; the ledger has what was true at its last change. */
-export function stateOf(collector: Collector, row: CopyRow): CopyState {
+/**
+ * The state of the node's own copy. Of one that has not come yet it is what the planner says now; the ledger has what was
+ * true at its last change.
+ */
+function ownState(collector: Collector, row: CopyRow): CopyState {
   const state = copyState(row);
   if (state.phase !== 'waiting' && state.phase !== 'in-transit') return state;
   const reason = collector.reasonFor(row.snapshot);
@@ -15,20 +21,95 @@ export function stateOf(collector: Collector, row: CopyRow): CopyState {
   return { ...state, phase: code === 'running' ? 'in-transit' : 'waiting', code, until };
 }
 
-/** One page of a client's copies, in order of snapshot and center: how truth comes down. */
+/**
+ * The state of a copy at a center above, as it is told below: what is known of it there; while it has not left, that it
+ * is in custody here; before, how far it is on its way here.
+ */
+function stateAbove(collector: Collector, row: CopyRow, own: CopyRow | undefined, kept: boolean): CopyState {
+  const { parts } = collector;
+  const state = copyState(row);
+  if (!['waiting', 'in-transit', 'held'].includes(state.phase)) return { ...state, holder: null };
+  if (kept) return { ...state, phase: 'held', holder: row.holder ?? parts.center.name };
+  if (own === undefined || isClosed(parts, own.phase)) return state;
+  const { phase, code, until, since } = ownState(collector, own);
+  return { ...state, phase, code, until, since };
+}
+
+/** As told to whoever is below. */
+export async function statesOf(collector: Collector, rows: readonly CopyRow[]): Promise<CopyState[]> {
+  const { ledger, center } = collector.parts;
+  const snapshots = [...new Set(rows.map(({ snapshot }) => snapshot))];
+  const own = await ownRows(ledger.db, snapshots, center.id);
+  return rows.map((row) => {
+    if (row.center === center.id) return ownState(collector, row);
+    const place = own.get(row.snapshot);
+    return stateAbove(collector, row, place?.copy, place?.kept === true);
+  });
+}
+
+interface OwnPlace {
+  readonly copy: CopyRow;
+  /** Its blocks are here still. */
+  readonly kept: boolean;
+}
+
+async function ownRows(
+  db: Database,
+  snapshots: readonly SnapshotId[],
+  center: CopyRow['center'],
+): Promise<Map<SnapshotId, OwnPlace>> {
+  const rows = await db
+    .selectFrom('copies')
+    .innerJoin('snapshots', 'snapshots.id', 'copies.snapshot')
+    .selectAll('copies')
+    .select('snapshots.pack_group')
+    .where('copies.snapshot', 'in', snapshots)
+    .where('copies.center', '=', center)
+    .execute();
+  return new Map(rows.map(({ pack_group, ...copy }) => [copy.snapshot, { copy, kept: pack_group !== null }]));
+}
+
+/** One page of the copies of a caller and its subtree, in order of snapshot and center: how truth comes down. */
 export async function copyPage(
   collector: Collector,
-  client: ClientId,
+  caller: ClientId,
   query: CopyQuery,
 ): Promise<Page<CopyRecord>> {
   const { ledger, world } = collector.parts;
+  const { page_rows: most } = world.limits;
+  if ((query.snapshots?.length ?? 0) > most) {
+    throw new LowtideError('too-large', `ask for at most ${most} snapshots at once`);
+  }
+  const rows = await rowsFor(ledger.db, caller, query, most);
+  const states = await statesOf(collector, rows);
+  const hops = await ownHops(collector, [...new Set(rows.map(({ snapshot }) => snapshot))]);
+  const records: CopyRecord[] = [];
+  for (const [at, row] of rows.entries()) {
+    const manifest = query.manifests === true ? await manifestOf(collector, row) : null;
+    const above = JSON.parse(row.hops) as Hop[];
+    const own = hops.get(row.snapshot);
+    const way = own === undefined ? above : [own, ...above];
+    records.push({ ...states[at]!, receipt: row.receipt, manifest, hops: way });
+  }
+  const last = rows.at(-1);
+  const full = last !== undefined && rows.length === most;
+  return { rows: records, next: full ? `${last.snapshot}/${last.center}` : null };
+}
+
+async function rowsFor(db: Database, caller: ClientId, query: CopyQuery, most: number): Promise<CopyRow[]> {
   const after = query.after === undefined ? null : cursorOf(query.after);
-  const rows = await ledger.db
+  return await db
     .selectFrom('snapshots')
     .innerJoin('copies', 'copies.snapshot', 'snapshots.id')
     .selectAll('copies')
-    .where('snapshots.client', '=', client)
-    .$if(query.snapshot !== undefined, (select) => select.where('snapshots.id', '=', query.snapshot!))
+    .where((e) =>
+      e.or([
+        e('snapshots.client', '=', caller),
+        e('snapshots.client', 'in', e.selectFrom('members').select('client').where('via', '=', caller)),
+      ]),
+    )
+    .$if(query.client !== undefined, (select) => select.where('snapshots.client', '=', query.client!))
+    .$if(query.snapshots !== undefined, (select) => select.where('snapshots.id', 'in', query.snapshots!))
     .$if(after !== null, (select) =>
       select
         .where('snapshots.id', '>=', after!.snapshot)
@@ -38,16 +119,8 @@ export async function copyPage(
     )
     .orderBy('snapshots.id')
     .orderBy('copies.center')
-    .limit(world.limits.page_rows)
+    .limit(most)
     .execute();
-  const records: CopyRecord[] = [];
-  for (const row of rows) {
-    const manifest = query.manifests === true ? await manifestOf(collector, row) : null;
-    records.push({ ...stateOf(collector, row), receipt: row.receipt, manifest });
-  }
-  const last = rows.at(-1);
-  const full = last !== undefined && rows.length === world.limits.page_rows;
-  return { rows: records, next: full ? `${last.snapshot}/${last.center}` : null };
 }
 
 /** `snapshot/center` of the last row that was answered; for other text, a place that gives what it gives. */
@@ -60,6 +133,39 @@ async function manifestOf({ parts }: Collector, row: CopyRow): Promise<Uint8Arra
   const { depot, ledger } = parts;
   const offer = await findOffer(ledger.db, row.snapshot);
   if (offer !== null) return offer.manifest;
-  const copy = await findCopy(ledger.db, row.snapshot, row.center);
-  return copy?.phase === 'safe' ? (await depot.manifest(row.snapshot)).bytes : null;
+  return (await depot.hasManifest(row.snapshot)) ? (await depot.manifest(row.snapshot)).bytes : null;
+}
+
+/** How each came to this node (SEED fig. 6). */
+async function ownHops(
+  collector: Collector,
+  snapshots: readonly SnapshotId[],
+): Promise<Map<SnapshotId, Hop>> {
+  const { ledger, center } = collector.parts;
+  const rows = await ledger.db
+    .selectFrom('history')
+    .selectAll()
+    .where('snapshot', 'in', snapshots)
+    .where('center', '=', center.id)
+    .orderBy('id')
+    .execute();
+  const hops = new Map<SnapshotRow['id'], Hop>();
+  for (const row of rows) {
+    const hop = hops.get(row.snapshot) ?? {
+      by: center.id,
+      name: center.name,
+      offeredAt: row.at,
+      arrivedAt: null,
+      bytes: 0,
+      attempts: 0,
+    };
+    hops.set(row.snapshot, told(hop, row));
+  }
+  return hops;
+}
+
+function told(hop: Hop, { what, at, bytes }: HistoryRow): Hop {
+  if (what === 'ordered') return { ...hop, attempts: hop.attempts + 1 };
+  if (what === 'arrived') return { ...hop, arrivedAt: at, bytes };
+  return hop;
 }

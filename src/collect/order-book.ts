@@ -1,7 +1,7 @@
 import { AsyncQueue } from '../model/async-queue.ts';
 import { LowtideError } from '../model/errors.ts';
 import type { Order } from '../model/exchange.ts';
-import type { ClientId, OrderId, SnapshotId } from '../model/ids.ts';
+import type { BlockId, ClientId, OrderId, SnapshotId } from '../model/ids.ts';
 import type { UnixMillis } from '../model/time.ts';
 
 /** One order that a client was given and that has not ended. Lives in memory: after a restart there are none. */
@@ -16,6 +16,8 @@ export interface ActiveOrder {
   accepted: boolean;
   /** One of its calls failed: it ends as failed, not as paused. */
   failed: boolean;
+  /** Blocks that a commit named: their client must send them, whatever is above. */
+  readonly needed: Set<BlockId>;
   /** Bytes made durable under this order. */
   received: number;
   /** When the last of them were; null if there were none. */
@@ -39,6 +41,7 @@ export function newOrder(
     stop: new AbortController(),
     accepted: false,
     failed: false,
+    needed: new Set(),
     received: 0,
     durableAt: null,
     calls: 0,

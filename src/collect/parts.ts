@@ -1,7 +1,9 @@
 import type { Depot } from '../depot/depot.ts';
+import type { SealedBlock } from '../format/block.ts';
 import type { SigningKey } from '../format/signing.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import type { CenterFace } from '../model/exchange.ts';
+import type { BlockId, CenterId, ClientId, SnapshotId } from '../model/ids.ts';
 import type { World } from '../world/ports.ts';
 
 /** What collecting stands on. */
@@ -9,8 +11,37 @@ export interface CollectorParts {
   readonly world: World;
   readonly depot: Depot;
   readonly ledger: Ledger;
+  /** The node itself: a center, or a relay. */
   readonly center: CenterFace;
   readonly receiptKey: SigningKey;
+  /** Null at a center. */
+  readonly above: Above | null;
+}
+
+/** What a relay's collector may ask of what is above it. It knows nothing else of it. */
+export interface Above {
+  /** Centers that some way leads to. Their keys were checked against their ids. */
+  readonly centers: () => readonly CenterFace[];
+  /** Ids of the nodes above, as far as they are known. */
+  readonly path: () => readonly CenterId[];
+  /** Whom a snapshot is owed to from here, if its client owes it to `wished`: those, and whom the operator adds. */
+  readonly owed: (wished: readonly CenterId[]) => readonly CenterId[];
+  /** Which of a client's blocks all these centers have. Nobody to ask: none. */
+  readonly stored: (
+    client: ClientId,
+    centers: readonly CenterId[],
+    ids: readonly BlockId[],
+  ) => Promise<ReadonlySet<BlockId>>;
+  /** Blocks that are not here, for a restore. Nobody to ask: none. */
+  readonly fetch: (
+    scope: SnapshotId,
+    ids: readonly BlockId[],
+    stop: AbortSignal,
+  ) => AsyncIterable<SealedBlock>;
+  /** Makes room for what may come. @throws LowtideError `disk-full`, `quota-full` */
+  readonly makeRoom: () => Promise<void>;
+  /** Told of a snapshot that is in custody here now, or closed. */
+  readonly changed: () => void;
 }
 
 /** When and how much suits the center (SEED 222), as people write it. */

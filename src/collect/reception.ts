@@ -1,17 +1,18 @@
 import { checkKeyring, parseKeyring, type SignedKeyring } from '../format/keyring.ts';
 import { checkManifest, parseManifest, type SignedManifest } from '../format/manifest.ts';
 import { findClient } from '../ledger/clients.ts';
-import { type CopyPhaseChange, findCopy, oweCopy, setPhase } from '../ledger/copies.ts';
+import { copiesOf, oweCopy, setPhase } from '../ledger/copies.ts';
 import { claimDomains } from '../ledger/domains.ts';
 import { appendHistory } from '../ledger/history.ts';
 import type { Database } from '../ledger/ledger.ts';
+import { speaksFor } from '../ledger/members.ts';
 import { putOffer } from '../ledger/offers.ts';
 import { addSnapshot, findFork, findSnapshot } from '../ledger/snapshots.ts';
 import { LowtideError } from '../model/errors.ts';
 import type { Wishes } from '../model/exchange.ts';
-import { type ClientId, shortId } from '../model/ids.ts';
-import type { UnixMillis } from '../model/time.ts';
+import { type CenterId, type ClientId, shortId, type SnapshotId } from '../model/ids.ts';
 import { parseWindows } from '../schedule/windows.ts';
+import { isClosed, ownCopy } from './own-copy.ts';
 import type { CollectorParts } from './parts.ts';
 
 export interface Received {
@@ -23,25 +24,33 @@ export interface Received {
   readonly kind: 'known' | 'behind' | 'queued';
 }
 
+interface Request {
+  readonly manifest: Uint8Array;
+  readonly keyring: Uint8Array;
+  readonly wishes: Wishes;
+  readonly address: string | null;
+}
+
 /**
  * Reception (SEED 211, fig. 4): checks a collection request and records it with its wishes. Durable when it resolves.
- * @throws LowtideError `not-enrolled`, `forbidden`, `damaged-manifest`, `wrong-signature`, `damaged-keyring`,
+ * @param caller its client, or a relay in whose subtree that is
+ * @throws LowtideError `not-enrolled`, `revoked`, `forbidden`, `damaged-manifest`, `wrong-signature`, `damaged-keyring`,
  *   `bad-schedule`, `bad-zone`: then nothing was kept
  */
 export async function receiveOffer(
   parts: CollectorParts,
   caller: ClientId,
-  offer: { manifest: Uint8Array; keyring: Uint8Array; wishes: Wishes; address: string | null },
+  offer: Request,
 ): Promise<Received> {
   const signed = await authentic(parts, caller, offer.manifest);
   const keyring = namedKeyring(signed, offer.keyring);
   parseWindows(offer.wishes.transfer, offer.wishes.zone);
   const domains = keyring.keyring.epochs.map(({ domain }) => domain);
-  await claimDomains(parts.ledger, caller, domains);
+  await claimDomains(parts.ledger, signed.manifest.client, domains);
   await parts.depot.putKeyring(keyring);
   await alarmOnFork(parts, signed);
   const behind = !(await baseIsComing(parts, signed));
-  if (!(await record(parts, signed, offer, behind))) return { kind: 'known', signed };
+  if (!(await record(parts, caller, signed, offer, behind))) return { kind: 'known', signed };
   return { kind: behind ? 'behind' : 'queued', signed };
 }
 
@@ -51,13 +60,17 @@ async function authentic(
   bytes: Uint8Array,
 ): Promise<SignedManifest> {
   const signed = parseManifest(bytes);
-  const client = await findClient(parts.ledger.db, caller);
-  if (client === null) throw new LowtideError('not-enrolled', 'this client is not enrolled here');
-  if (signed.manifest.client !== caller) {
+  const { db } = parts.ledger;
+  if (!(await speaksFor(db, caller, signed.manifest.client))) {
     throw new LowtideError(
       'forbidden',
-      "the manifest is another client's: a client offers its own snapshots only",
+      "the manifest is another client's: a client offers its own snapshots only, a relay those of its subtree",
     );
+  }
+  const client = await findClient(db, signed.manifest.client);
+  if (client === null) throw new LowtideError('not-enrolled', 'this client is not enrolled here');
+  if (client.revoked_at !== null) {
+    throw new LowtideError('revoked', `nothing more is taken from ${client.name}: it was shut out here`);
   }
   checkManifest(signed, client.instance_key);
   return signed;
@@ -85,38 +98,51 @@ async function alarmOnFork(parts: CollectorParts, signed: SignedManifest): Promi
   });
 }
 
-async function baseIsComing(
-  { ledger, depot, center }: CollectorParts,
-  signed: SignedManifest,
-): Promise<boolean> {
+async function baseIsComing(parts: CollectorParts, signed: SignedManifest): Promise<boolean> {
   const { base } = signed.manifest;
   if (base === null) return true;
-  const copy = await findCopy(ledger.db, base, center.id);
-  if (copy?.phase === 'safe') return await depot.hasManifest(base);
-  return copy?.phase === 'waiting' || copy?.phase === 'in-transit' || copy?.phase === 'held';
+  const phase = (await ownCopy(parts, parts.ledger.db, base))?.phase;
+  if (phase === 'waiting' || phase === 'in-transit') return true;
+  return await isBaseHere(parts, base);
+}
+
+/**
+ * The base rule (DESIGN 4.6): whoever closes a delta vouches for all that is in its base. A center has it; a relay has
+ * it in custody still, or every center that it was owed to has receipted it.
+ */
+export async function isBaseHere(parts: CollectorParts, base: SnapshotId): Promise<boolean> {
+  const { ledger, depot, center } = parts;
+  const own = await ownCopy(parts, ledger.db, base);
+  if (own === null || own.phase === 'void' || !isClosed(parts, own.phase)) return false;
+  if (!(await depot.hasManifest(base))) return false;
+  if (parts.above === null || (await findSnapshot(ledger.db, base))?.pack_group !== null) return true;
+  const copies = await copiesOf(ledger.db, base);
+  return copies.every((copy) => copy.center === center.id || copy.phase === 'safe');
 }
 
 /** False if there is nothing left to collect. */
 async function record(
   parts: CollectorParts,
+  caller: ClientId,
   signed: SignedManifest,
-  offer: { manifest: Uint8Array; wishes: Wishes; address: string | null },
+  offer: Request,
   behind: boolean,
 ): Promise<boolean> {
   const { ledger, center, world } = parts;
   const now = world.clock.now();
   const { client, job } = signed.manifest;
-  const { bytes: newBytes, blocks: newBlocks } = offer.wishes;
+  const { bytes: newBytes, blocks: newBlocks, freeAfter } = offer.wishes;
   const fresh = await ledger.transaction(async (db) => {
-    const copy = await findCopy(db, signed.id, center.id);
-    if (copy?.phase === 'safe' || copy?.phase === 'void') return null;
-    await addSnapshot(db, signed, { newBytes, newBlocks, packGroup: null, knownAt: now });
+    const copy = await ownCopy(parts, db, signed.id);
+    await addSnapshot(db, signed, { newBytes, newBlocks, packGroup: null, knownAt: now, freeAfter });
+    for (const owed of parts.above?.owed(offer.wishes.centers) ?? []) await oweCopy(db, signed.id, owed, now);
+    if (copy !== null && isClosed(parts, copy.phase)) return null;
     await oweCopy(db, signed.id, center.id, now);
     const { manifest, wishes, address } = offer;
-    await putOffer(db, { snapshot: signed.id, client, manifest, wishes, offeredAt: now });
-    await notePlace(db, { snapshot: signed.id, center: center.id }, behind, now);
+    await putOffer(db, { snapshot: signed.id, client: caller, manifest, wishes, offeredAt: now });
+    await notePlace(parts, db, signed.id, behind);
     if (copy !== null) return false;
-    const details = { center: center.id, client, address, bytes: newBytes };
+    const details = { center: center.id, client: caller, address, bytes: newBytes };
     await appendHistory(db, signed.id, 'offered', now, details);
     return true;
   });
@@ -127,13 +153,14 @@ async function record(
 
 /** One that is being sent, and is offered again meanwhile, goes on being sent. */
 async function notePlace(
+  parts: CollectorParts,
   db: Database,
-  copy: Pick<CopyPhaseChange, 'snapshot' | 'center'>,
+  snapshot: SnapshotId,
   behind: boolean,
-  now: UnixMillis,
 ): Promise<void> {
+  const copy: { snapshot: SnapshotId; center: CenterId } = { snapshot, center: parts.center.id };
+  const now = parts.world.clock.now();
   if (behind) return setPhase(db, { ...copy, phase: 'behind', code: 'base-unknown', until: null }, now);
-  const known = await findCopy(db, copy.snapshot, copy.center);
-  if (known?.phase === 'in-transit') return;
+  if ((await ownCopy(parts, db, snapshot))?.phase === 'in-transit') return;
   await setPhase(db, { ...copy, phase: 'waiting', code: '', until: null }, now);
 }

@@ -12,10 +12,16 @@ import type { Collector } from './collector.ts';
  * was put back from an old image; twice running means that two machines use one identity.
  */
 export async function welcome(collector: Collector, me: Hello, address: string | null): Promise<Welcome> {
-  const { world, ledger, center } = collector.parts;
+  const { world, ledger, center, above } = collector.parts;
   const client = await findClient(ledger.db, me.client);
   if (client === null) throw new LowtideError('not-enrolled', 'this client is not enrolled here');
   if (client.revoked_at !== null) throw new LowtideError('revoked', "this client's access was revoked");
+  if (client.node !== null && (client.node === center.id || above?.path().includes(client.node))) {
+    throw new LowtideError(
+      'joined-in-circle',
+      `the relay ${client.name} is above ${center.name} already: one of the two must leave the other`,
+    );
+  }
   const verdict = judge(client, me.session);
   if (verdict === 'clone') {
     // The next is accepted again: a machine must not stay locked out because another one has its identity.
@@ -34,7 +40,8 @@ export async function welcome(collector: Collector, me: Hello, address: string |
     session: token,
     clock: world.clock.now(),
     incarnation: incarnation ?? '',
-    centers: [center],
+    centers: above === null ? [center] : above.centers(),
+    above: [center.id, ...(above?.path() ?? [])],
     windows: collector.conditions.windows,
     zone: collector.conditions.zone,
   };

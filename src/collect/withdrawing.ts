@@ -1,52 +1,83 @@
 import { openVoid } from '../format/void-record.ts';
 import { findClient } from '../ledger/clients.ts';
-import { findCopy, setPhase } from '../ledger/copies.ts';
+import { copiesOf, setPhase } from '../ledger/copies.ts';
 import { appendHistory } from '../ledger/history.ts';
 import type { Database } from '../ledger/ledger.ts';
+import { speaksFor } from '../ledger/members.ts';
 import { offersLeaningOn, removeOffer } from '../ledger/offers.ts';
 import { findSnapshot } from '../ledger/snapshots.ts';
+import type { Withdrawal } from '../protocol/messages.ts';
 import { LowtideError } from '../model/errors.ts';
-import type { ClientId, SnapshotId } from '../model/ids.ts';
+import type { CenterId, ClientId, SnapshotId } from '../model/ids.ts';
+import { isClosed, ownCopy } from './own-copy.ts';
 import type { CollectorParts } from './parts.ts';
 
 /**
- * Closes a snapshot that its owner says can never be collected. Nothing happens to one that was receipted (promise P4)
- * or closed before. What leans on it is behind from now on.
+ * Closes a snapshot that its owner says can never be collected at `centers`; without any, anywhere. Nothing happens to a
+ * copy that was receipted (promise P4) or closed before. What leans on it is behind from now on.
  * @returns snapshots that must not be planned any more, what leans on others before these
  * @throws LowtideError `no-such-snapshot`, `wrong-signature`, `damaged-manifest`, `bad-request`
  */
 export async function withdrawSnapshot(
   parts: CollectorParts,
-  client: ClientId,
+  caller: ClientId,
   id: SnapshotId,
-  record: Uint8Array,
+  { record, centers }: Withdrawal,
 ): Promise<readonly SnapshotId[]> {
-  const { ledger, center, world, depot } = parts;
+  const { ledger, world, depot } = parts;
   const snapshot = await findSnapshot(ledger.db, id);
-  if (snapshot?.client !== client)
+  if (snapshot === null || !(await speaksFor(ledger.db, caller, snapshot.client)))
     throw new LowtideError('no-such-snapshot', 'there is no such snapshot here');
-  const row = await findClient(ledger.db, client);
+  const row = await findClient(ledger.db, snapshot.client);
   if (row === null) throw new LowtideError('not-enrolled', 'this client is not enrolled here');
   const signed = openVoid(record, row.instance_key);
   if (signed.snapshot !== id) throw new LowtideError('bad-request', 'the void record names another snapshot');
-  const now = world.clock.now();
-  const closed = await ledger.transaction(async (db) => {
-    const copy = await findCopy(db, id, center.id);
-    if (copy === null || copy.phase === 'safe' || copy.phase === 'void') return null;
-    await setPhase(db, { snapshot: id, center: center.id, phase: 'void', code: 'voided', until: null }, now);
-    await removeOffer(db, id);
-    await appendHistory(db, id, 'voided', now, { center: center.id, client, code: signed.reason });
-    const stranded = await leaningOn(db, id);
-    for (const leaning of stranded) {
-      const behind = { phase: 'behind', code: 'base-unknown', until: null } as const;
-      await setPhase(db, { snapshot: leaning, center: center.id, ...behind }, now);
-    }
-    return [...stranded.toReversed(), id];
-  });
+  // What is above has to be told, so it stays on record before anything else says that it is closed.
+  if (parts.above !== null) await depot.putVoid(id, record);
+  const closed = await ledger.transaction((db) =>
+    closeCopies(parts, db, { id, reason: signed.reason, centers }),
+  );
   if (closed === null) return [];
+  parts.above?.changed();
+  if (closed.length === 0) return [];
   await depot.unpin(id);
   world.monitor.event({ kind: 'voided', snapshot: id, code: signed.reason });
   return closed;
+}
+
+interface Closing {
+  readonly id: SnapshotId;
+  readonly reason: string;
+  readonly centers: readonly CenterId[];
+}
+
+/** Null if nothing was closed; nothing to plan differently if only what is above is closed. */
+async function closeCopies(
+  parts: CollectorParts,
+  db: Database,
+  { id, reason, centers }: Closing,
+): Promise<readonly SnapshotId[] | null> {
+  const { center, world } = parts;
+  const now = world.clock.now();
+  const copies = (await copiesOf(db, id)).filter(({ phase }) => phase !== 'safe' && phase !== 'void');
+  const named = copies.filter(
+    (copy) => copy.center !== center.id && (centers.length === 0 || centers.includes(copy.center)),
+  );
+  for (const { center: at } of named) {
+    await setPhase(db, { snapshot: id, center: at, phase: 'void', code: 'voided', until: null }, now);
+  }
+  const owed = copies.some((copy) => copy.center !== center.id && !named.includes(copy));
+  const own = await ownCopy(parts, db, id);
+  if (owed || own === null || isClosed(parts, own.phase)) return named.length > 0 ? [] : null;
+  await setPhase(db, { snapshot: id, center: center.id, phase: 'void', code: 'voided', until: null }, now);
+  await removeOffer(db, id);
+  await appendHistory(db, id, 'voided', now, { center: center.id, code: reason });
+  const stranded = await leaningOn(db, id);
+  for (const leaning of stranded) {
+    const behind = { phase: 'behind', code: 'base-unknown', until: null } as const;
+    await setPhase(db, { snapshot: leaning, center: center.id, ...behind }, now);
+  }
+  return [...stranded.toReversed(), id];
 }
 
 /** On offer, with this for a base, or with one of these; nearest first. */

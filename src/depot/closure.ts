@@ -11,6 +11,8 @@ export interface ClosureOptions {
   readonly base?: SignedManifest | null;
   /** Only blocks of these domains count as present. */
   readonly domains?: ReadonlySet<DomainKeyId>;
+  /** Blocks that need not be here; pages of refs must be all the same. */
+  readonly vouched?: ReadonlySet<BlockId>;
 }
 
 export interface Closure {
@@ -45,8 +47,11 @@ export async function checkClosure(
 ): Promise<Closure> {
   const root = signed.manifest.refs;
   const base = options.base ?? null;
-  const known = base === null ? {} : await vouchedBy(parts.reader, base.manifest.refs, root);
-  const scope: ClosureScope = { root, domains: options.domains ?? null, ...known };
+  const known: Pick<ClosureScope, 'skip' | 'vouched'> =
+    base === null ? {} : await vouchedBy(parts.reader, base.manifest.refs, root);
+  const vouched = (id: BlockId): boolean =>
+    options.vouched?.has(id) === true || known.vouched?.(id) === true;
+  const scope: ClosureScope = { root, domains: options.domains ?? null, ...known, vouched };
   const missing = new Set<BlockId>();
   let blocks = 0;
   let bytes = 0;

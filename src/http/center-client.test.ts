@@ -68,8 +68,10 @@ const copy = (digit: string, changes: Partial<CopyRecord> = {}): CopyRecord => (
   code: '',
   until: null,
   since: 5,
+  holder: null,
   receipt: new Uint8Array([9]),
   manifest: null,
+  hops: [],
   ...changes,
 });
 
@@ -115,13 +117,13 @@ const calls: readonly ((api: CenterApi) => Promise<unknown>)[] = [
   (api) => api.commit(order),
   (api) => api.copies({}),
   (api) => api.copies({ after: 'b'.repeat(64), manifests: true }),
-  (api) => api.copies({ snapshot: 'c'.repeat(64) as SnapshotId }),
+  (api) => api.copies({ snapshots: ['c'.repeat(64) as SnapshotId] }),
   (api) => Array.fromAsync(api.fetch(snapshot, ids, never)),
   (api) => Array.fromAsync(api.fetch(snapshot, ['ee'.repeat(32) as BlockId], never)),
   (api) => Array.fromAsync(api.fetch(snapshot, [], never)),
   (api) => Array.fromAsync(api.fetch('00'.repeat(32) as SnapshotId, ids, never)),
-  (api) => api.withdraw(snapshot, new Uint8Array([7])),
-  (api) => api.withdraw('00'.repeat(32) as SnapshotId, new Uint8Array([7])),
+  (api) => api.withdraw(snapshot, new Uint8Array([7]), []),
+  (api) => api.withdraw('00'.repeat(32) as SnapshotId, new Uint8Array([7]), []),
 ];
 
 async function runAll(connect: () => CenterApi): Promise<{ answers: unknown[]; shelf: unknown }> {

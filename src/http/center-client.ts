@@ -1,8 +1,8 @@
 import type { SealedBlock } from '../format/block.ts';
 import type { ClientCredentials } from '../identity/client-identity.ts';
 import { LowtideError } from '../model/errors.ts';
-import type { CopyState, Order } from '../model/exchange.ts';
-import type { BlockId, OrderId, SnapshotId } from '../model/ids.ts';
+import type { CopyState, Member, Order } from '../model/exchange.ts';
+import type { BlockId, ClientId, OrderId, SnapshotId } from '../model/ids.ts';
 import type { Limits } from '../model/limits.ts';
 import type { CenterApi } from '../protocol/center-api.ts';
 import { decodeMessage, encodeMessage } from '../protocol/fields.ts';
@@ -13,6 +13,7 @@ import {
   copyQueryMessage,
   copyStatesMessage,
   helloMessage,
+  membersMessage,
   offerMessage,
   orderLineOf,
   welcomeMessage,
@@ -102,19 +103,31 @@ class CenterClient implements CenterConnection {
     }
   }
 
-  async missing(order: OrderId, ids: readonly BlockId[]): Promise<readonly BlockId[]> {
+  enroll: CenterApi['enroll'] = async (members: readonly Member[]) => {
+    await this.#ask('/v1/members', encodeMessage(membersMessage, { members }), null);
+  };
+
+  missing(order: OrderId, ids: readonly BlockId[]): Promise<readonly BlockId[]> {
+    return this.#someOf(`/v1/orders/${order}/missing`, ids);
+  }
+
+  stored(client: ClientId, ids: readonly BlockId[]): Promise<readonly BlockId[]> {
+    return this.#someOf(`/v1/clients/${client}/stored`, ids);
+  }
+
+  async #someOf(path: string, ids: readonly BlockId[]): Promise<readonly BlockId[]> {
     const asking = {
       method: 'POST',
-      path: `/v1/orders/${order}/missing`,
+      path,
       type: IDS_TYPE,
       body: encodeIds(ids),
       answerType: IDS_TYPE,
       wait_ms: this.#requester.limits.idle_ms,
     } as const;
-    const missing = decodeIds(await this.#requester.call(asking, ids.length * ID_BYTES));
+    const some = decodeIds(await this.#requester.call(asking, ids.length * ID_BYTES));
     const asked = new Set(ids);
-    if (missing.every((id) => asked.delete(id))) return missing;
-    throw new LowtideError('bad-answer', 'the center lacks blocks that it was not asked for');
+    if (some.every((id) => asked.delete(id))) return some;
+    throw new LowtideError('bad-answer', 'the center answers about blocks that it was not asked for');
   }
 
   blocks(order: OrderId, from: AsyncIterable<SealedBlock>): AsyncIterable<readonly BlockId[]> {
@@ -135,8 +148,9 @@ class CenterClient implements CenterConnection {
   copies: CenterApi['copies'] = (query) =>
     this.#ask('/v1/copies', encodeMessage(copyQueryMessage, query), copyPageMessage(this.#limits));
 
-  withdraw: CenterApi['withdraw'] = async (snapshot, record) => {
-    await this.#ask(`/v1/snapshots/${snapshot}/withdraw`, encodeMessage(withdrawMessage, { record }), null);
+  withdraw: CenterApi['withdraw'] = async (snapshot, record, centers) => {
+    const body = encodeMessage(withdrawMessage, { record, centers });
+    await this.#ask(`/v1/snapshots/${snapshot}/withdraw`, body, null);
   };
 
   async *fetch(scope: SnapshotId, ids: readonly BlockId[], stop: AbortSignal): AsyncIterable<SealedBlock> {

@@ -1,4 +1,4 @@
-import { parseOrderId, parseSnapshotId } from '../model/ids.ts';
+import { parseClientId, parseOrderId, parseSnapshotId } from '../model/ids.ts';
 import { encodeMessage } from '../protocol/fields.ts';
 import { encodeIds } from '../protocol/frames.ts';
 import {
@@ -7,6 +7,7 @@ import {
   copyQueryMessage,
   copyStatesMessage,
   helloMessage,
+  membersMessage,
   offerMessage,
   welcomeMessage,
   withdrawMessage,
@@ -16,6 +17,8 @@ import { IDS_TYPE, JSON_TYPE } from './http-limits.ts';
 import type { Answer, CallerExchange, Route, Service } from './routing.ts';
 
 const SMALL_BYTES_MAX = 16 * 1024;
+/** Of a page of rows. */
+const LIST_BYTES_MAX = 4 * 1024 * 1024;
 /** Beside manifest and keyring. */
 const WISHES_BYTES_MAX = 32 * 1024;
 
@@ -55,15 +58,27 @@ export const controlRoutes: readonly Route[] = [
     return json(encodeMessage(commitMessage(world.limits), bounded));
   }),
 
+  post('/v1/members', async (_service, exchange) => {
+    const { members } = await readMessage(exchange, membersMessage, LIST_BYTES_MAX);
+    await exchange.api.enroll(members);
+    return json(Buffer.from('{}'));
+  }),
+
+  post('/v1/clients/:id/stored', async ({ world }, exchange) => {
+    const client = parseClientId(exchange.id);
+    const ids = await readIds(exchange, world.limits.ids_per_message);
+    return { type: IDS_TYPE, body: encodeIds(await exchange.api.stored(client, ids)) };
+  }),
+
   post('/v1/copies', async ({ world }, exchange) => {
-    const query = await readMessage(exchange, copyQueryMessage, SMALL_BYTES_MAX);
+    const query = await readMessage(exchange, copyQueryMessage, LIST_BYTES_MAX);
     return json(encodeMessage(copyPageMessage(world.limits), await exchange.api.copies(query)));
   }),
 
   post('/v1/snapshots/:id/withdraw', async (_service, exchange) => {
     const snapshot = parseSnapshotId(exchange.id);
-    const { record } = await readMessage(exchange, withdrawMessage, SMALL_BYTES_MAX);
-    await exchange.api.withdraw(snapshot, record);
+    const { record, centers } = await readMessage(exchange, withdrawMessage, SMALL_BYTES_MAX);
+    await exchange.api.withdraw(snapshot, record, centers);
     return json(Buffer.from('{}'));
   }),
 ];

@@ -74,7 +74,7 @@ export async function createAuthority(
   await writePrivate(world, `${directory}/receipt.key`, privateKeyPem(receiptKey));
   await writePair(world, directory, 'root', root);
   await writePair(world, directory, 'issuer', issuer);
-  const face = { id, name, receiptKey: receiptKey.publicKey };
+  const face = { id, kind: 'center' as const, name, receiptKey: receiptKey.publicKey };
   await writePrivateJson(world, `${directory}/${FACE_FILE}`, {
     format: 1,
     ...face,
@@ -102,6 +102,7 @@ export async function loadAuthority(world: World, directory: string): Promise<Au
   }
   const face = {
     id: centerIdOf(receiptKey.publicKey),
+    kind: 'center' as const,
     name: file.name,
     receiptKey: receiptKey.publicKey,
   };

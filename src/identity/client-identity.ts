@@ -160,7 +160,7 @@ async function loadCenter(world: World, path: string): Promise<JoinedCenter> {
   if (centerIdOf(key) !== id)
     throw new LowtideError('bad-config', `${path} names another center than its key`);
   if (publicKeyHash(rest.ca) !== rest.caHash) throw wrongRoot(centerName);
-  const face = { id: centerIdOf(key), name: centerName, receiptKey: key };
+  const face = { id: centerIdOf(key), kind: 'center' as const, name: centerName, receiptKey: key };
   return { ...rest, face, addresses: addresses.map((address) => parseAddress(address)) };
 }
 

@@ -1,4 +1,4 @@
-import type { ClientId } from '../model/ids.ts';
+import type { CenterId, ClientId } from '../model/ids.ts';
 import type { UnixMillis } from '../model/time.ts';
 import type { Database } from './ledger.ts';
 import type { ClientRow } from './tables.ts';
@@ -15,22 +15,25 @@ export async function listClients(db: Database): Promise<ClientRow[]> {
   return await db.selectFrom('clients').selectAll().orderBy('name').execute();
 }
 
-export type NewClient = Pick<ClientRow, 'id' | 'name' | 'role' | 'instance_key' | 'pass' | 'enrolled_at'>;
+export type NewClient = Pick<ClientRow, 'id' | 'name' | 'role' | 'instance_key' | 'pass' | 'enrolled_at'> & {
+  readonly node?: CenterId | null;
+};
 
 /** Enrolls, or renews the pass of a client that is enrolled already. */
 export async function putClient(db: Database, client: NewClient): Promise<void> {
-  const { pass, name } = client;
+  const { pass, name, node = null } = client;
   await db
     .insertInto('clients')
     .values({
       ...client,
+      node,
       address: null,
       seen_at: null,
       revoked_at: null,
       session: null,
       session_before: null,
     })
-    .onConflict((conflict) => conflict.column('id').doUpdateSet({ pass, name, revoked_at: null }))
+    .onConflict((conflict) => conflict.column('id').doUpdateSet({ pass, name, node, revoked_at: null }))
     .execute();
 }
 

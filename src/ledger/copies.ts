@@ -25,6 +25,8 @@ export async function oweCopy(
       since: now,
       receipt: null,
       arrived_at: null,
+      holder: null,
+      hops: '[]',
     })
     .onConflict((conflict) => conflict.doNothing())
     .execute();
@@ -59,6 +61,7 @@ export interface CopyPhaseChange {
   readonly phase: Exclude<CopyPhase, 'safe'>;
   readonly code: string;
   readonly until: UnixMillis | null;
+  readonly holder?: string | null;
 }
 
 /** A step towards safety. What is safe or void stays so: only `downgradeCopy` takes a receipt's word back. */
@@ -69,6 +72,7 @@ export async function setPhase(db: Database, copy: CopyPhaseChange, now: UnixMil
       phase: copy.phase,
       code: copy.code,
       until: copy.until,
+      holder: copy.holder ?? null,
       since: e.case().when('phase', '=', copy.phase).then(e.ref('since')).else(now).end(),
     }))
     .where('snapshot', '=', copy.snapshot)
@@ -77,25 +81,39 @@ export async function setPhase(db: Database, copy: CopyPhaseChange, now: UnixMil
     .execute();
 }
 
+export interface ReceiptedCopy {
+  readonly snapshot: SnapshotId;
+  readonly center: CenterId;
+  readonly receipt: Uint8Array;
+  readonly arrivedAt: UnixMillis;
+}
+
 /** Also of a copy that was given up: a receipt says what is there. False if it was safe already. */
-export async function markSafe(
+export async function markSafe(db: Database, copy: ReceiptedCopy, now: UnixMillis): Promise<boolean> {
+  return await markArrived(db, copy, 'safe', now);
+}
+
+/** @param phase `held` for a relay's own. False if it was so already. */
+export async function markArrived(
   db: Database,
-  copy: { snapshot: SnapshotId; center: CenterId; receipt: Uint8Array; arrivedAt: UnixMillis },
+  copy: ReceiptedCopy,
+  phase: 'safe' | 'held',
   now: UnixMillis,
 ): Promise<boolean> {
   const { numUpdatedRows } = await db
     .updateTable('copies')
     .set({
-      phase: 'safe',
+      phase,
       code: '',
       until: null,
+      holder: null,
       since: now,
       receipt: copy.receipt,
       arrived_at: copy.arrivedAt,
     })
     .where('snapshot', '=', copy.snapshot)
     .where('center', '=', copy.center)
-    .where('phase', '!=', 'safe')
+    .where('phase', '!=', phase)
     .executeTakeFirst();
   return numUpdatedRows > 0n;
 }
@@ -146,6 +164,6 @@ export async function downgradeCopy(
 }
 
 export function copyState(row: CopyRow): CopyState {
-  const { snapshot, center, phase, code, until, since } = row;
-  return { snapshot, center, phase, code, until, since };
+  const { snapshot, center, phase, code, until, since, holder } = row;
+  return { snapshot, center, phase, code, until, since, holder };
 }

@@ -3,7 +3,7 @@ import { LowtideError } from '../model/errors.ts';
 import type { Tables } from './tables.ts';
 
 /** Numbered by their place, run in order, never edited once released. */
-const migrations: readonly ((database: Kysely<Tables>) => Promise<void>)[] = [first];
+const migrations: readonly ((database: Kysely<Tables>) => Promise<void>)[] = [first, relays];
 
 /**
  * Brings a ledger to this program's schema.
@@ -79,6 +79,19 @@ async function first(database: Kysely<Tables>): Promise<void> {
       started_at INTEGER NOT NULL) STRICT`,
     `CREATE TABLE jobs (name TEXT PRIMARY KEY, since INTEGER NOT NULL, last_taken INTEGER, last_tried INTEGER,
       last_code TEXT NOT NULL, last_message TEXT NOT NULL, full_needed INTEGER NOT NULL) STRICT`,
+  ];
+  for (const statement of statements) await sql.raw(statement).execute(database);
+}
+
+async function relays(database: Kysely<Tables>): Promise<void> {
+  const statements = [
+    'ALTER TABLE clients ADD COLUMN node TEXT',
+    `CREATE TABLE members (client TEXT NOT NULL, joined TEXT NOT NULL, via TEXT NOT NULL, name TEXT NOT NULL, node TEXT,
+      membership BLOB NOT NULL, PRIMARY KEY (client, joined, via)) STRICT, WITHOUT ROWID`,
+    'CREATE INDEX members_via ON members (via, client)',
+    "ALTER TABLE snapshots ADD COLUMN free_after TEXT NOT NULL DEFAULT 'centers'",
+    'ALTER TABLE copies ADD COLUMN holder TEXT',
+    "ALTER TABLE copies ADD COLUMN hops TEXT NOT NULL DEFAULT '[]'",
   ];
   for (const statement of statements) await sql.raw(statement).execute(database);
 }

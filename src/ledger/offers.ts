@@ -6,6 +6,7 @@ import type { OfferRow } from './tables.ts';
 
 export interface Offer {
   readonly snapshot: SnapshotId;
+  /** Who offers it here: its client, or a relay. */
   readonly client: ClientId;
   readonly manifest: Uint8Array;
   readonly wishes: Wishes;
@@ -14,7 +15,7 @@ export interface Offer {
   readonly received: number;
 }
 
-/** The newest wishes win; when it was first offered stays. */
+/** The newest wishes win, and with them who made them; when it was first offered stays. */
 export async function putOffer(db: Database, offer: Omit<Offer, 'received'>): Promise<void> {
   const wishes = JSON.stringify(offer.wishes);
   await db
@@ -27,7 +28,7 @@ export async function putOffer(db: Database, offer: Omit<Offer, 'received'>): Pr
       offered_at: offer.offeredAt,
       received: 0,
     })
-    .onConflict((conflict) => conflict.column('snapshot').doUpdateSet({ wishes }))
+    .onConflict((conflict) => conflict.column('snapshot').doUpdateSet({ wishes, client: offer.client }))
     .execute();
 }
 

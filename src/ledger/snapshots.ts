@@ -2,6 +2,7 @@ import { type SelectQueryBuilder, sql } from 'kysely';
 import type { SignedManifest } from '../format/manifest.ts';
 import { LowtideError } from '../model/errors.ts';
 import type { CenterId, ClientId, InstanceId, SnapshotId } from '../model/ids.ts';
+import type { FreeAfter } from '../model/jobs.ts';
 import type { UnixMillis } from '../model/time.ts';
 import { OPEN_PHASES } from './copies.ts';
 import type { Database } from './ledger.ts';
@@ -18,6 +19,7 @@ export interface SnapshotFacts {
   readonly label?: string;
   /** When it may travel, as far as this node knows. */
   readonly travel?: { readonly transfer: string; readonly zone: string };
+  readonly freeAfter?: FreeAfter;
 }
 
 /** Idempotent: a snapshot that is known already stays as it is. */
@@ -45,6 +47,7 @@ export async function addSnapshot(db: Database, signed: SignedManifest, facts: S
       pack_group: facts.packGroup,
       transfer: facts.travel?.transfer ?? null,
       zone: facts.travel?.zone ?? null,
+      free_after: facts.freeAfter ?? 'centers',
       known_at: facts.knownAt,
     })
     .onConflict((conflict) => conflict.doNothing())

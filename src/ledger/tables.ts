@@ -1,6 +1,7 @@
 import type { Generated, Insertable, Selectable } from 'kysely';
 import type { CopyPhase } from '../model/exchange.ts';
 import type { CenterId, ClientId, InstanceId, SnapshotId } from '../model/ids.ts';
+import type { FreeAfter } from '../model/jobs.ts';
 import type { UnixMillis } from '../model/time.ts';
 
 /**
@@ -11,6 +12,7 @@ export interface Tables {
   /** Single values: incarnation, role. */
   facts: { name: string; value: string };
   clients: ClientTable;
+  members: MemberTable;
   tokens: TokenTable;
   snapshots: SnapshotTable;
   copies: CopyTable;
@@ -30,12 +32,27 @@ interface ClientTable {
   /** SHA-256 of the certificate's public key: revoked with it. */
   pass: string;
   address: string | null;
+  /** As a node, if it is a relay: what its custody receipts and its members' memberships name. */
+  node: CenterId | null;
   enrolled_at: UnixMillis;
   seen_at: UnixMillis | null;
   revoked_at: UnixMillis | null;
   session: string | null;
   /** The token that the last hello showed, marked if it was not the one expected: see src/collect/sessions.ts. */
   session_before: string | null;
+}
+
+/** Which machine has joined which node, here and in the subtrees of relays (format F61). */
+interface MemberTable {
+  client: ClientId;
+  /** The node that it joined: this one, or a relay below. */
+  joined: CenterId;
+  /** Whose snapshots' sender it is here: the relay, itself a client here, that told of it; the client itself if it joined here. */
+  via: ClientId;
+  name: string;
+  /** As a node, if it is a relay. */
+  node: CenterId | null;
+  membership: Uint8Array;
 }
 
 interface TokenTable {
@@ -70,15 +87,20 @@ interface SnapshotTable {
   /** Bytes of the blocks that are not in the base: what has to travel. */
   new_bytes: number;
   new_blocks: number;
-  /** On an agent: the pack group of its data blocks; null once freed, and on other nodes. */
+  /** Where its data blocks wait to be passed on: on an agent a group of its own, on a relay the shared one; null once freed, and at a center. */
   pack_group: string | null;
   /** On an agent: when it may travel, by the job as it was then; what counts once the job is gone. */
   transfer: string | null;
   zone: string | null;
+  /** Whether a relay's custody is enough to free it here (DESIGN 1, P1). */
+  free_after: FreeAfter;
   known_at: UnixMillis;
 }
 
-/** Whom a snapshot is owed to, and how far that is (SEED 401: one row for each center). */
+/**
+ * Whom a snapshot is owed to, and how far that is (SEED 401: one row for each center). A relay has one row more for each,
+ * under its own id: how far its custody is. `held` there is for ever; whether it still has the blocks is `pack_group`.
+ */
 interface CopyTable {
   snapshot: SnapshotId;
   center: CenterId;
@@ -89,11 +111,16 @@ interface CopyTable {
   receipt: Uint8Array | null;
   /** When the center says that it had everything. */
   arrived_at: UnixMillis | null;
+  /** Name of the relay nearest to the center that has it in custody. */
+  holder: string | null;
+  /** `Hop[]` in JSON: what the nodes above tell of the way up. */
+  hops: string;
 }
 
 /** The collection management table (SEED 221): outstanding requests with their wishes. Gone once committed or void. */
 interface OfferTable {
   snapshot: SnapshotId;
+  /** Who offers it: its client, or a relay. */
   client: ClientId;
   manifest: Uint8Array;
   wishes: string;
@@ -126,7 +153,9 @@ export type HistoryKind =
   | 'freed'
   | 'voided'
   | 'discarded'
-  | 'went-back';
+  | 'went-back'
+  /** The operator took the center off the owed. */
+  | 'released';
 
 /** A backup under way on an agent: what a restart must finish or sweep. */
 interface RunTable {
@@ -149,6 +178,7 @@ interface JobTable {
   full_needed: number;
 }
 
+export type MemberRow = Selectable<MemberTable>;
 export type ClientRow = Selectable<ClientTable>;
 export type SnapshotRow = Selectable<SnapshotTable>;
 export type CopyRow = Selectable<CopyTable>;

@@ -25,7 +25,10 @@ export interface Wishes {
  */
 export type CopyPhase = 'waiting' | 'in-transit' | 'held' | 'safe' | 'behind' | 'stuck' | 'void';
 
-/** The state of one copy of one snapshot: the one that `center` has or shall have. */
+/**
+ * The state of one copy of one snapshot: the one that `center` has or shall have. A relay has one for itself too: how far
+ * its custody is.
+ */
 export interface CopyState {
   readonly snapshot: SnapshotId;
   readonly center: CenterId;
@@ -35,18 +38,44 @@ export interface CopyState {
   /** When that is expected to change; null when nobody knows. */
   readonly until: UnixMillis | null;
   readonly since: UnixMillis;
+  /** Name of the relay nearest to the center that has it in custody now; null if none has. Only a name. */
+  readonly holder: string | null;
 }
 
-/** A copy's state with its proof. */
+/** A copy's state with its proof, and the way that it took. */
 export interface CopyRecord extends CopyState {
   /** Signed receipt (format F60), when phase is `safe` or `held`. */
   readonly receipt: Uint8Array | null;
   readonly manifest: Uint8Array | null;
+  /** From the node that answers upwards. What relays tell: not proved by anything. */
+  readonly hops: readonly Hop[];
+}
+
+/** What one node has to tell of how a snapshot came to it (SEED fig. 6). */
+export interface Hop {
+  readonly by: CenterId;
+  readonly name: string;
+  readonly offeredAt: UnixMillis;
+  /** When its last block was durable there; null if it is not there yet. */
+  readonly arrivedAt: UnixMillis | null;
+  /** Bytes that travelled on this hop. */
+  readonly bytes: number;
+  /** Orders that it took so far. */
+  readonly attempts: number;
+}
+
+/** A machine of the subtree, as a relay tells of it above. */
+export interface Member {
+  /** Signed by the machine (format F61). */
+  readonly membership: Uint8Array;
+  /** What it is called at the node that it joined. */
+  readonly name: string;
 }
 
 export interface CopyQuery {
   readonly client?: ClientId;
-  readonly snapshot?: SnapshotId;
+  /** At most limits.page_rows. */
+  readonly snapshots?: readonly SnapshotId[];
   /** With the manifests' bytes: for a machine that lost its own. */
   readonly manifests?: boolean;
   readonly after?: string;
@@ -68,8 +97,10 @@ export interface Hello {
   readonly clock: UnixMillis;
 }
 
+/** How one that receipts is known: a center, or a relay, which gives custody only. */
 export interface CenterFace {
   readonly id: CenterId;
+  readonly kind: 'center' | 'relay';
   readonly name: string;
   /** Ed25519, 32 bytes. */
   readonly receiptKey: Uint8Array;
@@ -82,8 +113,10 @@ export interface Welcome {
   readonly clock: UnixMillis;
   /** Changes when the center's ledger was restored from a copy. */
   readonly incarnation: string;
-  /** Centers that can be reached from here, the one itself included. */
+  /** Centers that can be reached from here, the one itself included. Their ids name their keys. */
   readonly centers: readonly CenterFace[];
+  /** The node itself and everything above it that it knows of: whoever finds itself here has joined in a circle. */
+  readonly above: readonly CenterId[];
   /** The center's own windows, as text with zone: for status lines. */
   readonly windows: string;
   readonly zone: string;

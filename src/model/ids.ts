@@ -17,7 +17,7 @@ export type DomainKeyId = Brand<string, 'DomainKeyId'>;
 export type ClientId = Brand<string, 'ClientId'>;
 /** First half of SHA-256 of an instance's Ed25519 public key, 32 lowercase hex digits. */
 export type InstanceId = Brand<string, 'InstanceId'>;
-/** First half of SHA-256 of a center's receipt public key, 32 lowercase hex digits. */
+/** Who receipts: first half of SHA-256 of a center's receipt public key, or of a relay's, 32 lowercase hex digits. */
 export type CenterId = Brand<string, 'CenterId'>;
 /** One order of a center to one client to send one snapshot, 32 lowercase hex digits. */
 export type OrderId = Brand<string, 'OrderId'>;

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { BackupResult } from '../backup/plan.ts';
 import type { SlotSpec } from '../format/keyring-slots.ts';
-import { copiesOf } from '../ledger/copies.ts';
+import { copiesOf, copyState } from '../ledger/copies.ts';
 import { forgetJob } from '../ledger/jobs.ts';
 import { chainEnd, resolveSnapshot } from '../ledger/snapshots.ts';
 import { bytesOfHex } from '../model/bytes.ts';
@@ -275,15 +275,7 @@ async function collected({ agent }: AgentDesk, job: string, sequence: number): P
   const copies = await copiesOf(ledger.db, end.id);
   const complete = end.complete === 1;
   const everywhere = copies.length > 0 && copies.every(({ phase }) => phase === 'safe');
-  const states = copies.map(({ snapshot, center, phase, code, until, since }) => ({
-    snapshot,
-    center,
-    phase,
-    code,
-    until,
-    since,
-  }));
-  return { collected: complete && everywhere, complete, copies: states };
+  return { collected: complete && everywhere, complete, copies: copies.map(copyState) };
 }
 
 async function discard({ agent }: AgentDesk, text: string): Promise<{ discarded: readonly SnapshotId[] }> {

@@ -76,7 +76,7 @@ export async function findManifest(parts: ReadingParts, id: SnapshotId): Promise
 
 async function askManifest(upstream: Upstream, id: SnapshotId): Promise<Uint8Array | null> {
   const api = await upstream.connect();
-  const page = await api.copies({ snapshot: id, manifests: true });
+  const page = await api.copies({ snapshots: [id], manifests: true });
   return page.rows.find((row) => row.manifest !== null)?.manifest ?? null;
 }
 

@@ -5,12 +5,13 @@ import type {
   CopyRecord,
   CopyState,
   Hello,
+  Member,
   Order,
   Page,
   Welcome,
   Wishes,
 } from '../model/exchange.ts';
-import type { BlockId, OrderId, SnapshotId } from '../model/ids.ts';
+import type { BlockId, CenterId, ClientId, OrderId, SnapshotId } from '../model/ids.ts';
 
 /**
  * What a node above offers to a node below; docs/protocol.md is normative. The caller's identity is bound when the
@@ -25,6 +26,11 @@ export interface CenterApi extends BlockSource {
    * Errors: `damaged-manifest`, `wrong-signature`, `forbidden`, `sequence-fork` (kept, with an alarm).
    */
   offer(manifest: Uint8Array, keyring: Uint8Array, wishes: Wishes): Promise<readonly CopyState[]>;
+  /**
+   * A relay tells which machines are in its subtree; until then nothing of theirs is taken from it. Durable when it
+   * resolves. At most limits.page_rows at once. Errors: `forbidden`, `wrong-signature`, `bad-request`.
+   */
+  enroll(members: readonly Member[]): Promise<void>;
   /** Wake-ups until `stop` aborts or the connection ends; losing one loses nothing. The first item comes at once. */
   orders(stop: AbortSignal): AsyncIterable<Order>;
   /**
@@ -32,6 +38,12 @@ export interface CenterApi extends BlockSource {
    * Errors: `order-ended`, `too-large`.
    */
   missing(order: OrderId, ids: readonly BlockId[]): Promise<readonly BlockId[]>;
+  /**
+   * Which of these blocks of a client's own key domains every center above here has for good, or the node itself if it is
+   * a center: asked by a relay, outside any order, so that what is above need not travel. Promises nothing.
+   * At most limits.ids_per_message ids.
+   */
+  stored(client: ClientId, ids: readonly BlockId[]): Promise<readonly BlockId[]>;
   /**
    * Sends blocks; answers with ids that are durable now, in groups. May end early: what was not answered was not
    * taken. Errors: `order-ended` (the window closed: go on in the next order), `hash-mismatch`, `disk-full`, `forbidden`.
@@ -41,8 +53,11 @@ export interface CenterApi extends BlockSource {
   commit(order: OrderId): Promise<CommitAnswer>;
   /** The caller's copies: states, receipts, manifests. How truth comes down. */
   copies(query: CopyQuery): Promise<Page<CopyRecord>>;
-  /** Closes a snapshot of the caller's that can never be collected. `record` is a signed void record. */
-  withdraw(id: SnapshotId, record: Uint8Array): Promise<void>;
+  /**
+   * Closes a snapshot of the caller's that can never be collected at these centers, and everywhere if there are none.
+   * `record` is a void record signed by its owner.
+   */
+  withdraw(id: SnapshotId, record: Uint8Array, centers: readonly CenterId[]): Promise<void>;
 }
 
 export type CommitAnswer =

@@ -5,6 +5,8 @@ import type {
   CopyRecord,
   CopyState,
   Hello,
+  Hop,
+  Member,
   Order,
   Page,
   Welcome,
@@ -27,6 +29,7 @@ const snapshot = idText<SnapshotId>(64);
 
 const RECEIPT_BYTES_MAX = 4096;
 const ROWS_MAX = 10_000;
+const HOPS_MAX = 100;
 
 export const helloMessage: z.ZodType<Hello> = z.strictObject({
   protocol: wholeNumber,
@@ -39,6 +42,7 @@ export const helloMessage: z.ZodType<Hello> = z.strictObject({
 
 export const faceMessage: z.ZodType<CenterFace> = z.object({
   id: center,
+  kind: z.enum(['center', 'relay']),
   name: textUpTo(200),
   receiptKey: bytesText(32, 32),
 });
@@ -50,6 +54,7 @@ export const welcomeMessage: z.ZodType<Welcome> = z.object({
   clock: instant,
   incarnation: textUpTo(200),
   centers: z.array(faceMessage).max(1000),
+  above: z.array(center).max(1000),
   windows: textUpTo(4000),
   zone: textUpTo(100),
 });
@@ -83,7 +88,25 @@ const copyState = {
   code: textUpTo(100),
   until: instant.nullable(),
   since: instant,
+  holder: textUpTo(200).nullable(),
 };
+
+const hop: z.ZodType<Hop> = z.object({
+  by: center,
+  name: textUpTo(200),
+  offeredAt: instant,
+  arrivedAt: instant.nullable(),
+  bytes: wholeNumber,
+  attempts: wholeNumber,
+});
+
+const MEMBERSHIP_BYTES_MAX = 4096;
+
+export const membersMessage: z.ZodType<{ readonly members: readonly Member[] }> = z.strictObject({
+  members: z
+    .array(z.strictObject({ membership: bytesText(1, MEMBERSHIP_BYTES_MAX), name: textUpTo(200) }))
+    .max(ROWS_MAX),
+});
 
 export const copyStatesMessage: z.ZodType<{ readonly copies: readonly CopyState[] }> = z.object({
   copies: z.array(z.object(copyState)).max(1000),
@@ -91,7 +114,7 @@ export const copyStatesMessage: z.ZodType<{ readonly copies: readonly CopyState[
 
 export const copyQueryMessage: z.ZodType<CopyQuery> = z.strictObject({
   client: client.exactOptional(),
-  snapshot: snapshot.exactOptional(),
+  snapshots: z.array(snapshot).max(ROWS_MAX).exactOptional(),
   manifests: z.boolean().exactOptional(),
   after: textUpTo(200).exactOptional(),
 });
@@ -104,6 +127,7 @@ export const copyPageMessage = (limits: Limits): z.ZodType<Page<CopyRecord>> =>
           ...copyState,
           receipt: bytesText(1, RECEIPT_BYTES_MAX).nullable(),
           manifest: bytesText(1, limits.manifest_bytes_max).nullable(),
+          hops: z.array(hop).max(HOPS_MAX),
         }),
       )
       .max(ROWS_MAX),
@@ -119,8 +143,14 @@ export const commitMessage = (limits: Limits): z.ZodType<CommitAnswer> =>
     }),
   ]);
 
-export const withdrawMessage: z.ZodType<{ readonly record: Uint8Array }> = z.strictObject({
+export interface Withdrawal {
+  readonly record: Uint8Array;
+  readonly centers: readonly CenterId[];
+}
+
+export const withdrawMessage: z.ZodType<Withdrawal> = z.strictObject({
   record: bytesText(1, RECEIPT_BYTES_MAX),
+  centers: z.array(center).max(100),
 });
 
 const order = idText<OrderId>(32);

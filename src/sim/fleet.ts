@@ -24,8 +24,10 @@ const REBOOT_MS = 30_000;
 const CENTER_METHODS: MethodKinds<CenterApi> = {
   hello: 'call',
   offer: 'call',
+  enroll: 'call',
   orders: 'stream',
   missing: 'call',
+  stored: 'call',
   blocks: 'stream',
   commit: 'call',
   copies: 'call',
@@ -95,7 +97,7 @@ export class CenterMachine extends Machine<Center> {
     super(node);
     this.#receiptKey = signingKeyFromSeed(node.simulation.stream('receipt key', node.name).bytes(32));
     const { publicKey } = this.#receiptKey;
-    this.face = { id: centerIdOf(publicKey), name: node.name, receiptKey: publicKey };
+    this.face = { id: centerIdOf(publicKey), kind: 'center', name: node.name, receiptKey: publicKey };
     this.conditions = conditions;
   }
 

@@ -95,7 +95,7 @@ async function withdrawOne(work: UplinkWork, api: CenterApi, id: SnapshotId): Pr
   if (await hasHappened(ledger.db, id, 'voided', center.id)) return;
   const record = await depot.voidRecord(id);
   if (record === null) return;
-  await api.withdraw(id, record).catch((error: unknown) => {
+  await api.withdraw(id, record, [center.id]).catch((error: unknown) => {
     if (!isLowtideError(error, 'no-such-snapshot')) throw error;
   });
   await appendHistory(ledger.db, id, 'voided', world.clock.now(), { center: center.id });

@@ -53,7 +53,7 @@ async function noteUnknown({ ledger, center, world }: UplinkWork, snapshot: Snap
 }
 
 async function askCopy(work: UplinkWork, api: CenterApi, snapshot: SnapshotId): Promise<CopyRecord | null> {
-  const page = await api.copies({ snapshot });
+  const page = await api.copies({ snapshots: [snapshot] });
   const own = page.rows.find((row) => row.center === work.center.id && row.snapshot === snapshot);
   return own ?? null;
 }

@@ -53,7 +53,7 @@ export async function sendSnapshot(
       await giveUp(work, snapshot, sending.damage.code, sending.damage.message);
     } else if (isLowtideError(error, 'base-unknown')) {
       const since = work.world.clock.now();
-      const behind = { phase: 'behind', code: 'base-unknown', until: null, since } as const;
+      const behind = { phase: 'behind', code: 'base-unknown', until: null, since, holder: null } as const;
       await noteState(work, { snapshot, center: work.center.id, ...behind });
     } else throw error;
   }

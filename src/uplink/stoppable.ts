@@ -10,12 +10,14 @@ export function stoppable(api: CenterApi, stop: AbortSignal): CenterApi {
   return {
     hello: (me) => unlessStopped(stop, () => api.hello(me)),
     offer: (manifest, keyring, wishes) => unlessStopped(stop, () => api.offer(manifest, keyring, wishes)),
+    enroll: (members) => unlessStopped(stop, () => api.enroll(members)),
     orders: (ended) => untilStopped(api.orders(ended), stop),
     missing: (order, ids) => unlessStopped(stop, () => api.missing(order, ids)),
+    stored: (client, ids) => unlessStopped(stop, () => api.stored(client, ids)),
     blocks: (order, from) => untilStopped(api.blocks(order, from), stop),
     commit: (order) => unlessStopped(stop, () => api.commit(order)),
     copies: (query) => unlessStopped(stop, () => api.copies(query)),
-    withdraw: (id, record) => unlessStopped(stop, () => api.withdraw(id, record)),
+    withdraw: (id, record, centers) => unlessStopped(stop, () => api.withdraw(id, record, centers)),
     fetch: (scope, ids, ended) => untilStopped(api.fetch(scope, ids, ended), stop),
   };
 }

@@ -54,7 +54,7 @@ export class CollectKit {
     this.node = new SimulatedNode(this.simulation, { name: 'center' });
     this.#receiptKey = signingKeyFromSeed(noise('receipts', 32));
     const { publicKey } = this.#receiptKey;
-    this.face = { id: centerIdOf(publicKey), name: 'center', receiptKey: publicKey };
+    this.face = { id: centerIdOf(publicKey), kind: 'center', name: 'center', receiptKey: publicKey };
     this.#conditions = { windows: 'any', zone: 'UTC', streams: 2, ...options.conditions };
   }
 
@@ -71,7 +71,7 @@ export class CollectKit {
     this.depot = await Depot.open(world, '/store', 'write');
     this.ledger = await Ledger.open(world, '/ledger.db');
     const { depot, ledger, face: center } = this;
-    const parts = { world, depot, ledger, center, receiptKey: this.#receiptKey };
+    const parts = { world, depot, ledger, center, receiptKey: this.#receiptKey, above: null };
     this.collector = await Collector.start(parts, this.#conditions);
     this.#stop = new AbortController();
     this.#life = this.collector.run(this.#stop.signal);

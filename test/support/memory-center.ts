@@ -5,19 +5,21 @@ import type {
   CopyQuery,
   CopyRecord,
   Hello,
+  Member,
   Order,
   Page,
   Welcome,
   Wishes,
 } from '../../src/model/exchange.ts';
-import type { BlockId, ClientId, OrderId, SnapshotId } from '../../src/model/ids.ts';
+import type { BlockId, CenterId, ClientId, OrderId, SnapshotId } from '../../src/model/ids.ts';
 import type { CenterApi, CommitAnswer } from '../../src/protocol/center-api.ts';
 
 /** What a center in memory has of one client. */
 export class ClientShelf {
   readonly blocks = new Map<BlockId, Uint8Array>();
   readonly offers: { manifest: Uint8Array; keyring: Uint8Array; wishes: Wishes }[] = [];
-  readonly withdrawn: { id: SnapshotId; record: Uint8Array }[] = [];
+  readonly members: Member[] = [];
+  readonly withdrawn: { id: SnapshotId; record: Uint8Array; centers: readonly CenterId[] }[] = [];
   readonly snapshots = new Set<SnapshotId>();
   readonly orders: Order[] = [{ kind: 'news' }];
   copies: CopyRecord[] = [];
@@ -78,6 +80,7 @@ class MemoryFace implements CenterApi {
       clock: me.clock + 1,
       incarnation: 'first',
       centers: [face],
+      above: [face.id],
       windows: '22:00-08:00',
       zone: 'Asia/Tokyo',
     };
@@ -87,7 +90,14 @@ class MemoryFace implements CenterApi {
     this.#maybeFail();
     if (manifest[0] === 0) throw new LowtideError('damaged-manifest', 'the manifest is not one');
     this.#shelf.offers.push({ manifest, keyring, wishes });
-    return this.#shelf.copies.map(({ receipt: _receipt, manifest: _manifest, ...state }) => state);
+    return this.#shelf.copies.map(
+      ({ receipt: _receipt, manifest: _manifest, hops: _hops, ...state }) => state,
+    );
+  }
+
+  async enroll(members: readonly Member[]): Promise<void> {
+    this.#maybeFail();
+    this.#shelf.members.push(...members);
   }
 
   async *orders(stop: AbortSignal): AsyncIterable<Order> {
@@ -107,6 +117,11 @@ class MemoryFace implements CenterApi {
   async missing(order: OrderId, ids: readonly BlockId[]): Promise<readonly BlockId[]> {
     this.#checkOrder(order);
     return ids.filter((id) => !this.#shelf.blocks.has(id));
+  }
+
+  async stored(client: ClientId, ids: readonly BlockId[]): Promise<readonly BlockId[]> {
+    const { blocks } = this.#center.shelf(client);
+    return ids.filter((id) => blocks.has(id));
   }
 
   async *blocks(order: OrderId, from: AsyncIterable<SealedBlock>): AsyncIterable<readonly BlockId[]> {
@@ -147,15 +162,15 @@ class MemoryFace implements CenterApi {
     this.#maybeFail();
     const after = query.after ?? '';
     const rows = this.#shelf.copies.filter(
-      ({ snapshot }) => snapshot > after && (query.snapshot ?? snapshot) === snapshot,
+      ({ snapshot }) => snapshot > after && (query.snapshots ?? [snapshot]).includes(snapshot),
     );
     const page = rows.slice(0, 2);
     return { rows: page, next: rows.length > 2 ? page.at(-1)!.snapshot : null };
   }
 
-  async withdraw(id: SnapshotId, record: Uint8Array): Promise<void> {
+  async withdraw(id: SnapshotId, record: Uint8Array, centers: readonly CenterId[]): Promise<void> {
     this.#checkSnapshot(id);
-    this.#shelf.withdrawn.push({ id, record });
+    this.#shelf.withdrawn.push({ id, record, centers });
   }
 
   async *fetch(scope: SnapshotId, ids: readonly BlockId[], stop: AbortSignal): AsyncIterable<SealedBlock> {

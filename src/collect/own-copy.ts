@@ -1,0 +1,36 @@
+import { copiesOf, findCopy } from '../ledger/copies.ts';
+import type { Database } from '../ledger/ledger.ts';
+import type { CopyRow } from '../ledger/tables.ts';
+import type { CopyPhase } from '../model/exchange.ts';
+import type { CenterId, SnapshotId } from '../model/ids.ts';
+import type { CollectorParts } from './parts.ts';
+
+/** What a snapshot is called here once it has been collected whole: only at a center is it safe. */
+export function arrivedPhase({ above }: Pick<CollectorParts, 'above'>): 'safe' | 'held' {
+  return above === null ? 'safe' : 'held';
+}
+
+/** Not to be collected any more. */
+export function isClosed(parts: Pick<CollectorParts, 'above'>, phase: CopyPhase): boolean {
+  return phase === arrivedPhase(parts) || phase === 'void';
+}
+
+/** The copy that this node itself has or shall have. */
+export async function ownCopy(
+  { center }: Pick<CollectorParts, 'center'>,
+  db: Database,
+  snapshot: SnapshotId,
+): Promise<CopyRow | null> {
+  return await findCopy(db, snapshot, center.id);
+}
+
+/** Centers above that do not have it yet, as far as is known. */
+export async function owedAbove(
+  { center, ledger }: Pick<CollectorParts, 'center' | 'ledger'>,
+  snapshot: SnapshotId,
+): Promise<CenterId[]> {
+  const open = (await copiesOf(ledger.db, snapshot)).filter(
+    ({ phase }) => phase !== 'safe' && phase !== 'void',
+  );
+  return open.map((copy) => copy.center).filter((id) => id !== center.id);
+}

@@ -1,0 +1,134 @@
+import { openMembership } from '../format/membership.ts';
+import { LowtideError } from '../model/errors.ts';
+import type { Member } from '../model/exchange.ts';
+import type { CenterId, ClientId } from '../model/ids.ts';
+import type { UnixMillis } from '../model/time.ts';
+import { findClient, findClientByName } from './clients.ts';
+import type { Database } from './ledger.ts';
+import type { ClientRow, MemberRow } from './tables.ts';
+
+export type NewMember = Pick<MemberRow, 'client' | 'joined' | 'via' | 'name' | 'node' | 'membership'>;
+
+/** Idempotent; the newest membership wins. */
+export async function putMember(db: Database, member: NewMember): Promise<void> {
+  const { name, node, membership } = member;
+  await db
+    .insertInto('members')
+    .values(member)
+    .onConflict((conflict) =>
+      conflict.columns(['client', 'joined', 'via']).doUpdateSet({ name, node, membership }),
+    )
+    .execute();
+}
+
+/** Everything that has joined this node or is below it: what a relay tells above. In order of client. */
+export async function listMembers(db: Database): Promise<MemberRow[]> {
+  return await db
+    .selectFrom('members')
+    .selectAll()
+    .orderBy('client')
+    .orderBy('joined')
+    .orderBy('via')
+    .execute();
+}
+
+/** Whether `caller`, a client here, may bring what is `client`'s: its own, and if it is a relay its subtree's. */
+export async function speaksFor(db: Database, caller: ClientId, client: ClientId): Promise<boolean> {
+  if (caller === client) return true;
+  const row = await db
+    .selectFrom('members')
+    .select('client')
+    .where('via', '=', caller)
+    .where('client', '=', client)
+    .executeTakeFirst();
+  return row !== undefined;
+}
+
+/** Direct clients here through which snapshots of `client` may come and news of them go. */
+export async function sendersFor(db: Database, client: ClientId): Promise<ClientId[]> {
+  const rows = await db.selectFrom('members').select('via').distinct().where('client', '=', client).execute();
+  return [...new Set([client, ...rows.map(({ via }) => via)])];
+}
+
+/**
+ * Takes over what a relay tells of its subtree: machines that joined the relay itself, or a relay below it that is told of
+ * here or was before. All of them or none.
+ * @throws LowtideError `forbidden` if one is outside its subtree, `wrong-signature`, `bad-request`
+ */
+export async function enrollMembers(
+  db: Database,
+  relay: ClientRow,
+  members: readonly Member[],
+  now: UnixMillis,
+): Promise<void> {
+  if (relay.role !== 'relay' || relay.node === null) {
+    throw new LowtideError(
+      'forbidden',
+      'only a relay has machines below it: join it with a token for a relay',
+    );
+  }
+  const read = members.map((member) => ({ ...member, word: openMembership(member.membership) }));
+  const below = await nodesBelow(db, relay.id, relay.node);
+  // A relay may be told of after its own members.
+  for (let before = -1; before !== below.size;) {
+    before = below.size;
+    for (const { word } of read) if (word.node !== null && below.has(word.joined)) below.add(word.node);
+  }
+  for (const { word, name, membership } of read) {
+    if (!below.has(word.joined)) throw outside(name);
+    await requireSameKey(db, word);
+    await register(db, { id: word.client, name, key: word.instanceKey, node: word.node }, now);
+    const { client, joined, node } = word;
+    await putMember(db, { client, joined, via: relay.id, name, node, membership });
+  }
+}
+
+const outside = (name: string): LowtideError =>
+  new LowtideError('forbidden', `${name} has not joined this relay or one below it`);
+
+/** The relay itself and the relays of its subtree that are known. */
+async function nodesBelow(db: Database, relay: ClientId, node: CenterId): Promise<Set<CenterId>> {
+  const rows = await db
+    .selectFrom('members')
+    .select('node')
+    .where('via', '=', relay)
+    .where('node', 'is not', null)
+    .execute();
+  return new Set([node, ...rows.map((row) => row.node!)]);
+}
+
+async function requireSameKey(db: Database, word: ReturnType<typeof openMembership>): Promise<void> {
+  const known = await findClient(db, word.client);
+  if (known === null || Buffer.compare(known.instance_key, word.instanceKey) === 0) return;
+  throw new LowtideError('forbidden', `client ${word.client} is known here by another key`);
+}
+
+interface Newcomer {
+  readonly id: ClientId;
+  readonly name: string;
+  readonly key: Uint8Array;
+  readonly node: CenterId | null;
+}
+
+/** Without a pass: it cannot come here by itself. One that can already stays what it is. */
+async function register(db: Database, { id, name, key, node }: Newcomer, now: UnixMillis): Promise<void> {
+  if ((await findClient(db, id)) !== null) return;
+  const taken = (await findClientByName(db, name)) !== null;
+  await db
+    .insertInto('clients')
+    .values({
+      id,
+      name: taken ? `${name}-${id.slice(0, 8)}` : name,
+      role: node === null ? 'agent' : 'relay',
+      instance_key: key,
+      pass: '',
+      address: null,
+      node,
+      enrolled_at: now,
+      seen_at: null,
+      revoked_at: null,
+      session: null,
+      session_before: null,
+    })
+    .execute();
+}
