@@ -1,4 +1,4 @@
-import type { CopyPhase, CopyState } from '../model/exchange.ts';
+import type { CopyPhase, CopyState, Hop } from '../model/exchange.ts';
 import type { CenterId, SnapshotId } from '../model/ids.ts';
 import type { UnixMillis } from '../model/time.ts';
 import type { Database } from './ledger.ts';
@@ -118,18 +118,32 @@ export async function markArrived(
   return numUpdatedRows > 0n;
 }
 
-/** Of one center, in one of these phases. */
+/** Of these centers, in one of these phases. */
 export async function copiesIn(
   db: Database,
-  center: CenterId,
+  centers: readonly CenterId[],
   phases: readonly CopyPhase[],
 ): Promise<CopyRow[]> {
   return await db
     .selectFrom('copies')
     .selectAll()
     .where('phase', 'in', phases)
-    .where('center', '=', center)
+    .where('center', 'in', centers)
     .orderBy('snapshot')
+    .execute();
+}
+
+/** What the nodes above tell of the way up. */
+export async function setHops(
+  db: Database,
+  { snapshot, center }: Pick<CopyRow, 'snapshot' | 'center'>,
+  hops: readonly Hop[],
+): Promise<void> {
+  await db
+    .updateTable('copies')
+    .set({ hops: JSON.stringify(hops) })
+    .where('snapshot', '=', snapshot)
+    .where('center', '=', center)
     .execute();
 }
 

@@ -194,8 +194,8 @@ describe('copies', () => {
       (await copiesOf(ledger.db, snapshot)).map(({ phase, code }) => `${phase} ${code}`.trim()),
       ['waiting stopped', 'in-transit'],
     );
-    assert.equal((await copiesIn(ledger.db, ROME, OPEN_PHASES)).length, 1);
-    assert.equal((await copiesIn(ledger.db, ROME, ['safe'])).length, 0);
+    assert.equal((await copiesIn(ledger.db, [ROME], OPEN_PHASES)).length, 1);
+    assert.equal((await copiesIn(ledger.db, [ROME], ['safe'])).length, 0);
   });
 });
 

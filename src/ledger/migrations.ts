@@ -92,6 +92,8 @@ async function relays(database: Kysely<Tables>): Promise<void> {
     "ALTER TABLE snapshots ADD COLUMN free_after TEXT NOT NULL DEFAULT 'centers'",
     'ALTER TABLE copies ADD COLUMN holder TEXT',
     "ALTER TABLE copies ADD COLUMN hops TEXT NOT NULL DEFAULT '[]'",
+    `CREATE TABLE custodies (snapshot TEXT NOT NULL REFERENCES snapshots (id), holder TEXT NOT NULL, receipt BLOB NOT NULL,
+      since INTEGER NOT NULL, PRIMARY KEY (snapshot, holder)) STRICT, WITHOUT ROWID`,
   ];
   for (const statement of statements) await sql.raw(statement).execute(database);
 }

@@ -49,8 +49,8 @@ it('P7: what is asked often is found through an index, however long a ledger has
   await spooledSnapshots(db);
   await receiptedBases(db, ANNS_INSTANCE);
   await newestSafeAt(db, OSLO, ANNS_INSTANCE);
-  await owedTo(db, OSLO);
-  await copiesIn(db, OSLO, OPEN_PHASES);
+  await owedTo(db, [OSLO]);
+  await copiesIn(db, [OSLO], OPEN_PHASES);
   await endTransit(db, OSLO, '', 1);
   await setPhase(db, { snapshot: id, center: OSLO, phase: 'waiting', code: '', until: null }, 1);
   await findOffer(db, id);

@@ -228,7 +228,7 @@ describe('owedTo', () => {
     await addRow(ledger, { sequence: 4, ...spooled('g4'), at: { [OSLO]: 'safe', [ROME]: 'waiting' } });
     await addRow(ledger, { sequence: 5, ...spooled('g5'), at: { [OSLO]: 'void' } });
     await addRow(ledger, { sequence: 6, at: { [OSLO]: 'waiting' } });
-    assert.deepEqual(idsOf(await owedTo(ledger.db, OSLO)), [first, second, third]);
-    assert.equal((await owedTo(ledger.db, ROME)).length, 1);
+    assert.deepEqual(idsOf(await owedTo(ledger.db, [OSLO])), [first, second, third]);
+    assert.equal((await owedTo(ledger.db, [ROME])).length, 1);
   });
 });

@@ -167,30 +167,36 @@ export async function setPackGroup(db: Database, id: SnapshotId, group: string |
   await db.updateTable('snapshots').set({ pack_group: group }).where('id', '=', id).execute();
 }
 
-/** Spooled snapshots that nobody is owed any more: their data blocks can go. Oldest first. */
-export async function drainable(db: Database): Promise<SnapshotRow[]> {
+/**
+ * Snapshots whose data blocks can go: every center owed has receipted or given them up; or, where custody is enough, a
+ * relay has what is still owed. Oldest first.
+ * @param own the node's own id: a relay's custody of it is nothing that is owed
+ */
+export async function drainable(db: Database, own: CenterId | null = null): Promise<SnapshotRow[]> {
   return await db
     .selectFrom('snapshots')
     .selectAll()
     .where('pack_group', 'is not', null)
-    .where((e) =>
-      e.and([
-        e.exists(e.selectFrom('copies').select('snapshot').whereRef('copies.snapshot', '=', 'snapshots.id')),
-        e.not(
-          e.exists(
-            e
-              .selectFrom('copies')
-              .select('snapshot')
-              .whereRef('copies.snapshot', '=', 'snapshots.id')
-              .where('phase', 'in', OPEN_PHASES),
-          ),
-        ),
-      ]),
-    )
+    .where((e) => {
+      const copies = e
+        .selectFrom('copies')
+        .select('snapshot')
+        .whereRef('copies.snapshot', '=', 'snapshots.id')
+        .where('center', '!=', own ?? NOBODY);
+      const open = copies.where('phase', 'in', OPEN_PHASES);
+      const unheld = open.where('phase', '!=', 'held');
+      return e.and([
+        e.exists(copies),
+        e.or([e.not(e.exists(open)), e.and([e('free_after', '=', 'custody'), e.not(e.exists(unheld))])]),
+      ]);
+    })
     .orderBy('taken_at')
     .orderBy('sequence')
     .execute();
 }
+
+/** The id of no node. */
+const NOBODY = '' as CenterId;
 
 /** Snapshots whose data blocks are in the spool, oldest first. */
 export async function spooledSnapshots(db: Database): Promise<SnapshotRow[]> {
@@ -203,15 +209,30 @@ export async function spooledSnapshots(db: Database): Promise<SnapshotRow[]> {
     .execute();
 }
 
-/** The newest snapshot of each job of `instance` that every center owed has receipted: the bases (DESIGN 4.6). */
-export async function receiptedBases(db: Database, instance: InstanceId): Promise<SnapshotRow[]> {
+/** Whose snapshots are here. */
+export async function instancesOf(db: Database): Promise<InstanceId[]> {
+  const rows = await db.selectFrom('snapshots').select('instance').distinct().orderBy('instance').execute();
+  return rows.map(({ instance }) => instance);
+}
+
+/**
+ * The newest snapshot of each job of `instance` that every center owed has receipted: the bases (DESIGN 4.6).
+ * @param own as for `drainable`
+ */
+export async function receiptedBases(
+  db: Database,
+  instance: InstanceId,
+  own: CenterId | null = null,
+): Promise<SnapshotRow[]> {
   return await newestOfEach(db, instance, (select) =>
     select.where((e) => {
       const copies = e
         .selectFrom('copies')
         .select('snapshot')
-        .whereRef('copies.snapshot', '=', 'snapshots.id');
-      return e.and([e.exists(copies), e.not(e.exists(copies.where('phase', '!=', 'safe')))]);
+        .whereRef('copies.snapshot', '=', 'snapshots.id')
+        .where('center', '!=', own ?? NOBODY);
+      const lacking = copies.where('phase', '!=', 'safe').where('code', '!=', 'released');
+      return e.and([e.exists(copies.where('phase', '=', 'safe')), e.not(e.exists(lacking))]);
     }),
   );
 }
@@ -270,17 +291,19 @@ async function jobsOf(db: Database, instance: InstanceId): Promise<string[]> {
 }
 
 /**
- * Not yet safe at `center` and still held with all its blocks, in the order in which they must commit. A snapshot that
+ * Not yet safe at all of `centers` and still held with all its blocks, in the order in which they must commit. A snapshot that
  * a center lost after it was freed cannot be sent again: a later one without base takes its place.
  */
-export async function owedTo(db: Database, center: CenterId): Promise<SnapshotRow[]> {
+export async function owedTo(db: Database, centers: readonly CenterId[]): Promise<SnapshotRow[]> {
   return await db
     .selectFrom('snapshots')
     .innerJoin('copies', 'copies.snapshot', 'snapshots.id')
     .selectAll('snapshots')
-    .where('copies.center', '=', center)
+    .distinct()
+    .where('copies.center', 'in', centers)
     .where('copies.phase', 'in', OPEN_PHASES)
     .where('snapshots.pack_group', 'is not', null)
+    .orderBy('snapshots.instance')
     .orderBy('snapshots.job')
     .orderBy('snapshots.sequence')
     .execute();

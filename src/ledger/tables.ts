@@ -16,6 +16,7 @@ export interface Tables {
   tokens: TokenTable;
   snapshots: SnapshotTable;
   copies: CopyTable;
+  custodies: CustodyTable;
   offers: OfferTable;
   history: HistoryTable;
   runs: RunTable;
@@ -117,6 +118,14 @@ interface CopyTable {
   hops: string;
 }
 
+/** A relay above has a snapshot and has signed for it. Not safe; while it has, the copies that it passes on are `held`. */
+interface CustodyTable {
+  snapshot: SnapshotId;
+  holder: CenterId;
+  receipt: Uint8Array;
+  since: UnixMillis;
+}
+
 /** The collection management table (SEED 221): outstanding requests with their wishes. Gone once committed or void. */
 interface OfferTable {
   snapshot: SnapshotId;
@@ -182,6 +191,7 @@ export type MemberRow = Selectable<MemberTable>;
 export type ClientRow = Selectable<ClientTable>;
 export type SnapshotRow = Selectable<SnapshotTable>;
 export type CopyRow = Selectable<CopyTable>;
+export type CustodyRow = Selectable<CustodyTable>;
 export type OfferRow = Selectable<OfferTable>;
 export type HistoryRow = Selectable<HistoryTable>;
 export type NewHistoryRow = Insertable<HistoryTable>;

@@ -87,6 +87,7 @@ export async function openAgentHome(
     settings: liveSettings(software, jobs, () => config),
     upstreams: client.centers.map((center) => ({
       face: center.face,
+      centers: [center.face],
       connect: () => connector.connect(client, center),
     })),
     refresh: async () => {

@@ -4,7 +4,7 @@ import type { SigningKey } from '../format/signing.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import { LowtideError } from '../model/errors.ts';
 import type { CenterFace } from '../model/exchange.ts';
-import type { ClientId, InstanceId } from '../model/ids.ts';
+import type { CenterId, ClientId, InstanceId } from '../model/ids.ts';
 import type { Job } from '../model/jobs.ts';
 import type { CenterApi } from '../protocol/center-api.ts';
 import type { World } from '../world/ports.ts';
@@ -19,9 +19,11 @@ export interface AgentIdentity {
   readonly keyring: OpenKeyring;
 }
 
-/** A node above that this agent sends to: a route. What is owed names centers. */
+/** A node above that this one sends to: a route. What is owed names centers. */
 export interface Upstream {
   readonly face: CenterFace;
+  /** Where it leads, by the token: a center to itself. */
+  readonly centers: readonly CenterFace[];
   readonly connect: () => Promise<CenterApi>;
 }
 
@@ -48,9 +50,23 @@ export interface AgentParts {
 /** The pack group of tree and refs pages: they stay as a base when the data blocks go (DESIGN 2). */
 export const META_GROUP = 'meta';
 
+/** Centers that some way leads to, each once, in the order of the ways. */
+export function centersReached(upstreams: readonly Upstream[]): readonly CenterFace[] {
+  const all = new Map<CenterId, CenterFace>();
+  for (const { centers } of upstreams)
+    for (const face of centers) if (!all.has(face.id)) all.set(face.id, face);
+  return [...all.values()];
+}
+
+/** The ways to centers before the ways to relays: what is direct is best. */
+export function bestFirst(upstreams: readonly Upstream[]): readonly Upstream[] {
+  const direct = upstreams.filter(({ face }) => face.kind === 'center');
+  return [...direct, ...upstreams.filter((upstream) => !direct.includes(upstream))];
+}
+
 /** The centers that a job's snapshots are owed to. */
-export function centersOwed(parts: AgentParts, job: Job): readonly CenterFace[] {
-  const all = parts.upstreams.map((center) => center.face);
+export function centersOwed(parts: Pick<AgentParts, 'upstreams'>, job: Job): readonly CenterFace[] {
+  const all = centersReached(parts.upstreams);
   return job.centers.length === 0 ? all : all.filter((face) => job.centers.includes(face.id));
 }
 

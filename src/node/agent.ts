@@ -10,7 +10,8 @@ import type { SnapshotId } from '../model/ids.ts';
 import type { Job } from '../model/jobs.ts';
 import { HOUR_MS, MINUTE_MS, type UnixMillis } from '../model/time.ts';
 import { dueAt, parseCalendar } from '../schedule/calendar.ts';
-import { Uplink } from '../uplink/uplink.ts';
+import { OwnSnapshots } from '../uplink/own-snapshots.ts';
+import type { Uplink } from '../uplink/uplink.ts';
 import type { World } from '../world/ports.ts';
 import {
   type AgentIdentity,
@@ -23,6 +24,7 @@ import { finishRuns } from './runs.ts';
 import { discardSpooled, drain, dropOldBases } from './spool.ts';
 import { takeJob } from './taking.ts';
 import { Turns } from './turns.ts';
+import { makeUplinks } from './uplinks.ts';
 
 /** A backup that failed is tried again after this, or at its next hour if that comes first. */
 const RETRY_MS = HOUR_MS;
@@ -57,22 +59,13 @@ export class Agent {
   private constructor(parts: AgentParts) {
     this.parts = parts;
     const { world, depot, ledger, identity, settings } = parts;
-    this.uplinks = parts.upstreams.map(
-      ({ face, connect }) =>
-        new Uplink({
-          world,
-          depot,
-          ledger,
-          client: identity.client,
-          instance: identity.instance,
-          software: settings.software,
-          signingKey: identity.signingKey,
-          center: face,
-          connect,
-          job: async (name) => (await settings.jobs()).find((job) => job.name === name) ?? null,
-          onReceipt: () => this.#drainBell.ring(),
-        }),
-    );
+    const { client, instance, signingKey } = identity;
+    const job = async (name: string): Promise<Job | null> =>
+      (await settings.jobs()).find((each) => each.name === name) ?? null;
+    const sender = new OwnSnapshots({ world, depot, ledger, client, instance, signingKey, job });
+    const drains = (): void => this.#drainBell.ring();
+    const self = { world, depot, ledger, client, instance, software: settings.software, node: null };
+    this.uplinks = makeUplinks(parts.upstreams, { ...self, sender, onReceipt: drains, onChange: drains });
   }
 
   /**

@@ -5,7 +5,7 @@ import { findSnapshot } from '../ledger/snapshots.ts';
 import type { RunRow } from '../ledger/tables.ts';
 import { isLowtideError, messageOf } from '../model/errors.ts';
 import { shortId } from '../model/ids.ts';
-import { type AgentParts, centersOwed } from './agent-parts.ts';
+import { type AgentParts, centersOwed, centersReached } from './agent-parts.ts';
 import { chainName } from './chain-name.ts';
 import { packGroupOf, recordTaken, RUN_GROUP } from './recording.ts';
 
@@ -69,7 +69,7 @@ async function recoverSnapshot(
   const jobs = await settings.jobs();
   const job = jobs.find((each) => chainName(identity.keyring.keys, each) === chain) ?? null;
   const name = job?.name ?? chain;
-  const owed = job === null ? parts.upstreams.map(({ face }) => face) : centersOwed(parts, job);
+  const owed = job === null ? centersReached(parts.upstreams) : centersOwed(parts, job);
   const base = await baseOf(parts, signed);
   const group = packGroupOf(instance, chain, sequence);
   const spooled = groups.has(group) || (await needsNoData(parts, signed, base));

@@ -172,6 +172,7 @@ export class AgentMachine extends Machine<Agent> {
     const { meddle = (api) => api } = this.options;
     return {
       face: center.face,
+      centers: [center.face],
       connect: async () =>
         meddle(
           this.#network.connect(world, center.node, () => this.#faceAt(center), CENTER_METHODS),

@@ -1,12 +1,10 @@
-import { findCopy, setPhase } from '../ledger/copies.ts';
-import { updateJob } from '../ledger/jobs.ts';
-import type { Database } from '../ledger/ledger.ts';
-import { chainEnd, findSnapshot } from '../ledger/snapshots.ts';
+import { copiesOf, findCopy, setHops, setPhase } from '../ledger/copies.ts';
+import { custodiesOf } from '../ledger/custodies.ts';
 import type { CopyRow } from '../ledger/tables.ts';
 import type { ErrorCode } from '../model/errors.ts';
-import type { CopyState } from '../model/exchange.ts';
+import type { CopyRecord, CopyState } from '../model/exchange.ts';
 import { shortId, type SnapshotId } from '../model/ids.ts';
-import type { UplinkWork } from './parts.ts';
+import { idsOf, type UplinkWork } from './parts.ts';
 
 /** Codes of `stuck` that speak of the own spool: no answer of a center changes them, only a receipt does. */
 const OWN_DAMAGE: Partial<Record<ErrorCode, true>> = {
@@ -25,35 +23,53 @@ export function isDamagedHere({ phase, code }: Pick<CopyRow, 'phase' | 'code'>):
   return phase === 'stuck' && isOwnDamage(code);
 }
 
-/**
- * Takes over what the center says of a copy, except for what it has no say in: that it is safe (a receipt says that)
- * and that it is closed (its owner does: what is closed leaves the spool, promise P1).
- */
-export async function noteState(work: UplinkWork, state: CopyState): Promise<void> {
-  const { ledger, world, center } = work;
-  const { phase, snapshot } = state;
-  const own = await findCopy(ledger.db, snapshot, center.id);
-  if (phase === 'safe' || own === null || state.center !== center.id || isDamagedHere(own)) return;
-  if (phase === 'void' && (await work.depot.voidRecord(snapshot)) === null) {
-    const message = `${center.name} says that snapshot ${shortId(snapshot)} was closed, which it was not: it stays in the spool`;
-    work.alarms.raise(`copy ${snapshot}`, 'bad-answer', message);
-    return;
-  }
-  const { code, until } = state;
-  await setPhase(ledger.db, { snapshot, center: center.id, phase, code, until }, world.clock.now());
-  if (phase === 'behind') await needEverything(ledger.db, snapshot);
+/** Copies of a snapshot that this way leads to and that are not there yet. */
+export async function openCopies(work: UplinkWork, snapshot: SnapshotId): Promise<CopyRow[]> {
+  const centers = new Set(idsOf(work.centers));
+  const copies = await copiesOf(work.ledger.db, snapshot);
+  return copies.filter(({ center, phase }) => centers.has(center) && phase !== 'safe' && phase !== 'void');
 }
 
 /**
- * A snapshot cannot be closed at a center. Whatever leans on it cannot be either, so the next one of its job must have
- * no base; unless one without base has been taken since.
+ * Takes over what the node above says of a copy, except for what it has no say in: that it is safe (a receipt says that),
+ * that a relay has it (its own receipt says that) and that it is closed (its owner does: what is closed leaves the spool,
+ * promise P1).
  */
-export async function needEverything(db: Database, snapshot: SnapshotId): Promise<void> {
-  const lost = await findSnapshot(db, snapshot);
-  if (lost === null) return;
-  let row = await chainEnd(db, lost.instance, lost.job);
-  while (row !== null && row.id !== lost.id && row.sequence > lost.sequence) {
-    row = row.base === null ? null : await findSnapshot(db, row.base);
+export async function noteState(work: UplinkWork, state: CopyState): Promise<void> {
+  const { ledger, world, upstream } = work;
+  const { phase, snapshot, center } = state;
+  const own = await findCopy(ledger.db, snapshot, center);
+  if (phase === 'safe' || own === null || isDamagedHere(own)) return;
+  if (!work.centers.some(({ id }) => id === center)) return;
+  if (phase === 'void' && (await work.depot.voidRecord(snapshot)) === null) {
+    const message = `${upstream.name} says that snapshot ${shortId(snapshot)} was closed, which it was not: it stays in the spool`;
+    work.alarms.raise(`copy ${snapshot}`, 'bad-answer', message);
+    return;
   }
-  if (row?.id === lost.id) await updateJob(db, lost.job, { full_needed: 1 });
+  const believed = phase === 'held' && !(await isHeldAbove(work, snapshot)) ? 'waiting' : phase;
+  const { code, until, holder } = state;
+  const change = {
+    snapshot,
+    center,
+    phase: believed,
+    code,
+    until,
+    holder: believed === 'held' ? holder : null,
+  };
+  const news =
+    believed !== own.phase || code !== own.code || until !== own.until || change.holder !== own.holder;
+  if (news) await setPhase(ledger.db, change, world.clock.now());
+  if (believed === 'behind') await work.sender.behind(ledger.db, snapshot);
+  if (!news) return;
+  work.onChange(snapshot);
+}
+
+/** With the way that it took. */
+export async function noteRecord(work: UplinkWork, record: CopyRecord): Promise<void> {
+  if (record.hops.length > 0) await setHops(work.ledger.db, record, record.hops);
+  await noteState(work, record);
+}
+
+async function isHeldAbove({ ledger, upstream }: UplinkWork, snapshot: SnapshotId): Promise<boolean> {
+  return (await custodiesOf(ledger.db, snapshot)).some(({ holder }) => holder === upstream.id);
 }

@@ -1,32 +1,33 @@
 import { type SignedManifest } from '../format/manifest.ts';
 import { findCopy, setPhase } from '../ledger/copies.ts';
+import { custodiesOf } from '../ledger/custodies.ts';
 import { appendHistory, hasHappened } from '../ledger/history.ts';
 import { owedTo } from '../ledger/snapshots.ts';
-import type { SnapshotRow } from '../ledger/tables.ts';
+import type { CopyRow, SnapshotRow } from '../ledger/tables.ts';
 import { type ErrorCode, errorRegistry, isLowtideError, type LowtideError } from '../model/errors.ts';
-import type { Wishes } from '../model/exchange.ts';
 import { shortId, type SnapshotId } from '../model/ids.ts';
+import { DAY_MS } from '../model/time.ts';
 import type { CenterApi } from '../protocol/center-api.ts';
-import { isDamagedHere, noteState } from './copy-states.ts';
-import type { UplinkWork } from './parts.ts';
-import { giveUp } from './giving-up.ts';
-
-/** What has been offered in one session, with which wishes: the same is not offered twice. */
-export type Offered = Map<SnapshotId, string>;
+import { isDamagedHere, noteState, openCopies } from './copy-states.ts';
+import { idsOf, type UplinkWork } from './parts.ts';
 
 /** Refusals that are about the client and not about one snapshot of it. */
-const SESSION_CODES: readonly ErrorCode[] = ['not-enrolled', 'revoked', 'clone-suspected', 'wrong-center'];
+const SESSION_CODES: readonly ErrorCode[] = ['not-enrolled', 'clone-suspected', 'wrong-center'];
+/** What a relay has in custody is not offered by another way for so long. */
+const CUSTODY_PATIENCE_MS = DAY_MS;
 
 /**
- * Offers everything that is owed to this center and not safe there (SEED fig. 3, S3; fig. 12); withdraws what is closed.
- * A snapshot that cannot be offered does not keep the others from it.
+ * Offers everything that is owed to where this way leads and not safe there (SEED fig. 3, S3; fig. 12); withdraws what is
+ * closed. A snapshot that cannot be offered does not keep the others from it.
  * @throws LowtideError if it is worth trying again later
  */
-export async function offerOwed(work: UplinkWork, api: CenterApi, offered: Offered): Promise<void> {
-  for (const row of await owedTo(work.ledger.db, work.center.id)) {
-    await offerOne(work, api, row, offered).catch((error: unknown) => {
+export async function offerOwed(work: UplinkWork, api: CenterApi): Promise<void> {
+  for (const row of await owedTo(work.ledger.db, idsOf(work.centers))) {
+    const copies = await copiesToOffer(work, row.id);
+    if (copies.length === 0) continue;
+    await offerOne(work, api, row, copies).catch((error: unknown) => {
       if (!isLowtideError(error) || isForLater(error)) throw error;
-      return refuse(work, row.id, error);
+      return refuse(work, row.id, copies, error);
     });
   }
   for (const id of await work.depot.voids()) await withdrawOne(work, api, id);
@@ -35,25 +36,62 @@ export async function offerOwed(work: UplinkWork, api: CenterApi, offered: Offer
 const isForLater = ({ code }: LowtideError): boolean =>
   errorRegistry[code].retry || code === 'crashed' || code === 'disk-failed' || SESSION_CODES.includes(code);
 
-async function offerOne(work: UplinkWork, api: CenterApi, row: SnapshotRow, offered: Offered): Promise<void> {
-  const { ledger, center, world } = work;
-  const copy = await findCopy(ledger.db, row.id, center.id);
-  if (copy === null || isDamagedHere(copy)) return;
-  const wishes = await wishesFor(work, row);
+/** Not those that a better way leads to, or that a relay on another way has. */
+async function copiesToOffer(work: UplinkWork, snapshot: SnapshotId): Promise<CopyRow[]> {
+  const { ledger, route, upstream, world } = work;
+  const open = await openCopies(work, snapshot);
+  const mine = open.filter((copy) => route.leadsTo(copy.center) && !isDamagedHere(copy));
+  if (!mine.some(({ phase }) => phase === 'held')) return mine;
+  const now = world.clock.now();
+  const elsewhere = (await custodiesOf(ledger.db, snapshot)).some(
+    ({ holder, since }) => holder !== upstream.id && now - since < CUSTODY_PATIENCE_MS,
+  );
+  return elsewhere ? mine.filter(({ phase }) => phase !== 'held') : mine;
+}
+
+async function offerOne(
+  work: UplinkWork,
+  api: CenterApi,
+  row: SnapshotRow,
+  copies: readonly CopyRow[],
+): Promise<void> {
+  const { ledger, world, upstream, offered } = work;
+  const wishes = await work.sender.wishes(
+    row,
+    copies.map(({ center }) => center),
+  );
   if (offered.get(row.id) === JSON.stringify(wishes)) return;
   const records = await readRecords(work, row.id);
   if (records === null) return;
   const states = await api.offer(records.signed.bytes, records.keyring, wishes);
   offered.set(row.id, JSON.stringify(wishes));
-  const state = states.find(({ snapshot, center: at }) => snapshot === row.id && at === center.id);
-  if (state === undefined) return;
-  await noteState(work, state);
-  if (await hasHappened(ledger.db, row.id, 'offered', center.id)) return;
+  for (const { center } of copies) {
+    const state = states.find((each) => each.snapshot === row.id && each.center === center);
+    if (state !== undefined) await noteState(work, state);
+    else await noRoute(work, row.id, center);
+  }
+  if (await hasHappened(ledger.db, row.id, 'offered', upstream.id)) return;
   await appendHistory(ledger.db, row.id, 'offered', world.clock.now(), {
-    center: center.id,
+    center: upstream.id,
     bytes: row.new_bytes,
   });
-  world.monitor.event({ kind: 'offered', snapshot: row.id, center: center.id, bytes: row.new_bytes });
+  world.monitor.event({ kind: 'offered', snapshot: row.id, center: upstream.id, bytes: row.new_bytes });
+}
+
+/** The node above does not lead there, whatever its token said. */
+async function noRoute(
+  { ledger, world, upstream, centers, alarms }: UplinkWork,
+  snapshot: SnapshotId,
+  center: CopyRow['center'],
+): Promise<void> {
+  const stuck = { snapshot, center, phase: 'stuck', code: 'no-route', until: null } as const;
+  await setPhase(ledger.db, stuck, world.clock.now());
+  const name = centers.find(({ id }) => id === center)?.name ?? center;
+  alarms.raise(
+    `route ${center}`,
+    'no-route',
+    `${upstream.name} does not lead to ${name}, to which backups are owed`,
+  );
 }
 
 /** Null if the spool has lost them. */
@@ -61,7 +99,7 @@ async function readRecords(
   work: UplinkWork,
   snapshot: SnapshotId,
 ): Promise<{ signed: SignedManifest; keyring: Uint8Array } | null> {
-  const { depot } = work;
+  const { depot, centers } = work;
   try {
     const signed = await depot.manifest(snapshot);
     const keyring = await depot.keyring(signed.manifest.keyring);
@@ -70,46 +108,49 @@ async function readRecords(
     if (!isLowtideError(error) || error.code === 'disk-failed') throw error;
     const isKeyring = error.code === 'not-found' || error.code === 'damaged-keyring';
     const code = isKeyring ? 'damaged-keyring' : 'damaged-manifest';
-    await giveUp(work, snapshot, code, error.message);
+    await work.sender.lost(snapshot, { centers, code, why: error.message });
     return null;
   }
 }
 
-/** The center will not have it as it is. */
+/** The node above will not have it as it is. */
 async function refuse(
-  { ledger, center, world, alarms }: UplinkWork,
+  work: UplinkWork,
   id: SnapshotId,
+  copies: readonly CopyRow[],
   error: LowtideError,
 ): Promise<void> {
-  const stuck = { snapshot: id, center: center.id, phase: 'stuck', code: error.code, until: null } as const;
-  await setPhase(ledger.db, stuck, world.clock.now());
-  const message = `${center.name} refuses snapshot ${shortId(id)}: ${error.message}`;
+  const { ledger, upstream, world, alarms } = work;
+  for (const { center } of copies) {
+    const stuck = { snapshot: id, center, phase: 'stuck', code: error.code, until: null } as const;
+    await setPhase(ledger.db, stuck, world.clock.now());
+  }
+  const message = `${upstream.name} refuses snapshot ${shortId(id)}: ${error.message}`;
   alarms.raise(`copy ${id}`, error.code, message);
+  work.onChange(id);
 }
 
 /** Only where its owner has closed it: other centers may still get it. */
 async function withdrawOne(work: UplinkWork, api: CenterApi, id: SnapshotId): Promise<void> {
-  const { depot, ledger, center, world } = work;
-  const copy = await findCopy(ledger.db, id, center.id);
-  if (copy === null || (copy.phase !== 'void' && !isDamagedHere(copy))) return;
-  if (await hasHappened(ledger.db, id, 'voided', center.id)) return;
+  const { depot, ledger, world } = work;
+  const closed = await closedCopies(work, id);
+  if (closed.length === 0) return;
   const record = await depot.voidRecord(id);
   if (record === null) return;
-  await api.withdraw(id, record, [center.id]).catch((error: unknown) => {
+  await api.withdraw(id, record, closed).catch((error: unknown) => {
     if (!isLowtideError(error, 'no-such-snapshot')) throw error;
   });
-  await appendHistory(ledger.db, id, 'voided', world.clock.now(), { center: center.id });
+  for (const center of closed) await appendHistory(ledger.db, id, 'voided', world.clock.now(), { center });
 }
 
-/** By the job as it is now; once that is gone, by the job as it was: nothing travels at another hour than its owner said. */
-async function wishesFor(work: UplinkWork, row: SnapshotRow): Promise<Wishes> {
-  const job = await work.job(row.job);
-  return {
-    transfer: job?.transfer ?? row.transfer ?? 'any',
-    zone: job?.zone ?? row.zone ?? work.world.clock.zone,
-    centers: [work.center.id],
-    freeAfter: job?.freeAfter ?? 'centers',
-    bytes: row.new_bytes,
-    blocks: row.new_blocks,
-  };
+/** Closed here, and the node above has not been told. */
+async function closedCopies(work: UplinkWork, id: SnapshotId): Promise<CopyRow['center'][]> {
+  const { ledger } = work;
+  const closed: CopyRow['center'][] = [];
+  for (const { id: center } of work.centers) {
+    const copy = await findCopy(ledger.db, id, center);
+    if (copy === null || (copy.phase !== 'void' && !isDamagedHere(copy))) continue;
+    if (!(await hasHappened(ledger.db, id, 'voided', center))) closed.push(center);
+  }
+  return closed;
 }

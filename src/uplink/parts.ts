@@ -1,14 +1,15 @@
 import type { Depot } from '../depot/depot.ts';
-import type { SigningKey } from '../format/signing.ts';
-import type { Ledger } from '../ledger/ledger.ts';
-import type { CenterFace } from '../model/exchange.ts';
-import type { ClientId, InstanceId } from '../model/ids.ts';
-import type { Job } from '../model/jobs.ts';
+import type { Database, Ledger } from '../ledger/ledger.ts';
+import type { SnapshotRow } from '../ledger/tables.ts';
+import type { ErrorCode } from '../model/errors.ts';
+import type { CenterFace, Member, Wishes } from '../model/exchange.ts';
+import type { CenterId, ClientId, InstanceId, SnapshotId } from '../model/ids.ts';
 import type { CenterApi } from '../protocol/center-api.ts';
 import type { World } from '../world/ports.ts';
 import type { Alarms } from './alarms.ts';
+import type { Route } from './routes.ts';
 
-/** What sending upwards stands on: one uplink for each center (or relay) above. */
+/** What sending upwards stands on: one uplink for each node above, which is a route to one center or several. */
 export interface UplinkParts {
   readonly world: World;
   readonly depot: Depot;
@@ -16,18 +17,51 @@ export interface UplinkParts {
   readonly client: ClientId;
   readonly instance: InstanceId;
   readonly software: string;
-  readonly signingKey: SigningKey;
-  /** From the join token or the operator: receipts count only under this key. */
-  readonly center: CenterFace;
+  /** What the node is called as a node itself, if it is a relay. */
+  readonly node: CenterId | null;
+  /** The node dialled; from the join token or the operator. */
+  readonly upstream: CenterFace;
+  /**
+   * Centers that it leads to, itself if it is one; from the join token or the operator: receipts count only under these
+   * keys.
+   */
+  readonly centers: readonly CenterFace[];
+  /** Its place among the ways that this node has. */
+  readonly route: Route;
   /** A new connection; throws LowtideError `center-unreachable` and the like. */
   readonly connect: () => Promise<CenterApi>;
-  /** The job as it is configured now, null if it was removed since. */
-  readonly job: (name: string) => Promise<Job | null>;
-  /** Called after a receipt was stored: the spool may drain now. */
+  readonly sender: Sender;
+  /** Called after a receipt was stored: what it frees may be freed now. */
   readonly onReceipt: () => void;
+  /** Called when what is known of a snapshot's copies has changed. */
+  readonly onChange: (snapshot: SnapshotId) => void;
+}
+
+/** What differs between sending one's own snapshots and passing on those of others. */
+export interface Sender {
+  /** `node` above is asked with these; what travels when is the sender's to say. */
+  wishes(row: SnapshotRow, centers: readonly CenterId[]): Promise<Wishes>;
+  /** The own depot cannot give what these centers lack of a snapshot. Says so for good, or gets it again. */
+  lost(snapshot: SnapshotId, loss: Loss): Promise<void>;
+  /** A snapshot cannot be closed at some center as it is. */
+  behind(db: Database, snapshot: SnapshotId): Promise<void>;
+  /** A relay above had the only whole copy, and has it no more. */
+  custodyLost(snapshot: SnapshotId, holder: CenterFace): Promise<void>;
+  /** Machines below, that the node above must know before anything of theirs is offered. */
+  members(): Promise<readonly Member[]>;
+}
+
+export interface Loss {
+  readonly centers: readonly CenterFace[];
+  readonly code: ErrorCode;
+  readonly why: string;
 }
 
 /** With what an uplink has of its own. */
 export interface UplinkWork extends UplinkParts {
   readonly alarms: Alarms;
+  /** What has been offered in this session, with which wishes: the same is not offered twice. */
+  readonly offered: Map<SnapshotId, string>;
 }
+
+export const idsOf = (faces: readonly CenterFace[]): CenterId[] => faces.map(({ id }) => id);

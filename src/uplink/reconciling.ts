@@ -1,97 +1,161 @@
 import { copiesIn, downgradeCopy, OPEN_PHASES, setPhase } from '../ledger/copies.ts';
+import { dropCustody, heldBy } from '../ledger/custodies.ts';
 import { appendHistory } from '../ledger/history.ts';
-import { findSnapshot, newestSafeAt } from '../ledger/snapshots.ts';
+import { findSnapshot, instancesOf, newestSafeAt } from '../ledger/snapshots.ts';
 import type { CopyRow } from '../ledger/tables.ts';
 import type { CopyRecord } from '../model/exchange.ts';
-import { shortId, type SnapshotId } from '../model/ids.ts';
+import { type CenterId, shortId, type SnapshotId } from '../model/ids.ts';
 import type { CenterApi } from '../protocol/center-api.ts';
-import { needEverything, noteState } from './copy-states.ts';
-import type { UplinkWork } from './parts.ts';
-import { storeReceipt } from './receipts.ts';
+import { noteRecord, openCopies } from './copy-states.ts';
+import { idsOf, type UplinkWork } from './parts.ts';
+import { storeCustody, storeReceipt } from './receipts.ts';
 
 /**
- * Compares what this center has of ours with what we believe (DESIGN 4.6). Receipts whose answer was lost are stored;
- * a snapshot that the center receipted and does not have any more is downgraded with an alarm, and the next
- * snapshot of its job gets no base.
+ * Compares what is above with what we believe (DESIGN 4.6). Receipts whose answer was lost are stored; a snapshot that a
+ * center receipted and does not have any more is downgraded with an alarm, and the next snapshot of its job gets no base.
  */
 export async function reconcile(work: UplinkWork, api: CenterApi, incarnation: string): Promise<void> {
   await collectAnswers(work, api);
-  const fact = `incarnation/${work.center.id}`;
-  const wentBack = await newestIsLost(work, api);
+  const fact = `incarnation/${work.upstream.id}`;
   const changed = (await work.ledger.fact(fact)) !== incarnation;
-  if (wentBack || changed) await downgradeLost(work, api);
+  for (const { id } of work.centers) {
+    const wentBack = await newestIsLost(work, api, id);
+    if (wentBack || changed) await downgradeLost(work, api, id);
+  }
   if (changed) await work.ledger.setFact(fact, incarnation);
 }
 
-/** Takes over the center's word on everything that is not safe here yet. */
+/** Takes over the word from above on everything that is not safe yet, and on what the relay above has in custody. */
 export async function collectAnswers(work: UplinkWork, api: CenterApi): Promise<void> {
-  const { ledger, center } = work;
-  for (const copy of await copiesIn(ledger.db, center.id, OPEN_PHASES)) await collectAnswer(work, api, copy);
+  const { ledger, upstream, centers } = work;
+  const open = await copiesIn(ledger.db, idsOf(centers), OPEN_PHASES);
+  const held = upstream.kind === 'relay' ? await heldBy(ledger.db, upstream.id) : [];
+  await collectAnswersOn(work, api, [...new Set([...open.map(({ snapshot }) => snapshot), ...held])]);
 }
 
-/** Of one copy: it may have come although nobody heard of it. */
-export async function collectAnswer(
+/** They may have come although nobody heard of it. */
+export async function collectAnswersOn(
   work: UplinkWork,
   api: CenterApi,
-  { snapshot, phase }: Pick<CopyRow, 'snapshot' | 'phase'>,
+  snapshots: readonly SnapshotId[],
 ): Promise<void> {
-  const record = await askCopy(work, api, snapshot);
-  if (record === null) {
-    if (phase !== 'behind') await noteUnknown(work, snapshot);
-  } else if (record.phase === 'safe' && record.receipt !== null) {
-    await storeReceipt(work, snapshot, record.receipt);
-  } else await noteState(work, record);
+  // A row for each center and one for the relay itself: an answer holds them all.
+  const most = Math.max(1, Math.floor(work.world.limits.page_rows / (work.centers.length + 2)));
+  for (let at = 0; at < snapshots.length; at += most) {
+    const some = snapshots.slice(at, at + most);
+    const rows = Map.groupBy((await api.copies({ snapshots: some })).rows, ({ snapshot }) => snapshot);
+    for (const snapshot of some) await takeAnswer(work, snapshot, rows.get(snapshot) ?? []);
+  }
 }
 
-/** The center has never heard of it. If it is in the spool, it is offered; if not, it can only be replaced. */
-async function noteUnknown({ ledger, center, world }: UplinkWork, snapshot: SnapshotId): Promise<void> {
+async function takeAnswer(
+  work: UplinkWork,
+  snapshot: SnapshotId,
+  rows: readonly CopyRecord[],
+): Promise<void> {
+  if (work.upstream.kind === 'relay') await takeCustody(work, snapshot, rows);
+  for (const copy of await openCopies(work, snapshot)) {
+    const record = rows.find(({ center }) => center === copy.center);
+    const face = work.centers.find(({ id }) => id === copy.center);
+    if (record === undefined || face === undefined) await noteUnknown(work, copy);
+    else if (record.phase === 'safe' && record.receipt !== null) {
+      await noteRecord(work, record);
+      await storeReceipt(work, snapshot, face, record.receipt);
+    } else await noteRecord(work, record);
+  }
+}
+
+/** What a relay says of its own copy counts before what it says of others'. */
+async function takeCustody(
+  work: UplinkWork,
+  snapshot: SnapshotId,
+  rows: readonly CopyRecord[],
+): Promise<void> {
+  const { upstream, ledger, sender, offered } = work;
+  const own = rows.find(({ center }) => center === upstream.id);
+  if (own?.phase === 'held' && own.receipt !== null) {
+    await storeCustody(work, snapshot, own.receipt);
+    return;
+  }
+  if (!(await dropCustody(ledger.db, snapshot, upstream.id))) return;
+  // It must be offered to it again, with the same wishes.
+  offered.delete(snapshot);
+  const row = await findSnapshot(ledger.db, snapshot);
+  const held = (await openCopies(work, snapshot)).filter(({ phase }) => phase === 'held');
+  if (row === null || held.length === 0) return;
+  if (row.pack_group === null) return await sender.custodyLost(snapshot, upstream);
+  for (const { center } of held) {
+    const waiting = { phase: 'waiting', code: 'custody-lost', until: null } as const;
+    await setPhase(ledger.db, { snapshot, center, ...waiting }, work.world.clock.now());
+  }
+  work.onChange(snapshot);
+}
+
+/**
+ * The center has never heard of it. If it is in the spool, it is offered; if not, it can only be replaced. That a relay
+ * has not heard of it says nothing of the center.
+ */
+async function noteUnknown(work: UplinkWork, { snapshot, center, phase }: CopyRow): Promise<void> {
+  const { ledger, world, upstream } = work;
+  if (upstream.kind === 'relay' || phase === 'behind') return;
   const row = await findSnapshot(ledger.db, snapshot);
   if (row === null || row.pack_group !== null) return;
   const behind = { phase: 'behind', code: 'center-went-back', until: null } as const;
-  await setPhase(ledger.db, { snapshot, center: center.id, ...behind }, world.clock.now());
-  await needEverything(ledger.db, snapshot);
-}
-
-async function askCopy(work: UplinkWork, api: CenterApi, snapshot: SnapshotId): Promise<CopyRecord | null> {
-  const page = await api.copies({ snapshots: [snapshot] });
-  const own = page.rows.find((row) => row.center === work.center.id && row.snapshot === snapshot);
-  return own ?? null;
+  await setPhase(ledger.db, { snapshot, center, ...behind }, world.clock.now());
+  await work.sender.behind(ledger.db, snapshot);
 }
 
 /** High-water mark: the newest snapshot of each job that this center receipted must still be there. */
-async function newestIsLost(work: UplinkWork, api: CenterApi): Promise<boolean> {
-  const { ledger, center, instance } = work;
-  for (const { id } of await newestSafeAt(ledger.db, center.id, instance)) {
-    if ((await askCopy(work, api, id))?.phase !== 'safe') return true;
+async function newestIsLost(work: UplinkWork, api: CenterApi, center: CenterId): Promise<boolean> {
+  const { ledger, world } = work;
+  const newest: SnapshotId[] = [];
+  for (const instance of await instancesOf(ledger.db)) {
+    for (const { id } of await newestSafeAt(ledger.db, center, instance)) newest.push(id);
+  }
+  for (let at = 0; at < newest.length; at += world.limits.page_rows) {
+    const some = newest.slice(at, at + world.limits.page_rows);
+    const { rows } = await api.copies({ snapshots: some });
+    if (some.some((snapshot) => isLost(work, rows, snapshot, center))) return true;
   }
   return false;
 }
 
-async function downgradeLost(work: UplinkWork, api: CenterApi): Promise<void> {
-  const { ledger, center, world } = work;
-  const safe = await copiesIn(ledger.db, center.id, ['safe']);
-  const there = await safeThere(work, api);
+/** A relay may not know of what came another way: it must say that the center has lost it. */
+function isLost(
+  { upstream }: UplinkWork,
+  rows: readonly CopyRecord[],
+  snapshot: SnapshotId,
+  center: CenterId,
+): boolean {
+  const row = rows.find((each) => each.snapshot === snapshot && each.center === center);
+  return upstream.kind === 'center' ? row?.phase !== 'safe' : row?.code === 'center-went-back';
+}
+
+async function downgradeLost(work: UplinkWork, api: CenterApi, center: CenterId): Promise<void> {
+  const { ledger, world } = work;
+  const safe = await copiesIn(ledger.db, [center], ['safe']);
+  const rows = await rowsAt(api, center);
   for (const { snapshot } of safe) {
-    if (there.has(snapshot)) continue;
+    if (!isLost(work, rows.get(snapshot) ?? [], snapshot, center)) continue;
     const now = world.clock.now();
     await ledger.transaction(async (db) => {
-      await downgradeCopy(db, snapshot, center.id, now);
-      await appendHistory(db, snapshot, 'went-back', now, { center: center.id });
-      await needEverything(db, snapshot);
+      await downgradeCopy(db, snapshot, center, now);
+      await appendHistory(db, snapshot, 'went-back', now, { center });
+      await work.sender.behind(db, snapshot);
     });
-    const message = `${center.name} does not have snapshot ${shortId(snapshot)} any more, which it receipted`;
+    const name = work.centers.find(({ id }) => id === center)?.name ?? center;
+    const message = `${name} does not have snapshot ${shortId(snapshot)} any more, which it receipted`;
     world.monitor.event({ kind: 'alarm', code: 'center-went-back', message });
+    work.onChange(snapshot);
   }
 }
 
-async function safeThere(work: UplinkWork, api: CenterApi): Promise<Set<SnapshotId>> {
-  const there = new Set<SnapshotId>();
+async function rowsAt(api: CenterApi, center: CenterId): Promise<Map<SnapshotId, CopyRecord[]>> {
+  const there = new Map<SnapshotId, CopyRecord[]>();
   let after: string | null = null;
   do {
     const page: Awaited<ReturnType<CenterApi['copies']>> = await api.copies(after === null ? {} : { after });
-    for (const row of page.rows) {
-      if (row.center === work.center.id && row.phase === 'safe') there.add(row.snapshot);
-    }
+    for (const row of page.rows) if (row.center === center) there.set(row.snapshot, [row]);
     // A center that gives the same page again and again must not keep us for ever.
     after = page.next === after ? null : page.next;
   } while (after !== null);

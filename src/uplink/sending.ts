@@ -1,16 +1,14 @@
 import { blocksNewIn } from '../depot/refs-pages.ts';
 import type { SealedBlock } from '../format/block.ts';
 import type { SignedManifest } from '../format/manifest.ts';
-import { findCopy } from '../ledger/copies.ts';
 import { isLowtideError, LowtideError } from '../model/errors.ts';
 import type { Order } from '../model/exchange.ts';
-import { type BlockId, shortId } from '../model/ids.ts';
+import { type BlockId, shortId, type SnapshotId } from '../model/ids.ts';
 import { untilStopped } from '../model/stopping.ts';
 import type { CenterApi } from '../protocol/center-api.ts';
-import { isOwnDamage, noteState } from './copy-states.ts';
-import { giveUp } from './giving-up.ts';
+import { isOwnDamage, noteState, openCopies } from './copy-states.ts';
 import type { UplinkWork } from './parts.ts';
-import { storeReceipt } from './receipts.ts';
+import { storeCustody, storeReceipt } from './receipts.ts';
 
 /** How often a commit may name blocks that are missing before the order is given up. */
 const COMMIT_ROUNDS = 5;
@@ -50,20 +48,22 @@ export async function sendSnapshot(
     if (sending.damage === null && !isLowtideError(error)) throw error;
     const { snapshot } = order;
     if (sending.damage !== null && isOwnDamage(sending.damage.code)) {
-      await giveUp(work, snapshot, sending.damage.code, sending.damage.message);
+      const { code, message: why } = sending.damage;
+      await work.sender.lost(snapshot, { centers: work.centers, code, why });
     } else if (isLowtideError(error, 'base-unknown')) {
       const since = work.world.clock.now();
       const behind = { phase: 'behind', code: 'base-unknown', until: null, since, holder: null } as const;
-      await noteState(work, { snapshot, center: work.center.id, ...behind });
+      for (const { center } of await openCopies(work, snapshot)) {
+        await noteState(work, { snapshot, center, ...behind });
+      }
     } else throw error;
   }
 }
 
-/** A center has a right to what it is owed, and to nothing else. */
-async function requireOwed({ ledger, center }: UplinkWork, { snapshot }: SendOrder): Promise<void> {
-  const copy = await findCopy(ledger.db, snapshot, center.id);
-  if (copy !== null && copy.phase !== 'safe' && copy.phase !== 'void') return;
-  const message = `${center.name} orders snapshot ${shortId(snapshot)}, which is not owed to it`;
+/** A center has a right to what it is owed, and to nothing else; a relay, to what is owed to where it leads. */
+async function requireOwed(work: UplinkWork, { snapshot }: SendOrder): Promise<void> {
+  if ((await openCopies(work, snapshot)).length > 0) return;
+  const message = `${work.upstream.name} orders snapshot ${shortId(snapshot)}, which is not owed to it`;
   throw new LowtideError('wrong-state', message);
 }
 
@@ -82,7 +82,8 @@ async function openSending(
     return { work, api, order, signed, base: baseManifest, stop, bytes: 0, damage: null };
   } catch (error) {
     if (!isLowtideError(error, 'damaged-manifest', 'no-such-snapshot')) throw error;
-    await giveUp(work, order.snapshot, 'damaged-manifest', error.message);
+    const loss = { centers: work.centers, code: 'damaged-manifest', why: error.message } as const;
+    await work.sender.lost(order.snapshot, loss);
     return null;
   }
 }
@@ -96,7 +97,7 @@ async function sendAll(sending: Sending): Promise<void> {
   if (stop.aborted) return;
   const { snapshot } = order;
   const { bytes } = sending;
-  work.world.monitor.event({ kind: 'sent', snapshot, center: work.center.id, order: order.order, bytes });
+  work.world.monitor.event({ kind: 'sent', snapshot, center: work.upstream.id, order: order.order, bytes });
   await commit(sending);
 }
 
@@ -104,7 +105,7 @@ async function commit(sending: Sending): Promise<void> {
   const { work, api, order, stop } = sending;
   for (let round = 0; round < COMMIT_ROUNDS && !stop.aborted; round++) {
     const answer = await api.commit(order.order);
-    if (answer.kind === 'receipt') return await storeReceipt(work, order.snapshot, answer.receipt);
+    if (answer.kind === 'receipt') return await store(work, order.snapshot, answer.receipt);
     await requireOwn(sending, answer.missing);
     await sendMissing(sending, answer.missing);
   }
@@ -113,6 +114,17 @@ async function commit(sending: Sending): Promise<void> {
     'bad-answer',
     `it keeps missing blocks of snapshot ${shortId(order.snapshot)} that it has acknowledged`,
   );
+}
+
+async function store(work: UplinkWork, snapshot: SnapshotId, receipt: Uint8Array): Promise<void> {
+  if (work.upstream.kind === 'center') return await storeReceipt(work, snapshot, work.upstream, receipt);
+  if (!(await storeCustody(work, snapshot, receipt))) return;
+  const { upstream, world } = work;
+  const since = world.clock.now();
+  for (const { center } of await openCopies(work, snapshot)) {
+    const held = { phase: 'held', code: '', until: null, since, holder: upstream.name } as const;
+    await noteState(work, { snapshot, center, ...held });
+  }
 }
 
 async function sendMissing(sending: Sending, ids: readonly BlockId[]): Promise<void> {

@@ -1,4 +1,5 @@
-import { endTransit, findCopy } from '../ledger/copies.ts';
+import { endTransit } from '../ledger/copies.ts';
+import { hexOf } from '../model/bytes.ts';
 import { Bell } from '../model/bell.ts';
 import { type ErrorCode, isLowtideError, LowtideError, messageOf } from '../model/errors.ts';
 import type { Order, Welcome } from '../model/exchange.ts';
@@ -7,10 +8,10 @@ import { untilStopped } from '../model/stopping.ts';
 import { HOUR_MS, MINUTE_MS } from '../model/time.ts';
 import { type CenterApi, PROTOCOL_VERSION } from '../protocol/center-api.ts';
 import { Alarms } from './alarms.ts';
-import { type Offered, offerOwed } from './offering.ts';
+import { offerOwed } from './offering.ts';
 import type { UplinkParts, UplinkWork } from './parts.ts';
 import { rememberConditions } from './conditions.ts';
-import { collectAnswer, collectAnswers, reconcile } from './reconciling.ts';
+import { collectAnswers, collectAnswersOn, reconcile } from './reconciling.ts';
 import { sendSnapshot } from './sending.ts';
 import { stoppable } from './stoppable.ts';
 
@@ -24,6 +25,7 @@ const NEEDS_SOMEBODY: readonly ErrorCode[] = [
   'revoked',
   'clone-suspected',
   'wrong-center',
+  'joined-in-circle',
   'newer-format',
 ];
 /** How an order may end without anybody having to hear of it: it goes on in the next one. */
@@ -38,23 +40,31 @@ export interface UplinkStatus {
 }
 
 /**
- * Faces up to one center: offers what the ledger owes it, sends on order, stores receipts. Losing the connection at
- * any point loses nothing: everything is asked again after the next hello.
+ * Faces up to one node, a center or a relay: offers what the ledger owes to where it leads, sends on order, stores receipts.
+ * Losing the connection at any point loses nothing: everything is asked again after the next hello.
  */
 export class Uplink {
   readonly #work: UplinkWork;
   #status: UplinkStatus = { connected: false, code: '', message: 'not connected yet', welcome: null };
   #api: CenterApi | null = null;
   readonly #bell = new Bell();
+  #newsCame = false;
   /** Snapshots whose sending ended without an answer. */
   readonly #unsure = new Set<SnapshotId>();
+  /** Machines below that this session has told of. */
+  readonly #told = new Map<string, string>();
 
   constructor(parts: UplinkParts) {
-    this.#work = { ...parts, alarms: new Alarms(parts.world.monitor) };
+    this.#work = { ...parts, alarms: new Alarms(parts.world.monitor), offered: new Map() };
   }
 
   get status(): UplinkStatus {
     return this.#status;
+  }
+
+  /** The node above while it is connected: for questions of others than this uplink. */
+  get api(): CenterApi | null {
+    return this.#api;
   }
 
   /** Something new is owed: offer it now, and do not wait for the next attempt to connect. */
@@ -113,8 +123,8 @@ export class Uplink {
   }
 
   async #hello(api: CenterApi): Promise<Welcome> {
-    const { ledger, center, client, instance, software, world } = this.#work;
-    const fact = `session/${center.id}`;
+    const { ledger, upstream, client, instance, software, world, node } = this.#work;
+    const fact = `session/${upstream.id}`;
     const clock = world.clock.now();
     const session = await ledger.fact(fact);
     const welcome = await api.hello({
@@ -125,10 +135,16 @@ export class Uplink {
       session,
       clock,
     });
-    if (welcome.center.id !== center.id) {
+    if (welcome.center.id !== upstream.id) {
       throw new LowtideError(
         'wrong-center',
-        `this is ${welcome.center.name}, not the center ${center.name} that was joined`,
+        `this is ${welcome.center.name}, not ${upstream.name} that was joined`,
+      );
+    }
+    if (node !== null && welcome.above.includes(node)) {
+      throw new LowtideError(
+        'joined-in-circle',
+        `${upstream.name} sends to this relay, perhaps by others between: leave one of the two`,
       );
     }
     await ledger.setFact(fact, welcome.session);
@@ -138,10 +154,10 @@ export class Uplink {
   }
 
   #compareClocks(ours: number, theirs: number): void {
-    const { alarms, center } = this.#work;
+    const { alarms, upstream } = this.#work;
     if (Math.abs(theirs - ours) <= CLOCK_SKEW_MS) return alarms.clear('clock');
     const minutes = Math.round((ours - theirs) / MINUTE_MS);
-    const message = `this clock is ${Math.abs(minutes)} min ${minutes > 0 ? 'ahead of' : 'behind'} the clock of ${center.name}: set it`;
+    const message = `this clock is ${Math.abs(minutes)} min ${minutes > 0 ? 'ahead of' : 'behind'} the clock of ${upstream.name}: set it`;
     alarms.raise('clock', 'clock-off', message);
   }
 
@@ -154,7 +170,7 @@ export class Uplink {
       for await (const order of untilStopped(api.orders(stop), stop)) {
         if (order.kind === 'send') this.#startSending(api, order, sending);
         else if (order.kind === 'stop') sending.get(order.order)?.stop.abort();
-        else if (order.kind === 'news') this.wake();
+        else if (order.kind === 'news') this.#hear();
       }
     } finally {
       ended.abort();
@@ -163,21 +179,30 @@ export class Uplink {
     }
   }
 
+  /** Something may have changed above. */
+  #hear(): void {
+    this.#newsCame = true;
+    this.wake();
+  }
+
   /**
    * Keeps both sides of one mind while the connection lasts: when something is new, and now and then. What could not be
    * offered or asked is tried again after a while.
    */
   async #keepUp(api: CenterApi, stop: AbortSignal): Promise<void> {
     const { clock, limits } = this.#work.world;
-    const offered: Offered = new Map();
     let wait = limits.retry_ms_min;
     for (;;) {
       const rung = await this.#rungWithin(ASK_MS, stop);
       if (stop.aborted) return;
       try {
-        if (!rung) await collectAnswers(this.#work, api);
+        if (!rung || this.#newsCame) {
+          this.#newsCame = false;
+          await collectAnswers(this.#work, api);
+        }
         await this.#askUnsure(api);
-        await offerOwed(this.#work, api, offered);
+        await this.#tellMembers(api);
+        await offerOwed(this.#work, api);
         wait = limits.retry_ms_min;
         this.#work.alarms.clear('offering');
       } catch (error) {
@@ -191,11 +216,21 @@ export class Uplink {
 
   /** A commit whose answer was lost has been done all the same. */
   async #askUnsure(api: CenterApi): Promise<void> {
-    const { ledger, center } = this.#work;
-    for (const snapshot of this.#unsure) {
-      const copy = await findCopy(ledger.db, snapshot, center.id);
-      if (copy !== null && copy.phase !== 'safe') await collectAnswer(this.#work, api, copy);
-      this.#unsure.delete(snapshot);
+    const unsure = [...this.#unsure];
+    if (unsure.length === 0) return;
+    await collectAnswersOn(this.#work, api, unsure);
+    for (const snapshot of unsure) this.#unsure.delete(snapshot);
+  }
+
+  /** Once in a session, and whenever there are others. */
+  async #tellMembers(api: CenterApi): Promise<void> {
+    const members = await this.#work.sender.members();
+    const news = members.filter(({ membership, name }) => this.#told.get(hexOf(membership)) !== name);
+    const { page_rows: most } = this.#work.world.limits;
+    for (let at = 0; at < news.length; at += most) {
+      const some = news.slice(at, at + most);
+      await api.enroll(some);
+      for (const { membership, name } of some) this.#told.set(hexOf(membership), name);
     }
   }
 
@@ -232,14 +267,14 @@ export class Uplink {
   #report(subject: string, doing: string, error: unknown): void {
     if (isLowtideError(error, ...GOES_ON, ...NEEDS_SOMEBODY)) return;
     const code = isLowtideError(error) ? error.code : 'crashed';
-    const message = `${doing} to ${this.#work.center.name} failed: ${messageOf(error)}`;
+    const message = `${doing} to ${this.#work.upstream.name} failed: ${messageOf(error)}`;
     this.#work.alarms.raise(subject, code, message);
   }
 
   #sessionFailed(error: unknown): void {
-    const { center, alarms } = this.#work;
+    const { upstream, alarms } = this.#work;
     if (!isLowtideError(error)) {
-      alarms.raise('session', 'crashed', `sending to ${center.name} failed: ${messageOf(error)}`);
+      alarms.raise('session', 'crashed', `sending to ${upstream.name} failed: ${messageOf(error)}`);
     } else if (NEEDS_SOMEBODY.includes(error.code)) {
       alarms.raise('session', error.code, this.#explained(error));
     }
@@ -248,13 +283,16 @@ export class Uplink {
   #explained(error: unknown): string {
     if (!isLowtideError(error, 'not-enrolled')) return messageOf(error);
     return (
-      `${this.#work.center.name} does not know this machine: it may have been put back from an old copy; ` +
+      `${this.#work.upstream.name} does not know this machine: it may have been put back from an old copy; ` +
       `ask its operator for a new token and join again (${error.message})`
     );
   }
 
   #setConnected(api: CenterApi, welcome: Welcome): void {
     this.#api = api;
+    this.#work.offered.clear();
+    this.#told.clear();
+    this.#work.route.setOpen(true);
     this.#status = { connected: true, code: '', message: '', welcome };
     this.#work.alarms.clear('session');
     this.#work.world.monitor.event({ kind: 'connected', center: welcome.center.id });
@@ -262,15 +300,16 @@ export class Uplink {
 
   #setDisconnected(code: string, message: string): void {
     this.#api = null;
+    this.#work.route.setOpen(false);
     const news = this.#status.connected || this.#status.message !== message;
     this.#status = { connected: false, code, message, welcome: this.#status.welcome };
-    const { world, center } = this.#work;
-    if (news) world.monitor.event({ kind: 'disconnected', center: center.id, code, message });
+    const { world, upstream } = this.#work;
+    if (news) world.monitor.event({ kind: 'disconnected', center: upstream.id, code, message });
   }
 
   async #endTransit(code: string): Promise<void> {
-    const { ledger, center, world } = this.#work;
-    await endTransit(ledger.db, center.id, code, world.clock.now());
+    const { ledger, centers, world } = this.#work;
+    for (const { id } of centers) await endTransit(ledger.db, id, code, world.clock.now());
   }
 
   /**

@@ -1,0 +1,33 @@
+import type { CenterId, SnapshotId } from '../model/ids.ts';
+import type { Database } from './ledger.ts';
+import type { CustodyRow } from './tables.ts';
+
+/** Keeps a relay's word. The first one stays. False if it was known. */
+export async function putCustody(db: Database, custody: CustodyRow): Promise<boolean> {
+  const { numInsertedOrUpdatedRows } = await db
+    .insertInto('custodies')
+    .values(custody)
+    .onConflict((conflict) => conflict.doNothing())
+    .executeTakeFirst();
+  return (numInsertedOrUpdatedRows ?? 0n) > 0n;
+}
+
+/** False if there was none. */
+export async function dropCustody(db: Database, snapshot: SnapshotId, holder: CenterId): Promise<boolean> {
+  const { numDeletedRows } = await db
+    .deleteFrom('custodies')
+    .where('snapshot', '=', snapshot)
+    .where('holder', '=', holder)
+    .executeTakeFirst();
+  return numDeletedRows > 0n;
+}
+
+export async function custodiesOf(db: Database, snapshot: SnapshotId): Promise<CustodyRow[]> {
+  return await db.selectFrom('custodies').selectAll().where('snapshot', '=', snapshot).execute();
+}
+
+/** Snapshots that a relay has in custody, as far as is known here. */
+export async function heldBy(db: Database, holder: CenterId): Promise<SnapshotId[]> {
+  const rows = await db.selectFrom('custodies').select('snapshot').where('holder', '=', holder).execute();
+  return rows.map(({ snapshot }) => snapshot);
+}

@@ -1,0 +1,108 @@
+import type { SigningKey } from '../format/signing.ts';
+import type { Depot } from '../depot/depot.ts';
+import { signVoid } from '../format/void-record.ts';
+import { copiesOf, setPhase } from '../ledger/copies.ts';
+import { appendHistory } from '../ledger/history.ts';
+import { updateJob } from '../ledger/jobs.ts';
+import type { Database, Ledger } from '../ledger/ledger.ts';
+import { chainEnd, findSnapshot } from '../ledger/snapshots.ts';
+import type { SnapshotRow } from '../ledger/tables.ts';
+import type { CenterFace, Wishes } from '../model/exchange.ts';
+import { type CenterId, type ClientId, type InstanceId, shortId, type SnapshotId } from '../model/ids.ts';
+import type { Job } from '../model/jobs.ts';
+import type { World } from '../world/ports.ts';
+import type { Loss, Sender } from './parts.ts';
+
+export interface OwnerParts {
+  readonly world: World;
+  readonly depot: Depot;
+  readonly ledger: Ledger;
+  readonly client: ClientId;
+  readonly instance: InstanceId;
+  readonly signingKey: SigningKey;
+  /** The job as it is configured now, null if it was removed since. */
+  readonly job: (name: string) => Promise<Job | null>;
+}
+
+/** A machine sends its own snapshots: what is lost of them it closes with its signature, and takes again. */
+export class OwnSnapshots implements Sender {
+  readonly #parts: OwnerParts;
+
+  constructor(parts: OwnerParts) {
+    this.#parts = parts;
+  }
+
+  /** By the job as it is now; once that is gone, by the job as it was: nothing travels at another hour than its owner said. */
+  async wishes(row: SnapshotRow, centers: readonly CenterId[]): Promise<Wishes> {
+    const job = await this.#parts.job(row.job);
+    return {
+      transfer: job?.transfer ?? row.transfer ?? 'any',
+      zone: job?.zone ?? row.zone ?? this.#parts.world.clock.zone,
+      centers,
+      freeAfter: row.free_after,
+      bytes: row.new_bytes,
+      blocks: row.new_blocks,
+    };
+  }
+
+  /**
+   * The own spool cannot give what is lacking above (decision 0019). The copies there are stuck, and with the void record
+   * that is signed here the centers forget them, so that later ones can come; the next snapshot of the job has no base.
+   * What is still good of it stays in the spool until a later one is safe.
+   */
+  async lost(snapshot: SnapshotId, { centers, code, why }: Loss): Promise<void> {
+    const { depot, ledger, world, client, instance, signingKey } = this.#parts;
+    const now = world.clock.now();
+    const reason = `the spool of its client is damaged (${code})`;
+    await depot.putVoid(snapshot, signVoid({ client, instance, snapshot, reason, at: now }, signingKey));
+    await ledger.transaction(async (db) => {
+      for (const center of centers) {
+        await setPhase(db, { snapshot, center: center.id, phase: 'stuck', code, until: null }, now);
+        await appendHistory(db, snapshot, 'failed', now, { center: center.id, code });
+      }
+      await needEverything(db, snapshot);
+    });
+    const job = (await findSnapshot(ledger.db, snapshot))?.job ?? 'its job';
+    const names = centers.map(({ name }) => name).join(', ');
+    const message = `snapshot ${shortId(snapshot)} cannot be sent to ${names}: ${why}; the next backup of ${job} stores everything again`;
+    world.monitor.event({ kind: 'alarm', code, message });
+  }
+
+  async behind(db: Database, snapshot: SnapshotId): Promise<void> {
+    await needEverything(db, snapshot);
+  }
+
+  async custodyLost(snapshot: SnapshotId, holder: CenterFace): Promise<void> {
+    const { ledger, world } = this.#parts;
+    const now = world.clock.now();
+    await ledger.transaction(async (db) => {
+      for (const { center, phase } of await copiesOf(db, snapshot)) {
+        if (phase !== 'held') continue;
+        await setPhase(db, { snapshot, center, phase: 'stuck', code: 'custody-lost', until: null }, now);
+        await appendHistory(db, snapshot, 'failed', now, { center, code: 'custody-lost' });
+      }
+      await needEverything(db, snapshot);
+    });
+    const job = (await findSnapshot(ledger.db, snapshot))?.job ?? 'its job';
+    const message = `${holder.name} has lost snapshot ${shortId(snapshot)} of ${job}, which this machine had freed on its word: 'lowtide diff' shows what was new in it; the next backup of ${job} stores everything again`;
+    world.monitor.event({ kind: 'alarm', code: 'custody-lost', message });
+  }
+
+  async members(): Promise<[]> {
+    return [];
+  }
+}
+
+/**
+ * A snapshot cannot be closed at a center. Whatever leans on it cannot be either, so the next one of its job must have
+ * no base; unless one without base has been taken since.
+ */
+async function needEverything(db: Database, snapshot: SnapshotId): Promise<void> {
+  const lost = await findSnapshot(db, snapshot);
+  if (lost === null) return;
+  let row = await chainEnd(db, lost.instance, lost.job);
+  while (row !== null && row.id !== lost.id && row.sequence > lost.sequence) {
+    row = row.base === null ? null : await findSnapshot(db, row.base);
+  }
+  if (row?.id === lost.id) await updateJob(db, lost.job, { full_needed: 1 });
+}
