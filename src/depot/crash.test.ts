@@ -59,7 +59,7 @@ async function script(world: World, built: BuiltSnapshot, promised: Promised): P
   await depot.unpin(built.signed.id);
   promised.givenUp.push(...idsOf(dead));
   const alive = new Set(idsOf(base));
-  assert.ok((await depot.compactGroup('shared', (id) => alive.has(id), 3 / 4)) > 0);
+  assert.ok((await depot.compactGroup('shared', (id) => alive.has(id), { threshold: 3 / 4 })) > 0);
   promised.givenUp.push(...idsOf(mine));
   await depot.dropGroup('run-1', new Set(idsOf(built.pages)));
   await depot.close();

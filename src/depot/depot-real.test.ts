@@ -50,7 +50,7 @@ test('on a real disk: write, reopen, read, compact, drop, verify, make the index
   assert.equal(readIds(await readAll(reader, idsOf(list))).length, 60);
   await again.dropGroup('run-1', new Set([list[20]!.id]));
   const alive = new Set(idsOf([...built.pages, list[1]!]));
-  await again.compactGroup('shared', (id) => alive.has(id), 1);
+  await again.compactGroup('shared', (id) => alive.has(id), { threshold: 1 });
   assert.deepEqual(
     readIds(await readAll(reader, idsOf(list))),
     [list[1]!.id, list[20]!.id].sort(),

@@ -12,7 +12,7 @@ import type { Finding, VerifyOptions } from './findings.ts';
 import { openForReading, openForWriting, type OpenedDepot } from './opening.ts';
 import type { PackRoom } from './pack-file.ts';
 import { checkGroup } from './pack-format.ts';
-import { compactGroup, dropGroup, type ReclaimParts } from './reclaim.ts';
+import { compactGroup, type CompactOptions, dropGroup, type ReclaimParts } from './reclaim.ts';
 import { type ManifestRead, Records } from './records.ts';
 import { rebuild, type RebuildReport } from './recovery.ts';
 import { verifyDepot } from './verify.ts';
@@ -127,13 +127,18 @@ export class Depot {
   }
 
   /**
-   * Writes anew what is alive of packs of which less than `threshold` (by bytes) is, and deletes them. Blocks named by
+   * Writes anew what is alive of packs of which less than `threshold` (by bytes) is, and deletes them, oldest first, until
+   * `enough` bytes are free. Blocks named by
    * the refs of a pinned snapshot count as alive, packs that are being written are left alone.
    * @returns bytes freed
    */
-  async compactGroup(group: string, live: (id: BlockId) => boolean, threshold = 1 / 2): Promise<number> {
+  async compactGroup(
+    group: string,
+    live: (id: BlockId) => boolean,
+    options: Partial<CompactOptions> = {},
+  ): Promise<number> {
     this.#requireWrite();
-    return await this.#alone(() => compactGroup(this.#reclaim(), group, live, threshold));
+    return await this.#alone(() => compactGroup(this.#reclaim(), group, live, { threshold: 1 / 2, enough: Infinity, ...options }));
   }
 
   async usage(group?: string): Promise<DepotUsage> {

@@ -80,7 +80,7 @@ test('a group that is being written is not dropped, and its open pack is not com
   await writer.add(block('one'));
   await writer.flush();
   await assert.rejects(depot.dropGroup('shared'), TypeError);
-  assert.equal(await depot.compactGroup('shared', () => false), 0);
+  assert.equal(await depot.compactGroup('shared', () => false), { threshold: 0 });
   assert.equal((await depot.has(null, [block('one').id])).size, 1);
   await writer.finish();
   assert.ok((await depot.compactGroup('shared', () => false)) > 0);
@@ -101,7 +101,7 @@ test('compaction keeps exactly what lives in packs that are mostly dead, and tou
         await put(depot, 'other', [list[0]!]);
         const live = new Set(lives.map((number) => list[number]!.id));
         const usage = await depot.usage('shared');
-        const freed = await depot.compactGroup('shared', (id) => live.has(id), threshold);
+        const freed = await depot.compactGroup('shared', (id) => live.has(id), { threshold: threshold });
         const expected = new Set<BlockId>([list[0]!.id]);
         let rewritten = 0;
         for (const pack of packs) {

@@ -62,18 +62,26 @@ async function keepBlocks(
 
 const told = ({ code, message }: { code: string; message: string }) => ({ code, message });
 
+export interface CompactOptions {
+  /** Packs of which less than this share (by bytes) is alive are written anew. */
+  readonly threshold: number;
+  /** Bytes: once so many are free, the rest stays as it is. */
+  readonly enough: number;
+}
+
 /** See `Depot.compactGroup`. */
 export async function compactGroup(
   parts: ReclaimParts,
   group: string,
   live: (id: BlockId) => boolean,
-  threshold: number,
+  { threshold, enough }: CompactOptions,
 ): Promise<number> {
   const { index, active } = parts.room;
   const writer = parts.writer(group);
   let freed = 0;
   try {
     for (const pack of await index.packs(group)) {
+      if (freed - writer.bytes >= enough) break;
       const complete = pack.state === 'sealed' || pack.state === 'cut';
       if (!complete || active.has(pack.key)) continue;
       freed += await compactPack(parts, pack, { live, threshold, writer });

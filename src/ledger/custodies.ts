@@ -1,5 +1,8 @@
 import type { CenterId, SnapshotId } from '../model/ids.ts';
+import type { UnixMillis } from '../model/time.ts';
+import { OPEN_PHASES } from './copies.ts';
 import type { Database } from './ledger.ts';
+import { setPackGroup } from './snapshots.ts';
 import type { CustodyRow } from './tables.ts';
 
 /** Keeps a relay's word. The first one stays. False if it was known. */
@@ -30,4 +33,18 @@ export async function custodiesOf(db: Database, snapshot: SnapshotId): Promise<C
 export async function heldBy(db: Database, holder: CenterId): Promise<SnapshotId[]> {
   const rows = await db.selectFrom('custodies').select('snapshot').where('holder', '=', holder).execute();
   return rows.map(({ snapshot }) => snapshot);
+}
+
+/** A relay cannot keep what it has signed for: its own copy must come again, and what it passes on waits for that. */
+export async function custodyTakenBack(
+  db: Database,
+  snapshot: SnapshotId,
+  relay: CenterId,
+  now: UnixMillis,
+): Promise<void> {
+  const back = { phase: 'waiting', code: 'custody-lost', until: null, holder: null, since: now } as const;
+  const open = db.updateTable('copies').where('snapshot', '=', snapshot).where('phase', 'in', OPEN_PHASES);
+  await open.set(back).execute();
+  await open.set({ receipt: null, arrived_at: null }).where('center', '=', relay).execute();
+  await setPackGroup(db, snapshot, null);
 }

@@ -5,10 +5,10 @@ import { jobMemory } from '../ledger/jobs.ts';
 import { chainEnd } from '../ledger/snapshots.ts';
 import { Ledger } from '../ledger/ledger.ts';
 import { Bell } from '../model/bell.ts';
-import { isLowtideError, messageOf } from '../model/errors.ts';
+import { isLowtideError } from '../model/errors.ts';
 import type { SnapshotId } from '../model/ids.ts';
 import type { Job } from '../model/jobs.ts';
-import { HOUR_MS, MINUTE_MS, type UnixMillis } from '../model/time.ts';
+import { HOUR_MS, type UnixMillis } from '../model/time.ts';
 import { dueAt, parseCalendar } from '../schedule/calendar.ts';
 import { OwnSnapshots } from '../uplink/own-snapshots.ts';
 import type { Uplink } from '../uplink/uplink.ts';
@@ -20,16 +20,16 @@ import {
   findJob,
   type Upstream,
 } from './agent-parts.ts';
+import { drainWhenRung } from './draining.ts';
 import { finishRuns } from './runs.ts';
 import { discardSpooled, drain, dropOldBases } from './spool.ts';
 import { takeJob } from './taking.ts';
+import { Troubles } from './troubles.ts';
 import { Turns } from './turns.ts';
 import { makeUplinks } from './uplinks.ts';
 
 /** A backup that failed is tried again after this, or at its next hour if that comes first. */
 const RETRY_MS = HOUR_MS;
-/** Receipted blocks that could not be freed are tried again after this. */
-const DRAIN_RETRY_MS = 5 * MINUTE_MS;
 
 export interface AgentOptions {
   /** Data folder: `spool/` and `ledger.db` live in it. */
@@ -52,12 +52,12 @@ export class Agent {
   readonly #turns = new Turns();
   /** Old bases are to be dropped at the next turn. */
   #tidying = false;
-  /** What did not work the last time, with its code: told once. */
-  readonly #troubles = new Map<string, string>();
+  readonly #troubles: Troubles;
   #current: string | null = null;
 
   private constructor(parts: AgentParts) {
     this.parts = parts;
+    this.#troubles = new Troubles(parts.world.monitor);
     const { world, depot, ledger, identity, settings } = parts;
     const { client, instance, signingKey } = identity;
     const job = async (name: string): Promise<Job | null> =>
@@ -80,7 +80,7 @@ export class Agent {
       const agent = new Agent({ world, depot, ledger, identity, settings, upstreams });
       try {
         await depot.putKeyring(identity.keyring.signed);
-        await agent.#survive('bringing spool and ledger together', () => finishRuns(agent.parts), undefined);
+        await agent.#troubles.survive('bringing spool and ledger together', () => finishRuns(agent.parts), undefined);
         await agent.#drain();
         return agent;
       } catch (error) {
@@ -193,7 +193,7 @@ export class Agent {
     let next = Infinity;
     for (const job of jobs) {
       const work = async (): Promise<UnixMillis | null> => this.#takeIfDue(job, stop);
-      const due = await this.#survive(`job ${job.name}`, work, clock.now() + limits.plan_interval_ms);
+      const due = await this.#troubles.survive(`job ${job.name}`, work, clock.now() + limits.plan_interval_ms);
       if (due !== null) next = Math.min(next, due);
       if (stop.aborted) break;
     }
@@ -213,53 +213,25 @@ export class Agent {
     return clock.now();
   }
 
-  /** What could not be freed is tried again without waiting for another receipt. */
   async #drainOnReceipt(stop: AbortSignal): Promise<void> {
-    const { clock } = this.parts.world;
-    let failed = false;
-    while (!stop.aborted) {
-      const over = new AbortController();
-      const until = AbortSignal.any([stop, over.signal]);
-      const waits = [this.#drainBell.wait(until), ...(failed ? [clock.sleep(DRAIN_RETRY_MS, until)] : [])];
-      await Promise.race(waits);
-      over.abort();
-      if (stop.aborted) return;
+    const drain = async (): Promise<boolean> => {
       const freed = await this.#drain();
-      failed = freed === null;
       if (freed === true) this.reschedule();
-    }
+      return freed !== null;
+    };
+    await drainWhenRung(this.parts.world.clock, this.#drainBell, drain, stop);
   }
 
   /** Blocks go at once; old bases when no backup is being taken that may need them. Null if it failed. */
   async #drain(): Promise<boolean | null> {
-    const freed = await this.#survive('freeing the spool', () => drain(this.parts), null);
+    const freed = await this.#troubles.survive('freeing the spool', () => drain(this.parts), null);
     if (freed === true && !this.#tidying) {
       this.#tidying = true;
       void this.#turns.take(async () => {
         this.#tidying = false;
-        await this.#survive('dropping old bases', () => dropOldBases(this.parts), undefined);
+        await this.#troubles.survive('dropping old bases', () => dropOldBases(this.parts), undefined);
       });
     }
     return freed;
-  }
-
-  /** Trouble with the disk, or with what is on it, must be heard of and must not end the agent. */
-  async #survive<T, Otherwise>(
-    doing: string,
-    work: () => Promise<T>,
-    otherwise: Otherwise,
-  ): Promise<T | Otherwise> {
-    try {
-      const result = await work();
-      this.#troubles.delete(doing);
-      return result;
-    } catch (error) {
-      if (!isLowtideError(error)) throw error;
-      const message = `${doing} failed: ${messageOf(error)}`;
-      const news = this.#troubles.get(doing) !== error.code;
-      this.#troubles.set(doing, error.code);
-      if (news) this.parts.world.monitor.event({ kind: 'alarm', code: error.code, message });
-      return otherwise;
-    }
   }
 }

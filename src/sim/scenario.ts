@@ -1,4 +1,4 @@
-import { copiesOf } from '../ledger/copies.ts';
+import { copiesOf, findCopy } from '../ledger/copies.ts';
 import { historyOf } from '../ledger/history.ts';
 import { listSnapshots, resolveSnapshot } from '../ledger/snapshots.ts';
 import type { SnapshotRow } from '../ledger/tables.ts';
@@ -7,10 +7,12 @@ import type { SnapshotId } from '../model/ids.ts';
 import type { Job } from '../model/jobs.ts';
 import { pathKeyOf } from '../model/paths.ts';
 import { HOUR_MS, MINUTE_MS, SECOND_MS, type UnixMillis } from '../model/time.ts';
+import { relayUsage } from '../node/relay-store.ts';
 import { spoolBytes } from '../node/spool.ts';
 import { agentSources, findManifest } from '../node/sources.ts';
 import { restoreSnapshot } from '../restore/restore.ts';
-import { type AgentMachine, type CenterMachine, Fleet } from './fleet.ts';
+import { Fleet } from './fleet.ts';
+import type { AgentMachine, CenterMachine, RelayMachine } from './machines.ts';
 import type { NodeState } from './node.ts';
 import type { Command, ScenarioBlock } from './scenario-text.ts';
 import { Simulation } from './simulation.ts';
@@ -69,6 +71,11 @@ export class Scenario {
     return agent;
   }
 
+  /** A center or a relay. */
+  above(name: string): CenterMachine | RelayMachine {
+    return this.theFleet.relays.get(name) ?? this.center(name);
+  }
+
   center(name: string): CenterMachine {
     const center = this.theFleet.centers.get(name);
     if (center === undefined) throw new TypeError(`there is no center ${name}`);
@@ -120,21 +127,30 @@ const verbs: Readonly<Record<string, Verb>> = {
     return [];
   },
 
-  /** agent NAME center=NAME spool=4M speed=BYTES-PER-SECOND */
+  /** relay NAME above=NAME,NAME windows=.. streams=.. transfer=.. store=1G cache=0 speed=BYTES-PER-SECOND */
+  async relay(scenario, { args, options }) {
+    const { windows = 'any', streams = '2', transfer = 'any', store = '1G', cache = '0', above, speed } = options;
+    const { zone } = scenario;
+    const upstreams = namesIn(above).map((name) => scenario.above(name));
+    const relay = await scenario.theFleet.addRelay(args[0]!, {
+      upstreams,
+      conditions: { windows, zone, streams: Number(streams) },
+      transfer: { windows: transfer, zone },
+      storeBytes: sizeOf(store),
+      cacheBytes: sizeOf(cache),
+    });
+    setSpeed(scenario, relay.name, upstreams, speed);
+    return [];
+  },
+
+  /** agent NAME center=NAME,NAME (or relays) spool=4M speed=BYTES-PER-SECOND */
   async agent(scenario, { args, options }) {
-    const centers = (options['center'] ?? '')
-      .split(',')
-      .filter(Boolean)
-      .map((name) => scenario.center(name));
+    const centers = namesIn(options['center']).map((name) => scenario.above(name));
     const agent = await scenario.theFleet.addAgent(args[0]!, scenario.zone, {
       centers,
       spoolBytes: sizeOf(options['spool'] ?? '4M'),
     });
-    const { speed } = options;
-    for (const center of centers) {
-      if (speed === undefined) continue;
-      scenario.theFleet.network.setLine(agent.name, center.name, { bytesPerSecond: sizeOf(speed) });
-    }
+    setSpeed(scenario, agent.name, centers, options['speed']);
     return [];
   },
 
@@ -231,11 +247,32 @@ const verbs: Readonly<Record<string, Verb>> = {
     return [`sent ${scenario.theFleet.blockBytesFrom(args[0]!)} bytes of blocks for ${owed} bytes owed`];
   },
 
+  /** held RELAY: what it has in custody. */
+  async held(scenario, { args }) {
+    const relay = scenario.theFleet.relays.get(args[0]!)!;
+    const { custody } = await scenario.theFleet.simulation.finish(relayUsage(relay.running!.parts));
+    return [`${args[0]} holds ${custody} bytes in custody`];
+  },
+
   /** ledger CENTER: the backup file management table of fig. 6. */
   async ledger(scenario, { args }) {
-    return await scenario.theFleet.simulation.finish(ledgerLines(scenario, scenario.center(args[0]!)));
+    return await scenario.theFleet.simulation.finish(ledgerLines(scenario, scenario.above(args[0]!)));
   },
 };
+
+const namesIn = (text = ''): string[] => text.split(',').filter(Boolean);
+
+function setSpeed(
+  scenario: Scenario,
+  name: string,
+  above: readonly { readonly name: string }[],
+  speed: string | undefined,
+): void {
+  if (speed === undefined) return;
+  for (const node of above) {
+    scenario.theFleet.network.setLine(name, node.name, { bytesPerSecond: sizeOf(speed) });
+  }
+}
 
 async function restoreAndCompare(
   scenario: Scenario,
@@ -311,7 +348,8 @@ async function statusLines(scenario: Scenario, agent: AgentMachine): Promise<str
       const center = scenario.theFleet.names().get(copy.center);
       const until = copy.until === null ? '' : ` until ${scenario.timeText(copy.until)}`;
       const phase = copy.phase === 'safe' && row.complete === 0 ? 'receipted, but partial' : copy.phase;
-      lines.push(`${labelOf(row)} at ${center}: ${phase} ${copy.code}${until}`.trimEnd());
+      const holder = copy.holder === null ? '' : ` by ${copy.holder}`;
+      lines.push(`${labelOf(row)} at ${center}: ${phase}${holder} ${copy.code}${until}`.trimEnd());
     }
   }
   return [...lines, `spool holds ${await spoolBytes(parts)} bytes`];
@@ -320,12 +358,12 @@ async function statusLines(scenario: Scenario, agent: AgentMachine): Promise<str
 const labelOf = (row: SnapshotRow): string =>
   `${row.job}#${row.sequence}${row.complete === 1 ? '' : ' (partial)'}`;
 
-async function ledgerLines(scenario: Scenario, machine: CenterMachine): Promise<string[]> {
+async function ledgerLines(scenario: Scenario, machine: CenterMachine | RelayMachine): Promise<string[]> {
   const { ledger } = machine.running!;
   const names = scenario.theFleet.names();
   const lines: string[] = [];
   for (const row of (await listSnapshots(ledger.db)).toReversed()) {
-    const [copy] = await copiesOf(ledger.db, row.id);
+    const copy = await findCopy(ledger.db, row.id, machine.face.id);
     const history = await historyOf(ledger.db, row.id);
     const steps = history.map(
       ({ what, at, code }) => `${what}${code === '' ? '' : `(${code})`} ${scenario.timeText(at)}`,
@@ -351,7 +389,7 @@ function jobOf(name: string, paths: readonly string[], options: Command['options
     zone,
     centers: [],
     spool: spool === 'difference' ? 'difference' : 'files',
-    freeAfter: 'centers',
+    freeAfter: options['free-after'] === 'custody' ? 'custody' : 'centers',
     private: false,
   };
 }

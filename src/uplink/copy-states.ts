@@ -59,7 +59,7 @@ export async function noteState(work: UplinkWork, state: CopyState): Promise<voi
   const news =
     believed !== own.phase || code !== own.code || until !== own.until || change.holder !== own.holder;
   if (news) await setPhase(ledger.db, change, world.clock.now());
-  if (believed === 'behind') await work.sender.behind(ledger.db, snapshot);
+  if (believed === 'behind' || code === 'custody-lost') await work.sender.behind(ledger.db, snapshot);
   if (!news) return;
   work.onChange(snapshot);
 }

@@ -3,7 +3,7 @@ import type { SnapshotId } from '../../src/model/ids.ts';
 import type { Job } from '../../src/model/jobs.ts';
 import { pathKeyOf } from '../../src/model/paths.ts';
 import { restoreSnapshot } from '../../src/restore/restore.ts';
-import type { AgentMachine, CenterMachine } from '../../src/sim/fleet.ts';
+import type { AgentMachine, CenterMachine } from '../../src/sim/machines.ts';
 import type { ListedEntry } from '../../src/sim/file-listing.ts';
 
 export const testJob = (name: string, path: string, backup: string, transfer: string): Job => ({

@@ -3,7 +3,8 @@ import { HOUR_MS } from '../../src/model/time.ts';
 import { spoolBytes } from '../../src/node/spool.ts';
 import { listSnapshots } from '../../src/ledger/snapshots.ts';
 import { copiesOf } from '../../src/ledger/copies.ts';
-import { type AgentMachine, type CenterMachine, Fleet } from '../../src/sim/fleet.ts';
+import { Fleet } from '../../src/sim/fleet.ts';
+import type { AgentMachine, CenterMachine } from '../../src/sim/machines.ts';
 import { assertRestoresFrom, testJob } from './checks.ts';
 import { Simulation } from '../../src/sim/simulation.ts';
 

@@ -6,12 +6,8 @@ import type { SnapshotRow } from '../../src/ledger/tables.ts';
 import type { SnapshotId } from '../../src/model/ids.ts';
 import type { Job } from '../../src/model/jobs.ts';
 import { spoolBytes } from '../../src/node/spool.ts';
-import {
-  type AgentMachine,
-  type AgentMachineOptions,
-  type CenterMachine,
-  Fleet,
-} from '../../src/sim/fleet.ts';
+import { Fleet } from '../../src/sim/fleet.ts';
+import type { AgentMachine, AgentMachineOptions, CenterMachine } from '../../src/sim/machines.ts';
 import { Simulation } from '../../src/sim/simulation.ts';
 import type { Conditions } from '../../src/collect/parts.ts';
 

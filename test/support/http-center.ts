@@ -35,7 +35,10 @@ export class HttpCenter {
   static async start(http: Partial<HttpLimits> = {}, limits: Partial<Limits> = {}): Promise<HttpCenter> {
     const world = await realWorld(limits);
     const ledger = await Ledger.open(world, `${world.directory}/ledger.db`);
-    const authority = await createAuthority(world, `${world.directory}/identity`, { name: 'Tokyo' });
+    const authority = await createAuthority(world, `${world.directory}/identity`, {
+      name: 'Tokyo',
+      kind: 'center',
+    });
     const house = new HttpCenter(world, ledger, authority, http);
     house.#server = await house.#serve(0);
     return house;
@@ -70,7 +73,7 @@ export class HttpCenter {
 
   async join(name: string): Promise<Joined> {
     const directory = `${this.world.directory}/machine${this.#machines++}/identity`;
-    return await joinCenter(this.world, directory, await this.token(name), name);
+    return await joinCenter(this.world, directory, await this.token(name), { host: name });
   }
 
   connect({ identity, center }: Joined, http: Partial<HttpLimits> = {}): CenterConnection {

@@ -1,0 +1,179 @@
+import { Collector } from '../collect/collector.ts';
+import { Depot } from '../depot/depot.ts';
+import type { SigningKey } from '../format/signing.ts';
+import { Ledger } from '../ledger/ledger.ts';
+import { findSnapshot } from '../ledger/snapshots.ts';
+import { Bell } from '../model/bell.ts';
+import type { CenterFace } from '../model/exchange.ts';
+import type { CenterId, ClientId, SnapshotId } from '../model/ids.ts';
+import type { CenterApi } from '../protocol/center-api.ts';
+import { PassedOn } from '../uplink/passed-on.ts';
+import type { Uplink } from '../uplink/uplink.ts';
+import type { World } from '../world/ports.ts';
+import { OpenWays } from './above.ts';
+import type { Upstream } from './agent-parts.ts';
+import { drainWhenRung } from './draining.ts';
+import type { RelayIdentity, RelayParts, RelaySettings } from './relay-parts.ts';
+import { letGo, makeRoom, trimCache } from './relay-store.ts';
+import { Troubles } from './troubles.ts';
+import { Turns } from './turns.ts';
+import { makeUplinks } from './uplinks.ts';
+
+export interface RelayOptions {
+  /** Data folder: `store/` and `ledger.db` live in it. */
+  readonly path: string;
+  readonly face: CenterFace;
+  readonly receiptKey: SigningKey;
+  readonly identity: RelayIdentity;
+  readonly settings: RelaySettings;
+  readonly upstreams: readonly Upstream[];
+}
+
+/** The nodes above, as they were last known: kept for the next start. */
+const PATH_FACT = 'above';
+
+/**
+ * A server to those below and a client to those above (SEED 301, 401): collector, depot, uplinks. With more than one
+ * center to owe to it is a branch. The two sides share depot and ledger; each only wakes the other.
+ */
+export class Relay {
+  readonly parts: RelayParts;
+  readonly collector: Collector;
+  readonly uplinks: readonly Uplink[];
+  readonly #drainBell: Bell;
+  readonly #troubles: Troubles;
+  readonly #turns: Turns;
+
+  private constructor(parts: RelayParts, collector: Collector, work: Work) {
+    this.parts = parts;
+    this.collector = collector;
+    this.uplinks = work.uplinks;
+    this.#drainBell = work.drainBell;
+    this.#turns = work.turns;
+    this.#troubles = new Troubles(parts.world.monitor);
+  }
+
+  static async create(world: World, path: string): Promise<void> {
+    await Depot.create(world, `${path}/store`);
+    await (await Ledger.open(world, `${path}/ledger.db`)).close();
+  }
+
+  /** Opens the data folder as its one writer. What was in custody goes on, and so does the collection queue. */
+  static async open(world: World, options: RelayOptions): Promise<Relay> {
+    const { path, receiptKey, ...rest } = options;
+    const depot = await Depot.open(world, `${path}/store`, 'write');
+    const ledger = await Ledger.open(world, `${path}/ledger.db`);
+    const parts: RelayParts = { world, depot, ledger, ...rest };
+    const { face, settings, upstreams } = parts;
+    const remembered = JSON.parse((await ledger.fact(PATH_FACT)) ?? '[]') as CenterId[];
+    let collector: Collector | null = null;
+    const work = makeWork(parts, (client) => void collector?.news(client));
+    const ways = new OpenWays(
+      upstreams,
+      () => work.uplinks,
+      () => settings.centers,
+    );
+    const above = {
+      centers: ways.centers,
+      owed: ways.owed,
+      stored: ways.stored,
+      fetch: ways.fetch,
+      path: () => [...new Set([...remembered, ...pathOf(work.uplinks)])],
+      makeRoom: () => work.turns.take(() => makeRoom(parts)),
+      changed: () => {
+        for (const uplink of work.uplinks) uplink.wake();
+        work.drainBell.ring();
+      },
+    };
+    collector = await Collector.start(
+      { world, depot, ledger, center: face, receiptKey, above },
+      settings.conditions,
+    );
+    return new Relay(parts, collector, work);
+  }
+
+  get world(): World {
+    return this.parts.world;
+  }
+
+  get depot(): Depot {
+    return this.parts.depot;
+  }
+
+  get ledger(): Ledger {
+    return this.parts.ledger;
+  }
+
+  apiFor(client: ClientId, address: string | null): CenterApi {
+    return this.collector.apiFor(client, address);
+  }
+
+  /** The daemon's life: until `stop`, at any point of any work. */
+  async run(stop: AbortSignal): Promise<void> {
+    this.#drainBell.ring();
+    await Promise.all([
+      this.collector.run(stop),
+      drainWhenRung(this.parts.world.clock, this.#drainBell, () => this.#drain(), stop),
+      ...this.uplinks.map((uplink) => uplink.run(stop)),
+    ]);
+  }
+
+  async close(): Promise<void> {
+    await this.#turns.over();
+    await this.parts.ledger.close();
+    await this.parts.depot.close();
+  }
+
+  /** What was passed on is let go; then the cache is trimmed. False if that failed. */
+  async #drain(): Promise<boolean> {
+    const { ledger } = this.parts;
+    const done = await this.#troubles.survive(
+      'letting go of what was passed on',
+      () =>
+        this.#turns.take(async () => {
+          await letGo(this.parts);
+          await trimCache(this.parts);
+          return true;
+        }),
+      false,
+    );
+    const path = JSON.stringify(pathOf(this.uplinks));
+    if (path !== '[]' && (await ledger.fact(PATH_FACT)) !== path) await ledger.setFact(PATH_FACT, path);
+    return done;
+  }
+}
+
+interface Work {
+  readonly uplinks: readonly Uplink[];
+  readonly drainBell: Bell;
+  /** What moves or frees blocks. */
+  readonly turns: Turns;
+}
+
+function makeWork(parts: RelayParts, news: (client: ClientId) => void): Work {
+  const { world, depot, ledger, face, identity, settings, upstreams } = parts;
+  const { client, instance } = identity;
+  const drainBell = new Bell();
+  const onChange = (snapshot: SnapshotId): void => {
+    drainBell.ring();
+    void findSnapshot(ledger.db, snapshot)
+      .then((row) => row !== null && news(row.client))
+      .catch(() => undefined);
+  };
+  const sender = new PassedOn({
+    world,
+    depot,
+    ledger,
+    self: face,
+    transfer: () => settings.transfer,
+    onChange,
+  });
+  const self = { world, depot, ledger, client, instance, software: settings.software, node: face.id };
+  const onReceipt = (): void => drainBell.ring();
+  const uplinks = makeUplinks(upstreams, { ...self, sender, onReceipt, onChange });
+  return { uplinks, drainBell, turns: new Turns() };
+}
+
+const pathOf = (uplinks: readonly Uplink[]): CenterId[] => [
+  ...new Set(uplinks.flatMap(({ status }) => status.welcome?.above ?? [])),
+];
