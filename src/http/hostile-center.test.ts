@@ -224,7 +224,11 @@ test('who does not prove to be the center hears nothing, not even that somebody 
     await assert.rejects(connectTo(seen.port).copies({}), { code: 'wrong-center' }, name);
     const token = { ...(await house.token('bob')), addresses: [{ host: '127.0.0.1', port: seen.port }] };
     const directory = `${house.world.directory}/${name}`;
-    await assert.rejects(joinCenter(house.world, directory, token, 'bob'), { code: 'wrong-center' }, name);
+    await assert.rejects(
+      joinCenter(house.world, directory, token, { host: 'bob' }),
+      { code: 'wrong-center' },
+      name,
+    );
     assert.equal(seen.heard, '', name);
     assert.ok(seen.connections >= 2, name);
   }
@@ -234,7 +238,9 @@ test('who does not prove to be the center hears nothing, not even that somebody 
 test('a machine whose joining failed before anything was said has no identity yet', async () => {
   const directory = `${house.world.directory}/nobody`;
   const token = { ...(await house.token('bob')), addresses: [{ host: '127.0.0.1', port: 1 }] };
-  await assert.rejects(joinCenter(house.world, directory, token, 'bob'), { code: 'center-unreachable' });
+  await assert.rejects(joinCenter(house.world, directory, token, { host: 'bob' }), {
+    code: 'center-unreachable',
+  });
   await assert.rejects(readdir(directory));
 });
 

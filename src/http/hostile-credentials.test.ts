@@ -96,18 +96,20 @@ test('the server renews its own certificate while it runs', async () => {
   await small.close();
 });
 
+const JOINING = { host: 'host', node: null, at: 1 };
+
 test('two uses of one token at the same time: one certificate; many guesses: 429 and one alarm (faults 24)', async () => {
   const small = await HttpCenter.start({ failed_joins_per_minute: 5 });
   const token = await small.token('carl');
   const send = (joined: Joined): Promise<RawAnswer> => {
-    const body = encodeMessage(joinMessage, joinRequest(joined.identity, token, 'host')).toString();
+    const body = encodeMessage(joinMessage, joinRequest(joined.identity, token, JOINING)).toString();
     return rawAsk(small, null, rawRequest(small, 'POST', '/v1/join', JSON_BODY, body));
   };
   const machines = [await small.join('one'), await small.join('two')];
   const statuses = (await Promise.all(machines.map(send))).map(({ status }) => status).sort((a, b) => a - b);
   assert.deepEqual(statuses, [200, 410]);
   const guess = { ...token, secret: new Uint8Array(32) };
-  const body = encodeMessage(joinMessage, joinRequest(machines[0]!.identity, guess, 'host')).toString();
+  const body = encodeMessage(joinMessage, joinRequest(machines[0]!.identity, guess, JOINING)).toString();
   const guesses: number[] = [];
   for (let at = 0; at < 6; at++) {
     guesses.push((await rawAsk(small, null, rawRequest(small, 'POST', '/v1/join', JSON_BODY, body))).status);

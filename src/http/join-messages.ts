@@ -3,7 +3,7 @@ import type { Enrolled } from '../identity/enrollment.ts';
 import type { JoinRequest, RenewRequest } from '../identity/proof.ts';
 import type { CenterId, ClientId } from '../model/ids.ts';
 import { bytesText, idText, instant, textUpTo } from '../protocol/fields.ts';
-import { faceMessage } from '../protocol/messages.ts';
+import { faceMessage, MEMBERSHIP_BYTES_MAX } from '../protocol/messages.ts';
 
 const PEM_LENGTH_MAX = 20_000;
 const center = idText<CenterId>(32);
@@ -17,6 +17,7 @@ export const joinMessage: z.ZodType<JoinRequest> = z.strictObject({
   instanceKey: bytesText(32, 32),
   tlsKey: bytesText(32, 32),
   host: textUpTo(200),
+  membership: bytesText(1, MEMBERSHIP_BYTES_MAX),
   proof: bytesText(64, 64),
 });
 

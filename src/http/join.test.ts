@@ -19,8 +19,10 @@ after(async () => {
 
 test('a machine joins two centers with one identity, and finds both again', async () => {
   const directory = `${tokyo.world.directory}/two`;
-  const first = await joinCenter(tokyo.world, directory, await tokyo.token('ann'), 'host');
-  const second = await joinCenter(tokyo.world, directory, await osaka.token('ann-in-osaka'), 'host');
+  const first = await joinCenter(tokyo.world, directory, await tokyo.token('ann'), { host: 'host' });
+  const second = await joinCenter(tokyo.world, directory, await osaka.token('ann-in-osaka'), {
+    host: 'host',
+  });
   assert.equal(second.identity.client, first.identity.client);
   const loaded = await loadClientIdentity(tokyo.world, directory);
   assert.deepEqual(loaded.centers.map(({ name }) => name).sort(), ['ann', 'ann-in-osaka']);
@@ -37,17 +39,19 @@ test('a machine joins two centers with one identity, and finds both again', asyn
 test('after a lost answer the same token works again for the same machine, and for no other', async () => {
   const directory = `${tokyo.world.directory}/again`;
   const token = await tokyo.token('bob');
-  const first = await joinCenter(tokyo.world, directory, token, 'host');
+  const first = await joinCenter(tokyo.world, directory, token, { host: 'host' });
   await tokyo.world.disk.remove(`${directory}/centers/${first.center.face.id}.json`);
-  const again = await joinCenter(tokyo.world, directory, token, 'host');
+  const again = await joinCenter(tokyo.world, directory, token, { host: 'host' });
   assert.deepEqual({ ...again.center, joinedAt: 0 }, { ...first.center, joinedAt: 0 });
-  const other = joinCenter(tokyo.world, `${tokyo.world.directory}/other`, token, 'host');
+  const other = joinCenter(tokyo.world, `${tokyo.world.directory}/other`, token, { host: 'host' });
   await assert.rejects(other, { code: 'token-used' });
 });
 
 test('a certificate is renewed over a connection that shows none', async () => {
   const directory = `${tokyo.world.directory}/renewing`;
-  const { identity, center } = await joinCenter(tokyo.world, directory, await tokyo.token('eve'), 'host');
+  const { identity, center } = await joinCenter(tokyo.world, directory, await tokyo.token('eve'), {
+    host: 'host',
+  });
   const renewed = await renewPass(tokyo.world, directory, identity, center);
   const [before, now] = [center, renewed.center].map(({ chain }) => parseCertificate(chain));
   assert.notEqual(before!.serialNumber, now!.serialNumber);

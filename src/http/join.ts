@@ -6,9 +6,16 @@ import {
   loadClientIdentity,
 } from '../identity/client-identity.ts';
 import type { Enrolled } from '../identity/enrollment.ts';
-import { acceptEnrollment, acceptRenewal, joinRequest, renewRequest } from '../identity/joining.ts';
+import {
+  acceptEnrollment,
+  acceptRenewal,
+  checkToken,
+  joinRequest,
+  renewRequest,
+} from '../identity/joining.ts';
 import type { JoinToken } from '../identity/token.ts';
 import { isLowtideError } from '../model/errors.ts';
+import type { CenterId } from '../model/ids.ts';
 import { decodeMessage, encodeMessage } from '../protocol/fields.ts';
 import { parseStrictJson } from '../protocol/strict-json.ts';
 import type { World } from '../world/ports.ts';
@@ -24,24 +31,32 @@ export interface Joined {
   readonly center: JoinedCenter;
 }
 
+export interface JoinOptions {
+  /** What this machine calls itself. */
+  readonly host: string;
+  /** What it is called as a node itself, if it is a relay. */
+  readonly node?: CenterId;
+  readonly http?: Partial<HttpLimits>;
+}
+
 /**
- * Joins a center with a token. The identity is made if there is none, and durable before the token is used: after a
+ * Joins a center or a relay with a token. The identity is made if there is none, and durable before the token is used: after a
  * lost answer, or a crash, the same token works again for this machine.
  * @param directory of the identity
- * @param host what this machine calls itself
- * @throws LowtideError what `Enrollment.redeem` throws, `center-unreachable`, `wrong-center`, `clock-off`
+ * @throws LowtideError what `Enrollment.redeem` and `checkToken` throw, `center-unreachable`, `wrong-center`, `clock-off`
  */
 export async function joinCenter(
   world: World,
   directory: string,
   token: JoinToken,
-  host: string,
-  http: Partial<HttpLimits> = {},
+  { host, node, http }: JoinOptions,
 ): Promise<Joined> {
   const limits = { ...httpLimits, ...http };
+  checkToken(token, node ?? null);
   const ca = await fetchRoot(token, limits.connect_ms);
   const identity = await loadOrCreate(world, directory);
-  const body = encodeMessage(joinMessage, joinRequest(identity, token, host));
+  const request = joinRequest(identity, token, { host, node: node ?? null, at: world.clock.now() });
+  const body = encodeMessage(joinMessage, request);
   const answer = await askOnce(token, ca, '/v1/join', body, limits);
   const center = acceptEnrollment(identity, token, answer, ca, world.clock.now());
   return { identity: await addCenter(world, directory, identity, center), center };

@@ -20,7 +20,7 @@ import {
 import { checkDisplayName } from './names.ts';
 import { ifThere, readPrivate, readPrivateJson, writePrivate, writePrivateJson } from './private-files.ts';
 
-/** What makes a node a center to others: its receipt key, and the certificate authority that names its clients. */
+/** What makes a node one that others join, a center or a relay: its receipt key, and the authority that names its clients. */
 export interface Authority {
   readonly face: CenterFace;
   readonly receiptKey: SigningKey;
@@ -49,22 +49,24 @@ const FACE_FILE = 'center.json';
 const faceShape = z.strictObject({
   format: z.literal(1),
   id: z.string().regex(/^[0-9a-f]{32}$/),
+  kind: z.enum(['center', 'relay']).default('center'),
   name: z.string(),
   receiptKey: z.string().regex(/^[0-9a-f]{64}$/),
 });
 
 /**
- * Makes and keeps the keys of a new center in `directory`, which is made if need be.
+ * Makes and keeps the keys of a new node in `directory`, which is made if need be.
  * @throws LowtideError `node-exists` if there is one, `bad-name`
  */
 export async function createAuthority(
   world: World,
   directory: string,
-  center: { readonly name: string },
+  node: Pick<CenterFace, 'name' | 'kind'>,
 ): Promise<Authority> {
-  const name = checkDisplayName(center.name, 'the name of a center');
+  const { kind } = node;
+  const name = checkDisplayName(node.name, `the name of a ${kind}`);
   if ((await world.disk.stat(`${directory}/${FACE_FILE}`)) !== null) {
-    throw new LowtideError('node-exists', `${directory} already holds the keys of a center`);
+    throw new LowtideError('node-exists', `${directory} already holds the keys of a center or relay`);
   }
   await world.disk.makeDirectory(directory);
   const receiptKey = newKey(world);
@@ -74,7 +76,7 @@ export async function createAuthority(
   await writePrivate(world, `${directory}/receipt.key`, privateKeyPem(receiptKey));
   await writePair(world, directory, 'root', root);
   await writePair(world, directory, 'issuer', issuer);
-  const face = { id, kind: 'center' as const, name, receiptKey: receiptKey.publicKey };
+  const face = { id, kind, name, receiptKey: receiptKey.publicKey };
   await writePrivateJson(world, `${directory}/${FACE_FILE}`, {
     format: 1,
     ...face,
@@ -84,25 +86,30 @@ export async function createAuthority(
 }
 
 /**
- * Loads the keys of a center; the issuer is made anew when less than a third of its life is left.
- * @throws LowtideError `not-a-node` if there is no center, `forbidden` if others may read the keys, `wrong-key`
+ * Loads the keys of a node; the issuer is made anew when less than a third of its life is left.
+ * @throws LowtideError `not-a-node` if there is none of this kind, `forbidden` if others may read the keys, `wrong-key`
  */
-export async function loadAuthority(world: World, directory: string): Promise<Authority> {
+export async function loadAuthority(
+  world: World,
+  directory: string,
+  kind: CenterFace['kind'],
+): Promise<Authority> {
   const file = await ifThere(readPrivateJson(world, `${directory}/${FACE_FILE}`, faceShape));
-  if (file === null) {
+  if (file?.kind !== kind) {
+    const other = file === null ? '' : `: they are a ${file.kind}'s`;
     throw new LowtideError(
       'not-a-node',
-      `${directory} holds no keys of a center: make one with lowtide center init`,
+      `${directory} holds no keys of a ${kind}${other}; make one with lowtide ${kind} init`,
     );
   }
   const receiptPath = `${directory}/receipt.key`;
   const receiptKey = readPrivateKeyPem(await readPrivate(world, receiptPath), receiptPath);
   if (file.id !== centerIdOf(receiptKey.publicKey)) {
-    throw new LowtideError('wrong-key', `${receiptPath} is not the key of the center ${file.id}`);
+    throw new LowtideError('wrong-key', `${receiptPath} is not the key of the ${kind} ${file.id}`);
   }
   const face = {
     id: centerIdOf(receiptKey.publicKey),
-    kind: 'center' as const,
+    kind,
     name: file.name,
     receiptKey: receiptKey.publicKey,
   };

@@ -10,7 +10,7 @@ import { type Address, formatAddress, parseAddress } from './addresses.ts';
 import { newKey } from './authority.ts';
 import { privateKeyPem, publicKeyHash, readPrivateKeyPem } from './certificates.ts';
 import { ifThere, readPrivate, readPrivateJson, writePrivate, writePrivateJson } from './private-files.ts';
-import type { Role } from './token.ts';
+import { centerFace, type Role } from './token.ts';
 
 /** Who a machine is, to every center it joins. The keys never leave it. */
 export interface ClientIdentity {
@@ -21,12 +21,15 @@ export interface ClientIdentity {
   readonly tls: SigningKey;
   /** 32 bytes: opens the keyring's device slot. */
   readonly deviceSecret: Uint8Array;
-  /** In order of joining. */
+  /** The nodes that it has joined, centers and relays, in order of joining. */
   readonly centers: readonly JoinedCenter[];
 }
 
+/** A node that was joined: a route to one center or several. */
 export interface JoinedCenter {
   readonly face: CenterFace;
+  /** The centers that it leads to, by its tokens; of a center that is the one itself. */
+  readonly centers: readonly CenterFace[];
   readonly addresses: readonly Address[];
   /** SHA-256 of the root's public key, 64 hex digits: came with the token. */
   readonly caHash: string;
@@ -55,7 +58,10 @@ const centerShape = z.strictObject({
   format: z.literal(1),
   id: z.string().regex(/^[0-9a-f]{32}$/),
   centerName: z.string(),
+  kind: z.enum(['center', 'relay']).default('center'),
   receiptKey: hex32,
+  /** Left out by what knew no relays: a center, which leads to itself. */
+  centers: z.array(z.strictObject({ name: z.string(), receiptKey: hex32 })).optional(),
   addresses: z.array(z.string()).min(1),
   caHash: hex32,
   ca: z.string(),
@@ -118,18 +124,47 @@ export async function addCenter(
   center: JoinedCenter,
 ): Promise<ClientIdentity> {
   if (publicKeyHash(center.ca) !== center.caHash) throw wrongRoot(center.face.name);
-  const { face, addresses, ...rest } = center;
+  const { face, addresses, centers, ...rest } = center;
   await world.disk.makeDirectory(`${directory}/centers`);
   await writePrivateJson(world, `${directory}/centers/${face.id}.json`, {
     format: 1,
     id: face.id,
     centerName: face.name,
+    kind: face.kind,
     receiptKey: hexOf(face.receiptKey),
+    centers: centers.map(({ name, receiptKey }) => ({ name, receiptKey: hexOf(receiptKey) })),
     ...rest,
     addresses: addresses.map(formatAddress),
   });
   const others = identity.centers.filter((known) => known.face.id !== face.id);
   return { ...identity, centers: inOrder([...others, center]) };
+}
+
+/**
+ * Forgets a node that was joined: what is owed to the centers that it led to stays owed. Durable when it resolves. It
+ * knows this machine still; only its operator can shut it out there.
+ */
+export async function removeCenter(
+  world: World,
+  directory: string,
+  identity: ClientIdentity,
+  id: CenterId,
+): Promise<ClientIdentity> {
+  await world.disk.remove(`${directory}/centers/${id}.json`);
+  await world.disk.syncDirectory(`${directory}/centers`);
+  return { ...identity, centers: identity.centers.filter(({ face }) => face.id !== id) };
+}
+
+/** All centers that some node joined leads to, each once. */
+export function centersReached(identity: Pick<ClientIdentity, 'centers'>): readonly CenterFace[] {
+  return unitedCenters(identity.centers.map(({ centers }) => centers));
+}
+
+/** Every center of these lists once, as the first that names it does. */
+export function unitedCenters(lists: readonly (readonly CenterFace[])[]): readonly CenterFace[] {
+  const faces = new Map<CenterId, CenterFace>();
+  for (const face of lists.flat()) if (!faces.has(face.id)) faces.set(face.id, face);
+  return [...faces.values()];
 }
 
 /** @throws LowtideError `not-enrolled` */
@@ -154,14 +189,22 @@ async function loadCenters(world: World, directory: string): Promise<JoinedCente
 
 async function loadCenter(world: World, path: string): Promise<JoinedCenter> {
   const file = await readPrivateJson(world, path, centerShape);
-  const { format, id, centerName, receiptKey, addresses, ...rest } = file;
+  const { format, id, kind, centerName, receiptKey, addresses, centers, ...rest } = file;
   void format;
   const key = new Uint8Array(bytesOfHex(receiptKey));
   if (centerIdOf(key) !== id)
     throw new LowtideError('bad-config', `${path} names another center than its key`);
   if (publicKeyHash(rest.ca) !== rest.caHash) throw wrongRoot(centerName);
-  const face = { id: centerIdOf(key), kind: 'center' as const, name: centerName, receiptKey: key };
-  return { ...rest, face, addresses: addresses.map((address) => parseAddress(address)) };
+  const face = { id: centerIdOf(key), kind, name: centerName, receiptKey: key };
+  const reached = centers?.map(({ name, receiptKey }) =>
+    centerFace(name, new Uint8Array(bytesOfHex(receiptKey))),
+  );
+  return {
+    ...rest,
+    face,
+    centers: reached ?? [face],
+    addresses: addresses.map((address) => parseAddress(address)),
+  };
 }
 
 const inOrder = (centers: JoinedCenter[]): JoinedCenter[] =>

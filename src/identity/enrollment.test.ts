@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { realWorld, type TestWorld } from '../../test/support/real-world.ts';
-import { revokeClient } from '../ledger/clients.ts';
+import { findClient, revokeClient } from '../ledger/clients.ts';
 import { Ledger } from '../ledger/ledger.ts';
-import type { ClientId } from '../model/ids.ts';
+import { listMembers } from '../ledger/members.ts';
+import type { CenterId, ClientId } from '../model/ids.ts';
 import { DAY_MS, HOUR_MS, MINUTE_MS } from '../model/time.ts';
 import { type Authority, createAuthority, newKey } from './authority.ts';
 import { LIFETIME, parseCertificate, rawKeyHash, readClientCertificate } from './certificates.ts';
@@ -11,8 +12,9 @@ import { type ClientIdentity, createClientIdentity } from './client-identity.ts'
 import { Enrollment } from './enrollment.ts';
 import { acceptEnrollment, acceptRenewal, joinRequest, passNeedsRenewal, renewRequest } from './joining.ts';
 import { proveJoin, proveRenew } from './proof.ts';
+import { openMembership, signMembership } from '../format/membership.ts';
 import { listTokens, removeToken } from './token-table.ts';
-import { parseToken, secretHash } from './token.ts';
+import { centerFace, type JoinToken, parseToken, type Role, secretHash } from './token.ts';
 
 let world: TestWorld;
 let ledger: Ledger;
@@ -23,7 +25,7 @@ let machines = 0;
 before(async () => {
   world = await realWorld();
   ledger = await Ledger.open(world, `${world.directory}/ledger`);
-  authority = await createAuthority(world, `${world.directory}/identity`, { name: 'Tokyo' });
+  authority = await createAuthority(world, `${world.directory}/identity`, { name: 'Tokyo', kind: 'center' });
   center = new Enrollment(world, ledger, authority);
 });
 after(async () => {
@@ -34,15 +36,18 @@ after(async () => {
 const machine = (): Promise<ClientIdentity> =>
   createClientIdentity(world, `${world.directory}/machine${machines++}`);
 
-const tokenFor = async (name: string, lifetimeMs = HOUR_MS) => {
-  const wish = { addresses: [{ host: 'localhost', port: 8420 }], name, role: 'agent' as const, lifetimeMs };
-  return parseToken((await center.makeToken(wish)).text);
+const tokenFor = async (name: string, lifetimeMs = HOUR_MS, role: Role = 'agent', at = center) => {
+  const wish = { addresses: [{ host: 'localhost', port: 8420 }], name, role, lifetimeMs };
+  return parseToken((await at.makeToken(wish)).text);
 };
+
+const asks = (identity: ClientIdentity, token: JoinToken, host: string, node: CenterId | null = null) =>
+  joinRequest(identity, token, { host, node, at: world.clock.now() });
 
 test('a token, a join and a certificate for the key that asked', async () => {
   const ann = await machine();
   const token = await tokenFor('ann-laptop');
-  const answer = await center.redeem(joinRequest(ann, token, 'host'));
+  const answer = await center.redeem(asks(ann, token, 'host'));
   const joined = acceptEnrollment(ann, token, answer, authority.root.certificate, world.clock.now());
   assert.equal(joined.name, 'ann-laptop');
   assert.deepEqual(joined.face, authority.face);
@@ -58,7 +63,7 @@ test('a token, a join and a certificate for the key that asked', async () => {
 test('a repeated request, for a lost answer, gets the same answer, and is not told twice', async () => {
   const bob = await machine();
   const token = await tokenFor('bob');
-  const request = joinRequest(bob, token, 'host');
+  const request = asks(bob, token, 'host');
   const first = await center.redeem(request);
   world.advance(MINUTE_MS);
   const told = world.monitor.events.length;
@@ -72,7 +77,7 @@ test('two machines with one token: exactly one gets in (faults 24)', async () =>
   const token = await tokenFor('');
   const twins = [await machine(), await machine()];
   const answers = await Promise.allSettled(
-    twins.map((twin, at) => center.redeem(joinRequest(twin, token, `twin-${at}`))),
+    twins.map((twin, at) => center.redeem(asks(twin, token, `twin-${at}`))),
   );
   assert.deepEqual(answers.map((answer) => answer.status).sort(), ['fulfilled', 'rejected']);
   const refused = answers.find((answer) => answer.status === 'rejected');
@@ -82,23 +87,23 @@ test('two machines with one token: exactly one gets in (faults 24)', async () =>
 test('expired, unknown, taken back, or of another center: each has its own code', async () => {
   const eve = await machine();
   const token = await tokenFor('eve');
-  const request = joinRequest(eve, token, 'host');
+  const request = asks(eve, token, 'host');
   await assert.rejects(center.redeem({ ...request, center: 'ab'.repeat(16) as typeof request.center }), {
     code: 'token-other-center',
   });
   const guess = { ...token, secret: new Uint8Array(32) };
-  await assert.rejects(center.redeem(joinRequest(eve, guess, 'host')), { code: 'token-bad' });
+  await assert.rejects(center.redeem(asks(eve, guess, 'host')), { code: 'token-bad' });
   await removeToken(ledger.db, secretHash(token.secret));
   await assert.rejects(center.redeem(request), { code: 'token-bad' });
   const short = await tokenFor('eve', MINUTE_MS);
   world.advance(MINUTE_MS);
-  await assert.rejects(center.redeem(joinRequest(eve, short, 'host')), { code: 'token-expired' });
+  await assert.rejects(center.redeem(asks(eve, short, 'host')), { code: 'token-expired' });
   await assert.rejects(tokenFor('eve', 2 * DAY_MS), { code: 'bad-request' });
 });
 
 test('a token that was used stays on record, and nowhere is its secret', async () => {
   const token = await tokenFor('ida');
-  await center.redeem(joinRequest(await machine(), token, 'host'));
+  await center.redeem(asks(await machine(), token, 'host'));
   await removeToken(ledger.db, secretHash(token.secret));
   const row = (await listTokens(ledger.db)).find(({ name }) => name === 'ida');
   assert.equal(row?.hash, secretHash(token.secret));
@@ -110,7 +115,7 @@ test('a request changed on its way, or for a client that the key does not name, 
   const fay = await machine();
   const gus = await machine();
   const token = await tokenFor('fay');
-  const request = joinRequest(fay, token, 'host');
+  const request = asks(fay, token, 'host');
   const planted = { ...request, tlsKey: gus.tls.publicKey };
   await assert.rejects(center.redeem(planted), { code: 'wrong-signature' });
   const other = proveJoin({ ...request, client: gus.client }, fay.instance);
@@ -119,24 +124,24 @@ test('a request changed on its way, or for a client that the key does not name, 
 });
 
 test('a name that another client has is refused, and the token stays good (faults 25)', async () => {
-  await center.redeem(joinRequest(await machine(), await tokenFor('hal'), 'host'));
+  await center.redeem(asks(await machine(), await tokenFor('hal'), 'host'));
   const second = await machine();
-  await assert.rejects(center.redeem(joinRequest(second, await tokenFor('hal'), 'host')), {
+  await assert.rejects(center.redeem(asks(second, await tokenFor('hal'), 'host')), {
     code: 'client-exists',
   });
   const open = await tokenFor('');
-  await assert.rejects(center.redeem(joinRequest(second, open, 'hal')), { code: 'client-exists' });
-  await assert.rejects(center.redeem(joinRequest(second, open, 'a\u001b[2Jb')), { code: 'bad-name' });
-  await assert.rejects(center.redeem(joinRequest(second, open, 'x'.repeat(101))), { code: 'bad-name' });
-  assert.equal((await center.redeem(joinRequest(second, open, 'hal-two'))).name, 'hal-two');
+  await assert.rejects(center.redeem(asks(second, open, 'hal')), { code: 'client-exists' });
+  await assert.rejects(center.redeem(asks(second, open, 'a\u001b[2Jb')), { code: 'bad-name' });
+  await assert.rejects(center.redeem(asks(second, open, 'x'.repeat(101))), { code: 'bad-name' });
+  assert.equal((await center.redeem(asks(second, open, 'hal-two'))).name, 'hal-two');
   await assert.rejects(tokenFor('<b>'), { code: 'bad-name' });
 });
 
 test('the same machine joins again with a new token; its old pass is worth nothing then', async () => {
   const kim = await machine();
-  await center.redeem(joinRequest(kim, await tokenFor('kim'), 'host'));
+  await center.redeem(asks(kim, await tokenFor('kim'), 'host'));
   const renewed = { ...kim, tls: newKey(world) };
-  await center.redeem(joinRequest(renewed, await tokenFor('kim-two'), 'host'));
+  await center.redeem(asks(renewed, await tokenFor('kim-two'), 'host'));
   assert.equal(await center.standing(kim.client, rawKeyHash(kim.tls.publicKey)), 'unknown');
   assert.equal(await center.standing(kim.client, rawKeyHash(renewed.tls.publicKey)), 'known');
 });
@@ -144,21 +149,21 @@ test('the same machine joins again with a new token; its old pass is worth nothi
 test('a revoked client is shut out, and neither token nor renewal lets it in again', async () => {
   const lea = await machine();
   const token = await tokenFor('lea');
-  const request = joinRequest(lea, token, 'host');
+  const request = asks(lea, token, 'host');
   const answer = await center.redeem(request);
   const joined = acceptEnrollment(lea, token, answer, authority.root.certificate, world.clock.now());
   await revokeClient(ledger.db, lea.client, world.clock.now());
   assert.equal(await center.standing(lea.client, rawKeyHash(lea.tls.publicKey)), 'revoked');
   const code = { code: 'revoked' };
   await assert.rejects(center.redeem(request), code);
-  await assert.rejects(center.redeem(joinRequest(lea, await tokenFor('lea'), 'host')), code);
+  await assert.rejects(center.redeem(asks(lea, await tokenFor('lea'), 'host')), code);
   await assert.rejects(center.renew(renewRequest(lea, joined, world.clock.now())), code);
 });
 
 test('a certificate is renewed by proof of the instance key, even long after it has expired (faults G2)', async () => {
   const max = await machine();
   const token = await tokenFor('max');
-  const answer = await center.redeem(joinRequest(max, token, 'host'));
+  const answer = await center.redeem(asks(max, token, 'host'));
   const joined = acceptEnrollment(max, token, answer, authority.root.certificate, world.clock.now());
   assert.equal(passNeedsRenewal(joined, world.clock.now()), false);
   world.advance(LIFETIME.client + 30 * DAY_MS);
@@ -180,10 +185,13 @@ test('a certificate is renewed by proof of the instance key, even long after it 
 test('a client does not take what another center, or a lying one, answers', async () => {
   const ned = await machine();
   const token = await tokenFor('ned');
-  const answer = await center.redeem(joinRequest(ned, token, 'host'));
+  const answer = await center.redeem(asks(ned, token, 'host'));
   const now = world.clock.now();
   const ca = authority.root.certificate;
-  const elsewhere = await createAuthority(world, `${world.directory}/elsewhere`, { name: 'Osaka' });
+  const elsewhere = await createAuthority(world, `${world.directory}/elsewhere`, {
+    name: 'Osaka',
+    kind: 'center',
+  });
   assert.throws(() => acceptEnrollment(ned, token, { ...answer, center: elsewhere.face }, ca, now), {
     code: 'token-other-center',
   });
@@ -195,4 +203,101 @@ test('a client does not take what another center, or a lying one, answers', asyn
   assert.throws(() => acceptEnrollment(ned, token, { ...answer, chain: ca }, ca, now), {
     code: 'not-enrolled',
   });
+});
+
+const SHOP = 'cd'.repeat(16) as CenterId;
+
+test('a relay joins with its node id, and both it and an agent are on record as members of this node', async () => {
+  const [shop, amy] = [await machine(), await machine()];
+  await center.redeem(asks(shop, await tokenFor('shop', HOUR_MS, 'relay'), 'host', SHOP));
+  await center.redeem(asks(amy, await tokenFor('amy'), 'host'));
+  const client = await findClient(ledger.db, shop.client);
+  assert.deepEqual([client?.role, client?.node], ['relay', SHOP]);
+  const members = (await listMembers(ledger.db)).filter(({ name }) => ['shop', 'amy'].includes(name));
+  for (const [identity, node] of [
+    [shop, SHOP],
+    [amy, null],
+  ] as const) {
+    const row = members.find(({ client }) => client === identity.client);
+    assert.deepEqual([row?.joined, row?.via, row?.node], [authority.face.id, identity.client, node]);
+    const { joined, client } = openMembership(row!.membership);
+    assert.deepEqual([joined, client], [authority.face.id, identity.client]);
+  }
+});
+
+test('an agent’s token lets no relay in, and a relay’s no agent: both ends say so, and the token stays good', async () => {
+  const machines = [await machine(), await machine()];
+  const code = { code: 'token-other-role' };
+  for (const [at, role] of (['agent', 'relay'] as const).entries()) {
+    const token = await tokenFor(`role-${role}`, HOUR_MS, role);
+    const [right, wrong] = role === 'relay' ? [SHOP, null] : [null, SHOP];
+    assert.throws(() => asks(machines[at]!, token, 'host', wrong), code);
+    const lied: JoinToken = { ...token, role: role === 'relay' ? 'agent' : 'relay' };
+    await assert.rejects(center.redeem(asks(machines[at]!, lied, 'host', wrong)), code);
+    assert.equal((await center.redeem(asks(machines[at]!, token, 'host', right))).role, role);
+  }
+});
+
+test('no node joins below itself: a relay that is here or above is refused by both ends', async () => {
+  const above = 'ef'.repeat(16) as CenterId;
+  const own = 'ab'.repeat(16) as CenterId;
+  const relay = { ...authority, face: { ...authority.face, kind: 'relay' as const } };
+  const leading = { centers: () => [tokyo], above: () => [above] };
+  const enrollment = new Enrollment(world, ledger, relay, leading);
+  const identity = await machine();
+  const token = await tokenFor('circle', HOUR_MS, 'relay', enrollment);
+  const code = { code: 'joined-in-circle' };
+  assert.throws(() => asks(identity, token, 'host', token.center), code);
+  const lied = { ...token, center: own };
+  const { membership: _other, proof: _proof, ...body } = asks(identity, lied, 'host', token.center);
+  for (const node of [token.center, above]) {
+    const word = { client: identity.client, instanceKey: identity.instance.publicKey, at: 1 };
+    const membership = signMembership({ ...word, joined: token.center, node }, identity.instance);
+    const request = proveJoin({ ...body, center: token.center, membership }, identity.instance);
+    await assert.rejects(enrollment.redeem(request), code);
+  }
+  assert.equal((await enrollment.redeem(asks(identity, token, 'host', own))).role, 'relay');
+});
+
+const tokyo = centerFace('tokyo', new Uint8Array(32).fill(1));
+const osaka = centerFace('osaka', new Uint8Array(32).fill(2));
+
+test('keys of centers come with a relay’s token; a second one may add a center and never removes one', async () => {
+  const relay = { ...authority, face: { ...authority.face, kind: 'relay' as const } };
+  let centers = [tokyo];
+  const enrollment = new Enrollment(world, ledger, relay, { centers: () => centers, above: () => [] });
+  const identity = await machine();
+  const ca = authority.root.certificate;
+  const join = async (as: ClientIdentity) => {
+    const token = await tokenFor('leading', HOUR_MS, 'agent', enrollment);
+    return acceptEnrollment(as, token, await enrollment.redeem(asks(as, token, 'host')), ca, 1);
+  };
+  const first = await join(identity);
+  assert.equal(first.face.kind, 'relay');
+  assert.deepEqual(first.centers, [tokyo]);
+  centers = [osaka];
+  const second = await join({ ...identity, centers: [first] });
+  assert.deepEqual(second.centers, [osaka, tokyo]);
+  centers = [];
+  await assert.rejects(tokenFor('leading', HOUR_MS, 'agent', enrollment), { code: 'no-route' });
+});
+
+test('a membership that is not about this join is refused, and so is one that another signed', async () => {
+  const [uma, val] = [await machine(), await machine()];
+  const token = await tokenFor('uma');
+  const { proof: _proof, ...body } = asks(uma, token, 'host');
+  const word = { client: uma.client, instanceKey: uma.instance.publicKey, node: null, at: 1 };
+  const there = signMembership({ ...word, joined: SHOP }, uma.instance);
+  const forged = signMembership({ ...word, joined: token.center }, val.instance);
+  for (const [membership, code] of [
+    [there, 'forbidden'],
+    [asks(val, token, 'host').membership, 'forbidden'],
+    [forged, 'wrong-signature'],
+    [new Uint8Array([1]), 'bad-request'],
+  ] as const) {
+    await assert.rejects(center.redeem(proveJoin({ ...body, membership }, uma.instance)), { code });
+  }
+  const swapped = { ...asks(uma, token, 'host'), membership: there };
+  await assert.rejects(center.redeem(swapped), { code: 'wrong-signature' });
+  await center.redeem(asks(uma, token, 'host'));
 });

@@ -1,13 +1,14 @@
 import { createHash } from 'node:crypto';
 import { LowtideError } from '../model/errors.ts';
 import type { CenterFace } from '../model/exchange.ts';
-import type { ClientId } from '../model/ids.ts';
+import type { CenterId, ClientId } from '../model/ids.ts';
 import { DAY_MS, MINUTE_MS, type UnixMillis } from '../model/time.ts';
 import { findClient, findClientByName, putClient } from '../ledger/clients.ts';
 import type { Database, Ledger } from '../ledger/ledger.ts';
+import { putMember } from '../ledger/members.ts';
 import type { ClientRow, TokenRow } from '../ledger/tables.ts';
 import { equalBytes } from '../model/bytes.ts';
-import { clientIdOf } from '../format/signing.ts';
+import { type Membership, openMembership } from '../format/membership.ts';
 import type { World } from '../world/ports.ts';
 import type { Address } from './addresses.ts';
 import type { Authority } from './authority.ts';
@@ -15,15 +16,22 @@ import { type Issuance, issueClientCertificate, rawKeyHash } from './certificate
 import { checkDisplayName } from './names.ts';
 import { checkJoinProof, checkRenewProof, type JoinRequest, type RenewRequest } from './proof.ts';
 import { consumeToken, findToken, insertToken } from './token-table.ts';
-import { formatToken, type JoinToken, type Role, secretHash, TOKEN_SECRET_BYTES } from './token.ts';
+import {
+  formatToken,
+  type JoinToken,
+  type Role,
+  secretHash,
+  TOKEN_CENTERS_MAX,
+  TOKEN_SECRET_BYTES,
+} from './token.ts';
 
 const TOKEN_LIFETIME_MAX_MS = DAY_MS;
 const RENEW_SKEW_MS = 5 * MINUTE_MS;
 
-/** The pass that a center gives to a client, and the center's face. */
+/** The pass that a node gives to a client, and the node's face. */
 export interface Enrolled {
   readonly client: ClientId;
-  /** What the client is called at the center. */
+  /** What the client is called there. */
   readonly name: string;
   readonly role: Role;
   /** PEM: the client's certificate and the issuer's. */
@@ -42,21 +50,36 @@ export interface TokenWish {
   readonly lifetimeMs?: number;
 }
 
-/** The center's side of joining: tokens out, certificates for them, and who may still come in. */
+/** Where a node leads to. A center leads to itself, and nothing is above it. */
+export interface Leading {
+  /** The centers that machines which join here can reach, with their receipt keys. */
+  readonly centers: () => readonly CenterFace[];
+  /** Ids of the nodes above, as far as they are known: none of them may join here. */
+  readonly above: () => readonly CenterId[];
+}
+
+/** A node's side of joining: tokens out, certificates for them, and who may still come in. */
 export class Enrollment {
   readonly #world: World;
   readonly #ledger: Ledger;
   readonly #authority: Authority;
+  readonly #leading: Leading;
 
-  constructor(world: World, ledger: Ledger, authority: Authority) {
+  constructor(
+    world: World,
+    ledger: Ledger,
+    authority: Authority,
+    leading: Leading = { centers: () => [authority.face], above: () => [] },
+  ) {
     this.#world = world;
     this.#ledger = ledger;
     this.#authority = authority;
+    this.#leading = leading;
   }
 
   /**
    * Durable when it resolves.
-   * @throws LowtideError `bad-name`, `bad-request` for a lifetime beyond a day
+   * @throws LowtideError `bad-name`, `bad-request` for a lifetime beyond a day, `no-route` where no center is reached
    */
   async makeToken(wish: TokenWish): Promise<{ readonly text: string; readonly token: JoinToken }> {
     const now = this.#world.clock.now();
@@ -68,6 +91,8 @@ export class Enrollment {
       addresses: wish.addresses,
       caHash: this.#authority.caHash,
       center: this.#authority.face.id,
+      kind: this.#authority.face.kind,
+      centers: this.#centers(),
       secret: this.#world.random.bytes(TOKEN_SECRET_BYTES),
       expires: now + lifetime,
       name: wish.name === '' ? '' : checkDisplayName(wish.name, 'the name of a client'),
@@ -83,13 +108,14 @@ export class Enrollment {
    * Uses a token up and registers the client, at once or not at all. Repeated by the same machine before the token
    * expires, for a lost answer: the same answer, byte for byte.
    * @throws LowtideError `token-bad`, `token-expired`, `token-used`, `token-other-center`, `wrong-signature`,
-   *   `forbidden`, `client-exists`, `bad-name`, `revoked`
+   *   `token-other-role`, `joined-in-circle`, `forbidden`, `client-exists`, `bad-name`, `revoked`
    */
   async redeem(request: JoinRequest): Promise<Enrolled> {
     this.#checkCenter(request.center, 'token-other-center');
     checkJoinProof(request);
+    const word = this.#readMembership(request);
     const now = this.#world.clock.now();
-    const row = await this.#ledger.transaction((db) => enroll(db, request, now));
+    const row = await this.#ledger.transaction((db) => enroll(db, request, word, now));
     const { id: client, name } = row.client;
     if (row.fresh) this.#world.monitor.event({ kind: 'enrolled', client, name });
     const serial = createHash('sha256')
@@ -112,11 +138,11 @@ export class Enrollment {
       checkRenewProof(request, found.instance_key);
       if (found.revoked_at !== null) throw revoked(found);
       if (Math.abs(now - request.at) > RENEW_SKEW_MS) {
-        throw new LowtideError('clock-off', 'the clocks of this machine and the center differ by minutes');
+        throw new LowtideError('clock-off', 'the clocks of the two machines differ by minutes');
       }
-      const { id, name, role, instance_key, enrolled_at } = found;
+      const { id, name, role, instance_key, enrolled_at, node } = found;
       const pass = rawKeyHash(request.tlsKey);
-      if (pass !== found.pass) await putClient(db, { id, name, role, instance_key, pass, enrolled_at });
+      if (pass !== found.pass) await putClient(db, { id, name, role, instance_key, pass, enrolled_at, node });
       return { ...found, pass };
     });
     const serial = this.#world.random.bytes(16);
@@ -131,8 +157,38 @@ export class Enrollment {
   }
 
   #checkCenter(center: string, code: 'token-other-center' | 'wrong-center'): void {
-    const { id, name } = this.#authority.face;
-    if (center !== id) throw new LowtideError(code, `this is the center ${name} (${id}), not ${center}`);
+    const { id, name, kind } = this.#authority.face;
+    if (center !== id) throw new LowtideError(code, `this is the ${kind} ${name} (${id}), not ${center}`);
+  }
+
+  #centers(): readonly CenterFace[] {
+    const centers = this.#leading.centers();
+    if (centers.length === 0) {
+      throw new LowtideError(
+        'no-route',
+        'this relay leads to no center yet: join one first, or another relay',
+      );
+    }
+    if (centers.length <= TOKEN_CENTERS_MAX) return centers;
+    throw new LowtideError('no-route', `a token can name ${TOKEN_CENTERS_MAX} centers, and these are more`);
+  }
+
+  /** Says the same as the request, and is not about a node above. */
+  #readMembership(request: JoinRequest): Membership {
+    const word = openMembership(request.membership);
+    const { face } = this.#authority;
+    const same =
+      word.joined === face.id &&
+      word.client === request.client &&
+      equalBytes(word.instanceKey, request.instanceKey);
+    if (!same) throw new LowtideError('forbidden', 'the membership is not about this join');
+    if (word.node !== null && [face.id, ...this.#leading.above()].includes(word.node)) {
+      throw new LowtideError(
+        'joined-in-circle',
+        `${face.name} sends to that relay itself: it must not join below its own subtree`,
+      );
+    }
+    return word;
   }
 
   #enrolled(client: ClientRow, publicKey: Uint8Array, issuance: Issuance): Enrolled {
@@ -144,10 +200,10 @@ export class Enrollment {
 }
 
 const notEnrolled = (): LowtideError =>
-  new LowtideError('not-enrolled', 'this center does not know this machine: join it with a new token');
+  new LowtideError('not-enrolled', 'this node does not know this machine: join it with a new token');
 
 const revoked = (client: ClientRow): LowtideError =>
-  new LowtideError('revoked', `the center's operator has shut ${client.name} out`);
+  new LowtideError('revoked', `the operator has shut ${client.name} out`);
 
 interface Redeemed {
   readonly client: ClientRow;
@@ -156,21 +212,30 @@ interface Redeemed {
   readonly fresh: boolean;
 }
 
-async function enroll(db: Database, request: JoinRequest, now: UnixMillis): Promise<Redeemed> {
+async function enroll(
+  db: Database,
+  request: JoinRequest,
+  word: Membership,
+  now: UnixMillis,
+): Promise<Redeemed> {
   const hash = secretHash(request.secret);
   const token = await findToken(db, hash);
   if (token === null) {
-    throw new LowtideError('token-bad', 'this center has not made this token, or has taken it back');
+    throw new LowtideError('token-bad', 'this node has not made this token, or has taken it back');
   }
   if (now >= token.expires_at)
     throw new LowtideError('token-expired', 'the join token has expired: ask for a new one');
+  checkRole(token.role, word.node === null ? 'agent' : 'relay');
   const known = await findClient(db, request.client);
   if (token.used_at !== null) return answerAgain(token, known, request);
   await checkMayRegister(db, token, known, request);
-  const { client: id, instanceKey } = request;
+  const { client: id, instanceKey, membership } = request;
+  const { joined, node } = word;
+  const name = nameFor(token, request);
   const client = {
     id,
-    name: nameFor(token, request),
+    name,
+    node,
     role: token.role,
     instance_key: instanceKey,
     pass: rawKeyHash(request.tlsKey),
@@ -178,9 +243,20 @@ async function enroll(db: Database, request: JoinRequest, now: UnixMillis): Prom
   };
   if (!(await consumeToken(db, hash, id, now))) throw tokenUsed();
   await putClient(db, client);
+  await putMember(db, { client: id, joined, via: id, name, node, membership });
   const row = await findClient(db, id);
   if (row === null) throw new TypeError('a client that was just registered is missing');
   return { client: row, tokenHash: hash, usedAt: now, fresh: true };
+}
+
+/** @throws LowtideError `token-other-role` */
+export function checkRole(forRole: Role, role: Role): void {
+  if (forRole === role) return;
+  const how =
+    forRole === 'relay'
+      ? "the join token is for a relay: 'lowtide relay join' uses it, and 'token' without --relay makes one for an agent"
+      : "the join token is for an agent: 'lowtide agent join' uses it, and 'token --relay' makes one for a relay";
+  throw new LowtideError('token-other-role', how);
 }
 
 const tokenUsed = (): LowtideError =>
@@ -204,10 +280,7 @@ async function checkMayRegister(
   request: JoinRequest,
 ): Promise<void> {
   const { client, instanceKey } = request;
-  const ownsId =
-    known === null
-      ? clientIdOf(instanceKey) === (client as string)
-      : equalBytes(known.instance_key, instanceKey);
+  const ownsId = known === null || equalBytes(known.instance_key, instanceKey);
   if (!ownsId) throw new LowtideError('forbidden', 'this key may not speak for that client');
   if (known !== null && known.revoked_at !== null) throw revoked(known);
   if (known !== null && known.role !== token.role) {
@@ -221,7 +294,7 @@ async function checkMayRegister(
   if (namesake !== null && namesake.id !== client) {
     throw new LowtideError(
       'client-exists',
-      `the center has another client named ${name}: ask for a token with another name`,
+      `there is another client named ${name}: ask for a token with another name`,
     );
   }
 }

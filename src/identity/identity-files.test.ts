@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { chmod, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { after, before, test } from 'node:test';
 import { realWorld, type TestWorld } from '../../test/support/real-world.ts';
 import { DAY_MS } from '../model/time.ts';
@@ -8,9 +8,11 @@ import { LIFETIME, parseCertificate, readServerCertificate } from './certificate
 import {
   addCenter,
   centerOf,
+  centersReached,
   createClientIdentity,
   type JoinedCenter,
   loadClientIdentity,
+  removeCenter,
 } from './client-identity.ts';
 
 let world: TestWorld;
@@ -22,42 +24,46 @@ after(() => world.dispose());
 
 test('a center finds its keys again, and every file of them is private', async () => {
   const at = directory();
-  const made = await createAuthority(world, at, { name: 'Tokyo' });
-  const loaded = await loadAuthority(world, at);
+  const made = await createAuthority(world, at, { name: 'Tokyo', kind: 'center' });
+  const loaded = await loadAuthority(world, at, 'center');
   assert.deepEqual(loaded.face, made.face);
   assert.equal(loaded.caHash, made.caHash);
   assert.deepEqual(loaded.issuer.key.seed, made.issuer.key.seed);
   for (const name of await readdir(at)) assert.equal((await stat(`${at}/${name}`)).mode & 0o777, 0o600, name);
   assert.equal((await stat(at)).mode & 0o777, 0o700);
-  await assert.rejects(createAuthority(world, at, { name: 'again' }), { code: 'node-exists' });
-  await assert.rejects(createAuthority(world, directory(), { name: ' \n' }), { code: 'bad-name' });
+  await assert.rejects(createAuthority(world, at, { name: 'again', kind: 'center' }), {
+    code: 'node-exists',
+  });
+  await assert.rejects(createAuthority(world, directory(), { name: ' \n', kind: 'center' }), {
+    code: 'bad-name',
+  });
 });
 
 test('nothing of a center counts before its last file', async () => {
   const at = directory();
-  await createAuthority(world, at, { name: 'Tokyo' });
+  await createAuthority(world, at, { name: 'Tokyo', kind: 'center' });
   await rm(`${at}/center.json`);
-  await assert.rejects(loadAuthority(world, at), { code: 'not-a-node' });
-  const made = await createAuthority(world, at, { name: 'Kyoto' });
-  assert.equal((await loadAuthority(world, at)).face.id, made.face.id);
+  await assert.rejects(loadAuthority(world, at, 'center'), { code: 'not-a-node' });
+  const made = await createAuthority(world, at, { name: 'Kyoto', kind: 'center' });
+  assert.equal((await loadAuthority(world, at, 'center')).face.id, made.face.id);
 });
 
 test('an old issuer is renewed under the same root, with the same key', async () => {
   const at = directory();
-  const made = await createAuthority(world, at, { name: 'Tokyo' });
+  const made = await createAuthority(world, at, { name: 'Tokyo', kind: 'center' });
   world.advance((LIFETIME.issuer * 3) / 4);
-  const loaded = await loadAuthority(world, at);
+  const loaded = await loadAuthority(world, at, 'center');
   world.advance(-(LIFETIME.issuer * 3) / 4);
   const before = parseCertificate(made.issuer.certificate);
   const after = parseCertificate(loaded.issuer.certificate);
   assert.ok(after.validToDate.getTime() > before.validToDate.getTime() + 3 * 365 * DAY_MS);
   assert.ok(after.publicKey.equals(before.publicKey));
   assert.ok(after.verify(parseCertificate(made.root.certificate).publicKey));
-  assert.equal((await loadAuthority(world, at)).issuer.certificate, loaded.issuer.certificate);
+  assert.equal((await loadAuthority(world, at, 'center')).issuer.certificate, loaded.issuer.certificate);
 });
 
 test('a server gets a certificate for its names, a new key every time, and a time to renew it', async () => {
-  const authority = await createAuthority(world, directory(), { name: 'Tokyo' });
+  const authority = await createAuthority(world, directory(), { name: 'Tokyo', kind: 'center' });
   const credentials = serverCredentials(world, authority, ['backup.example.org', '::1']);
   const leaf = parseCertificate(credentials.chain);
   assert.equal(readServerCertificate(leaf).center, authority.face.id);
@@ -68,14 +74,14 @@ test('a server gets a certificate for its names, a new key every time, and a tim
 
 test('keys that others may read, or that belong to something else, are refused (faults 68)', async () => {
   const at = directory();
-  await createAuthority(world, at, { name: 'Tokyo' });
+  await createAuthority(world, at, { name: 'Tokyo', kind: 'center' });
   await chmod(`${at}/root.key`, 0o640);
-  await assert.rejects(loadAuthority(world, at), { code: 'forbidden' });
+  await assert.rejects(loadAuthority(world, at, 'center'), { code: 'forbidden' });
   await chmod(`${at}/root.key`, 0o600);
   const other = directory();
-  await createAuthority(world, other, { name: 'Osaka' });
+  await createAuthority(world, other, { name: 'Osaka', kind: 'center' });
   await world.disk.rename(`${other}/receipt.key`, `${at}/receipt.key`);
-  await assert.rejects(loadAuthority(world, at), { code: 'wrong-key' });
+  await assert.rejects(loadAuthority(world, at, 'center'), { code: 'wrong-key' });
 });
 
 test('a client keeps its keys and the centers it has joined', async () => {
@@ -98,6 +104,46 @@ test('a client keeps its keys and the centers it has joined', async () => {
   await addCenter(world, at, loaded, moved);
   assert.deepEqual(centerOf(await loadClientIdentity(world, at), joined.face.id), moved);
   assert.throws(() => centerOf(made, joined.face.id), { code: 'not-enrolled' });
+});
+
+test('a relay is known with the centers that it leads to; a file that says nothing of them is of a center', async () => {
+  const at = directory();
+  const made = await createClientIdentity(world, at);
+  const [tokyo, osaka, relay] = [await join('Tokyo', 1), await join('Osaka', 2), await join('Shop', 3)];
+  const shop = {
+    ...relay,
+    face: { ...relay.face, kind: 'relay' as const },
+    centers: [tokyo.face, osaka.face],
+  };
+  const joined = await addCenter(world, at, await addCenter(world, at, made, tokyo), shop);
+  assert.deepEqual((await loadClientIdentity(world, at)).centers, [tokyo, shop]);
+  assert.deepEqual(centersReached(joined), [tokyo.face, osaka.face]);
+
+  const path = `${at}/centers/${tokyo.face.id}.json`;
+  const { kind: _kind, centers: _centers, ...old } = JSON.parse(await readFile(path, 'utf8'));
+  await writeFile(path, JSON.stringify(old));
+  assert.deepEqual((await loadClientIdentity(world, at)).centers, [tokyo, shop]);
+});
+
+test('a node that was left is forgotten, and the others are not', async () => {
+  const at = directory();
+  const made = await createClientIdentity(world, at);
+  const [tokyo, osaka] = [await join('Tokyo', 1), await join('Osaka', 2)];
+  const joined = await addCenter(world, at, await addCenter(world, at, made, tokyo), osaka);
+  const left = await removeCenter(world, at, joined, tokyo.face.id);
+  assert.deepEqual(left.centers, [osaka]);
+  assert.deepEqual((await loadClientIdentity(world, at)).centers, [osaka]);
+});
+
+test('the keys of a relay are not those of a center', async () => {
+  const at = directory();
+  const made = await createAuthority(world, at, { name: 'Shop', kind: 'relay' });
+  assert.deepEqual((await loadAuthority(world, at, 'relay')).face, made.face);
+  assert.equal(made.face.kind, 'relay');
+  await assert.rejects(loadAuthority(world, at, 'center'), { code: 'not-a-node' });
+  const file = JSON.parse(await readFile(`${at}/center.json`, 'utf8'));
+  await writeFile(`${at}/center.json`, JSON.stringify({ ...file, kind: undefined }));
+  assert.equal((await loadAuthority(world, at, 'center')).face.kind, 'center');
 });
 
 test('a client key that is damaged or readable is an error, never a new key (faults G4)', async () => {
@@ -129,10 +175,11 @@ test('a root that is not the one of the token is not remembered', async () => {
 });
 
 async function join(name: string, joinedAt: number): Promise<JoinedCenter> {
-  const { face, root, caHash, issuer } = await createAuthority(world, directory(), { name });
+  const { face, root, caHash, issuer } = await createAuthority(world, directory(), { name, kind: 'center' });
   const addresses = [{ host: 'localhost', port: 8420 }];
   const ca = root.certificate;
-  return { face, addresses, caHash, ca, chain: issuer.certificate, name: 'ann', role: 'agent', joinedAt };
+  const rest = { caHash, ca, chain: issuer.certificate, name: 'ann', role: 'agent', joinedAt } as const;
+  return { face, centers: [face], addresses, ...rest };
 }
 
 const plain = ({ instance, tls, ...rest }: Awaited<ReturnType<typeof loadClientIdentity>>) => ({

@@ -1,6 +1,8 @@
 import { LowtideError } from '../model/errors.ts';
 import type { UnixMillis } from '../model/time.ts';
+import { signMembership } from '../format/membership.ts';
 import { centerIdOf } from '../format/signing.ts';
+import type { CenterId } from '../model/ids.ts';
 import {
   needsRenewal,
   parseCertificate,
@@ -8,17 +10,42 @@ import {
   rawKeyHash,
   readClientCertificate,
 } from './certificates.ts';
-import type { ClientIdentity, JoinedCenter } from './client-identity.ts';
-import type { Enrolled } from './enrollment.ts';
+import { type ClientIdentity, type JoinedCenter, unitedCenters } from './client-identity.ts';
+import { checkRole, type Enrolled } from './enrollment.ts';
 import { type JoinRequest, proveJoin, proveRenew, type RenewRequest } from './proof.ts';
 import type { JoinToken } from './token.ts';
 
-/** @param host what the machine calls itself: its name at the center if the token gives none */
-export function joinRequest(identity: ClientIdentity, token: JoinToken, host: string): JoinRequest {
+/** What a machine says of itself when it joins. */
+export interface Joining {
+  /** What it calls itself: its name at the node if the token gives none. */
+  readonly host: string;
+  /** What it is called as a node itself, if it is a relay. */
+  readonly node: CenterId | null;
+  readonly at: UnixMillis;
+}
+
+/**
+ * Before anything is asked: a token is for an agent or for a relay, and no relay joins itself.
+ * @throws LowtideError `token-other-role`, `joined-in-circle`
+ */
+export function checkToken(token: JoinToken, node: CenterId | null): void {
+  checkRole(token.role, node === null ? 'agent' : 'relay');
+  if (token.center !== node) return;
+  throw new LowtideError('joined-in-circle', 'this relay has made the token itself: it cannot join itself');
+}
+
+/** @throws LowtideError as `checkToken` */
+export function joinRequest(identity: ClientIdentity, token: JoinToken, joining: Joining): JoinRequest {
+  const { host, node, at } = joining;
+  checkToken(token, node);
   const { client, instance, tls } = identity;
   const { center, secret } = token;
-  const keys = { instanceKey: instance.publicKey, tlsKey: tls.publicKey };
-  return proveJoin({ center, secret, client, ...keys, host }, instance);
+  const instanceKey = instance.publicKey;
+  const membership = signMembership({ client, instanceKey, joined: center, node, at }, instance);
+  return proveJoin(
+    { center, secret, client, instanceKey, tlsKey: tls.publicKey, host, membership },
+    instance,
+  );
 }
 
 export function renewRequest(identity: ClientIdentity, center: JoinedCenter, at: UnixMillis): RenewRequest {
@@ -32,7 +59,8 @@ export function passNeedsRenewal(center: JoinedCenter, now: UnixMillis): boolean
 }
 
 /**
- * What a center answered to `joinRequest`, checked against what the token promised.
+ * What a node answered to `joinRequest`, checked against what the token promised. Centers that an earlier token of it led
+ * to stay: a token may add some, and never takes one away.
  * @param ca PEM of the root that the connection was checked with
  * @throws LowtideError `token-other-center`, `wrong-center`, `wrong-key`
  */
@@ -44,10 +72,11 @@ export function acceptEnrollment(
   now: UnixMillis,
 ): JoinedCenter {
   const { center: face, chain, name, role } = answer;
-  if (face.id !== token.center || centerIdOf(face.receiptKey) !== token.center) {
+  const named = face.id === token.center && face.kind === token.kind;
+  if (!named || centerIdOf(face.receiptKey) !== token.center) {
     throw new LowtideError(
       'token-other-center',
-      `the token is for the center ${token.center}, but ${face.id} answered`,
+      `the token is for the ${token.kind} ${token.center}, but the ${face.kind} ${face.id} answered`,
     );
   }
   if (publicKeyHash(ca) !== token.caHash) {
@@ -58,7 +87,9 @@ export function acceptEnrollment(
   }
   checkPass(identity, answer);
   const { addresses, caHash } = token;
-  return { face, addresses, caHash, ca, chain, name, role, joinedAt: now };
+  const before = identity.centers.find((known) => known.face.id === face.id)?.centers ?? [];
+  const centers = unitedCenters([token.centers, before]);
+  return { face, centers, addresses, caHash, ca, chain, name, role, joinedAt: now };
 }
 
 /** The same for the answer to `renewRequest`: nothing but the certificate may change. */

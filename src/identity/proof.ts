@@ -7,9 +7,8 @@ import { encodeCbor } from '../format/cbor.ts';
 import { type SigningKey, verifyingKey } from '../format/signing.ts';
 import { secretHash } from './token.ts';
 
-/** What a machine asks for with a token. */
+/** What a machine asks for with a token. `center` is the node that the token is for. */
 export interface JoinRequest {
-  /** The center that the token is for. */
   readonly center: CenterId;
   readonly secret: Uint8Array;
   readonly client: ClientId;
@@ -19,6 +18,8 @@ export interface JoinRequest {
   readonly tlsKey: Uint8Array;
   /** Used only if the token gives no name. */
   readonly host: string;
+  /** Signed word that it joins this node, and as which node if it is a relay (format F61). */
+  readonly membership: Uint8Array;
   /** By the instance key: whoever sees a token used cannot put another key into the request. */
   readonly proof: Uint8Array;
 }
@@ -60,6 +61,7 @@ const joinText = (request: Unsigned<JoinRequest>): Buffer =>
     instanceKey: request.instanceKey,
     tlsKey: request.tlsKey,
     host: request.host,
+    membership: request.membership,
   });
 
 const renewText = (request: Unsigned<RenewRequest>): Buffer =>

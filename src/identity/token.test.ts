@@ -5,15 +5,19 @@ import { encodeCbor } from '../format/cbor.ts';
 import { isLowtideError } from '../model/errors.ts';
 import type { CenterId } from '../model/ids.ts';
 import { formatAddress, ipBytes, normalHost, parseAddress } from './addresses.ts';
-import { describeToken, formatToken, type JoinToken, parseToken, secretHash } from './token.ts';
+import { centerFace, describeToken, formatToken, type JoinToken, parseToken, secretHash } from './token.ts';
 
+const tokyo = centerFace('tokyo', new Uint8Array(32).fill(1));
+const osaka = centerFace('osaka', new Uint8Array(32).fill(2));
 const token: JoinToken = {
   addresses: [
     { host: 'backup.example.org', port: 8420 },
     { host: '2001:db8::1', port: 8420 },
   ],
   caHash: 'ab'.repeat(32),
-  center: 'cd'.repeat(16) as CenterId,
+  center: tokyo.id,
+  kind: 'center',
+  centers: [tokyo],
   secret: new Uint8Array(32).fill(7),
   expires: 1_800_000_000_000,
   name: 'ann-laptop',
@@ -25,6 +29,21 @@ test('a token says the same after a journey through mail', () => {
   assert.match(text, /^lt1_[A-Za-z0-9_-]+$/);
   assert.deepEqual(parseToken(text), token);
   assert.deepEqual(parseToken(` ${text.slice(0, 70)}\r\n${text.slice(70)}\n`), token);
+});
+
+test('a relay’s token names the centers that it leads to; a center’s names itself', () => {
+  const relay: JoinToken = {
+    ...token,
+    center: 'cd'.repeat(16) as CenterId,
+    kind: 'relay',
+    centers: [tokyo, osaka],
+  };
+  assert.deepEqual(parseToken(formatToken(relay)), relay);
+  assert.deepEqual(describeToken(relay, 0).centers, ['tokyo', 'osaka']);
+  for (const wrong of [{ centers: [] }, { kind: 'center' as const }, { kind: 'other' as 'relay' }]) {
+    assert.throws(() => parseToken(formatToken({ ...relay, ...wrong })), { code: 'token-bad' });
+  }
+  assert.throws(() => parseToken(formatToken({ ...token, centers: [osaka] })), { code: 'token-bad' });
 });
 
 test('any single wrong, lost or doubled character is told apart as mistyped', () => {

@@ -41,12 +41,12 @@ export async function createCenterHome(
   if (!(await hasAuthority(world, paths.identity))) await world.disk.remove(paths.config);
   if ((await world.disk.stat(`${paths.store}/config`)) === null) await Center.create(world, data);
   await createCenterSettings(world, paths.config, settings);
-  return await createAuthority(world, paths.identity, { name });
+  return await createAuthority(world, paths.identity, { name, kind: 'center' });
 }
 
 async function hasAuthority(world: World, directory: string): Promise<boolean> {
   try {
-    await loadAuthority(world, directory);
+    await loadAuthority(world, directory, 'center');
     return true;
   } catch (error) {
     if (isLowtideError(error, 'not-a-node')) return false;
@@ -57,7 +57,7 @@ async function hasAuthority(world: World, directory: string): Promise<boolean> {
 /** @throws LowtideError `not-a-node`, `bad-config`, `forbidden`, `wrong-key`, `locked` */
 export async function openCenterHome(world: World, data: string): Promise<CenterHome> {
   const paths = centerPaths(data);
-  const authority = await loadAuthority(world, paths.identity);
+  const authority = await loadAuthority(world, paths.identity, 'center');
   const settings = await readCenterSettings(world, paths.config);
   const { face, receiptKey } = authority;
   const options = { path: data, face, receiptKey, conditions: settings.conditions };

@@ -100,7 +100,7 @@ const hop: z.ZodType<Hop> = z.object({
   attempts: wholeNumber,
 });
 
-const MEMBERSHIP_BYTES_MAX = 4096;
+export const MEMBERSHIP_BYTES_MAX = 4096;
 
 export const membersMessage: z.ZodType<{ readonly members: readonly Member[] }> = z.strictObject({
   members: z

@@ -45,7 +45,7 @@ async function join(context: Context, given: string | undefined, options: JoinOp
   const data = dataFolder('agent', options.data);
   const token = parseToken(await tokenText(given));
   const paths = agentPaths(data);
-  const { identity, center } = await joinCenter(world, paths.identity, token, hostName());
+  const { identity, center } = await joinCenter(world, paths.identity, token, { host: hostName() });
   const sheet = await prepareAgent(world, data, identity);
   const running = await connectLocal<never>(paths.socket);
   if (running !== null) await running.ask('reload' as never, {} as never, stop);

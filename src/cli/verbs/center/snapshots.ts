@@ -58,7 +58,7 @@ async function withLedger<T>(
   work: (ledger: Ledger, rows: readonly CatalogRow[]) => Promise<T>,
 ): Promise<T> {
   const paths = centerPaths(dataFolder('center', options.data));
-  const { face } = await loadAuthority(world, paths.identity);
+  const { face } = await loadAuthority(world, paths.identity, 'center');
   const ledger = await Ledger.openReadOnly(world, paths.ledger);
   try {
     const { client, job } = options;
