@@ -93,11 +93,11 @@ async function takeCustody(
 
 /**
  * The center has never heard of it. If it is in the spool, it is offered; if not, it can only be replaced. That a relay
- * has not heard of it says nothing of the center.
+ * has not heard of it says nothing of the center; and what a relay does not have, it does not have yet.
  */
 async function noteUnknown(work: UplinkWork, { snapshot, center, phase }: CopyRow): Promise<void> {
   const { ledger, world, upstream } = work;
-  if (upstream.kind === 'relay' || phase === 'behind') return;
+  if (upstream.kind === 'relay' || work.node !== null || phase === 'behind') return;
   const row = await findSnapshot(ledger.db, snapshot);
   if (row === null || row.pack_group !== null) return;
   const behind = { phase: 'behind', code: 'center-went-back', until: null } as const;
