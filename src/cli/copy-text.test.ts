@@ -30,6 +30,10 @@ it('what needs a person or everything again says so', () => {
   assert.equal(text('held'), 'held by a relay only, on its way to tokyo');
   assert.equal(text('void', 'voided'), 'given up by its owner');
   assert.equal(
+    copyText({ phase: 'held', code: 'client-window', until, holder: 'osaka' }, 'tokyo', 'UTC', now),
+    'held by osaka only, on its way to tokyo: waiting for the hours of osaka: opens 00:00 UTC',
+  );
+  assert.equal(
     text('in-transit', 'running', until),
     'travelling to tokyo (the windows are open until 00:00 UTC)',
   );

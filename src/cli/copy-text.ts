@@ -11,25 +11,51 @@ const TEXTS: Readonly<Record<string, string>> = {
   'disk-full': 'its disk is full',
   'streams-busy': 'waiting for a free stream',
   voided: 'given up by its owner',
+  released: 'not owed any more: its operator took the center off',
+  'no-route': 'no way that this machine has leads there',
+  'custody-lost': 'lost by the relay that had it: the next backup sends everything again',
 };
 
 /** How one copy of a snapshot stands, as half a sentence; `center` is its name. */
 export function copyText(
-  copy: { readonly phase: CopyPhase; readonly code: string; readonly until: UnixMillis | null },
+  copy: {
+    readonly phase: CopyPhase;
+    readonly code: string;
+    readonly until: UnixMillis | null;
+    readonly holder?: string | null;
+  },
   center: string,
   zone: string,
   now: UnixMillis,
 ): string {
   const { phase, code } = copy;
   if (phase === 'safe') return `safe at ${center}`;
-  if (phase === 'void') return 'given up by its owner';
-  if (phase === 'held') return `held by a relay only, on its way to ${center}`;
+  if (phase === 'void') return TEXTS[code] ?? 'given up by its owner';
   const why = whyText(copy, zone, now);
+  if (phase === 'held') {
+    const holder = copy.holder ?? 'a relay';
+    const reason = heldText(copy, holder, zone, now) ?? why;
+    return `held by ${holder} only, on its way to ${center}${reason === '' ? '' : `: ${reason}`}`;
+  }
   if (phase === 'in-transit')
     return why === '' ? `travelling to ${center}` : `travelling to ${center}${untilOnly(copy, zone, now)}`;
   if (phase === 'behind') return `${center} ${TEXTS[code] ?? TEXTS['base-unknown']}`;
-  if (phase === 'stuck') return `stuck: ${center} refuses it (${code})`;
+  if (phase === 'stuck') return `stuck: ${TEXTS[code] ?? `${center} refuses it`} (${code})`;
   return why === '' ? `not offered to ${center} yet` : why;
+}
+
+/** What waits at a relay waits for the relay's hours, not for those of the machine that asks. */
+function heldText(
+  { code, until }: { readonly code: string; readonly until: UnixMillis | null },
+  holder: string,
+  zone: string,
+  now: UnixMillis,
+): string | null {
+  const text = {
+    'client-window': `waiting for the hours of ${holder}`,
+    'client-offline': `${holder} is offline`,
+  }[code];
+  return text === undefined ? null : describeReason({ code: code as ReasonCode, until, text }, zone, now);
 }
 
 function whyText(

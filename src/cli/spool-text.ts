@@ -1,5 +1,5 @@
 import { shortId } from '../model/ids.ts';
-import type { AgentStatus, SpooledSnapshot } from '../node/agent-view.ts';
+import type { AgentStatus, SpooledSnapshot, UpstreamStatus } from '../node/agent-view.ts';
 import { copyText } from './copy-text.ts';
 import { bytesText, tableLines, timeText } from './text.ts';
 
@@ -26,18 +26,23 @@ export function spoolLines(status: AgentStatus): string[] {
   return tableLines(columns, rows);
 }
 
-/** How each copy stands. A center that cannot be reached is the reason, whatever it said when it could. */
+/** How each copy stands. Where nothing that leads to its center can be reached, that is the reason, whatever was said before. */
 export function copyLines({ copies }: SpooledSnapshot, status: AgentStatus): string[] {
   const { centers, zone, now, running } = status;
   return copies.map((copy) => {
-    const center = centers.find(({ id }) => id === copy.center);
-    const name = center?.name ?? shortId(copy.center);
+    const name = centers.find(({ id }) => id === copy.center)?.name ?? shortId(copy.center);
     const moving = copy.phase === 'waiting' || copy.phase === 'in-transit';
     if (moving && !running) return `waiting for the agent to run, to send it to ${name}`;
-    if (moving && center?.connected === false) {
-      return `waiting for the connection to ${name}: ${center.message}`;
-    }
+    const closed = moving ? unreachable(copy.center, status) : null;
+    if (closed !== null) return `waiting for the connection to ${closed.name}: ${closed.message}`;
     const text = copyText(copy, name, zone, now);
     return centers.length > 1 ? `${name}: ${text}` : text;
   });
+}
+
+/** The best of the ways to a center, if none is open; null if one is. */
+function unreachable(center: string, { centers, upstreams }: AgentStatus): UpstreamStatus | null {
+  const ways = centers.find(({ id }) => id === center)?.ways ?? [];
+  const all = ways.flatMap((way) => upstreams.filter(({ id }) => id === way));
+  return all.some(({ connected }) => connected) ? null : (all[0] ?? null);
 }

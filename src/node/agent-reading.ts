@@ -1,10 +1,10 @@
 import type { Depot } from '../depot/depot.ts';
 import { listSnapshots } from '../ledger/snapshots.ts';
 import type { Ledger } from '../ledger/ledger.ts';
-import type { CenterId } from '../model/ids.ts';
+import type { Hop } from '../model/exchange.ts';
 import type { World } from '../world/ports.ts';
-import type { AgentIdentity, Upstream } from './agent-parts.ts';
-import type { Reading, SnapshotLine } from './reading.ts';
+import { type AgentIdentity, centersReached, type Upstream } from './agent-parts.ts';
+import type { CopyLine, Reading, SnapshotLine } from './reading.ts';
 import { agentSources, findManifest } from './sources.ts';
 
 export interface AgentReadingParts {
@@ -35,18 +35,14 @@ export function agentReading(parts: AgentReadingParts): Reading {
   };
 }
 
-async function agentLines({ ledger, identity, upstreams }: AgentReadingParts): Promise<SnapshotLine[]> {
-  const names = new Map<CenterId, string>(upstreams.map(({ face }) => [face.id, face.name]));
-  const safe = await ledger.db
-    .selectFrom('copies')
-    .select(['snapshot', 'center'])
-    .where('phase', '=', 'safe')
-    .orderBy('center')
-    .execute();
-  const centers = Map.groupBy(safe, ({ snapshot }) => snapshot);
+async function agentLines(parts: AgentReadingParts): Promise<SnapshotLine[]> {
+  const { ledger, identity } = parts;
+  const copies = await copyLines(parts);
   const lines: SnapshotLine[] = [];
   for await (const row of allRows(ledger, identity.client)) {
-    const at = (centers.get(row.id) ?? []).map(({ center }) => names.get(center) ?? center.slice(0, 12));
+    const own = copies.get(row.id) ?? [];
+    const safe = own.filter(({ phase }) => phase === 'safe').map(({ center }) => center);
+    const held = own.filter(({ phase }) => phase === 'held').map(({ holder }) => holder ?? 'a relay');
     lines.push({
       id: row.id,
       client: row.client,
@@ -59,8 +55,26 @@ async function agentLines({ ledger, identity, upstreams }: AgentReadingParts): P
       bytes: row.bytes,
       problems: row.problems,
       roots: row.label === null ? [] : [row.label],
-      where: [...(row.pack_group === null ? [] : ['spool']), ...at],
+      where: [...new Set([...(row.pack_group === null ? [] : ['spool']), ...safe, ...held])],
+      copies: own,
     });
+  }
+  return lines;
+}
+
+async function copyLines({
+  ledger,
+  upstreams,
+}: AgentReadingParts): Promise<Map<SnapshotLine['id'], CopyLine[]>> {
+  const names = new Map(centersReached(upstreams).map(({ id, name }) => [id, name]));
+  const rows = await ledger.db.selectFrom('copies').selectAll().orderBy('center').execute();
+  const lines = new Map<SnapshotLine['id'], CopyLine[]>();
+  for (const { snapshot, center, phase, code, until, since, holder, arrived_at, hops } of rows) {
+    const name = names.get(center) ?? center.slice(0, 12);
+    const line = { center: name, phase, code, until, since, holder, arrivedAt: arrived_at };
+    const list = lines.get(snapshot) ?? [];
+    list.push({ ...line, hops: JSON.parse(hops) as Hop[] });
+    lines.set(snapshot, list);
   }
   return lines;
 }

@@ -1,7 +1,7 @@
 import type { Database, Ledger } from '../ledger/ledger.ts';
 import { spooledSnapshots } from '../ledger/snapshots.ts';
 import type { CopyRow, SnapshotRow } from '../ledger/tables.ts';
-import type { CopyPhase } from '../model/exchange.ts';
+import type { CenterFace, CopyPhase } from '../model/exchange.ts';
 import type { CenterId, ClientId, InstanceId, SnapshotId } from '../model/ids.ts';
 import type { Job } from '../model/jobs.ts';
 import type { UnixMillis } from '../model/time.ts';
@@ -9,6 +9,7 @@ import { dueAt, parseCalendar } from '../schedule/calendar.ts';
 import { knownConditions } from '../uplink/conditions.ts';
 import type { UplinkStatus } from '../uplink/uplink.ts';
 import type { World } from '../world/ports.ts';
+import { bestFirst, centersReached } from './agent-parts.ts';
 import { type Protection, protectionOf } from './protection.ts';
 
 /** Everything that `lowtide status` says, as plain data. Times are milliseconds since 1970. */
@@ -23,6 +24,9 @@ export interface AgentStatus {
   readonly running: boolean;
   /** The job whose backup is being taken now. */
   readonly taking: string | null;
+  /** What this machine sends to: centers and relays. */
+  readonly upstreams: readonly UpstreamStatus[];
+  /** Where backups shall be in the end. */
   readonly centers: readonly CenterStatus[];
   readonly jobs: readonly JobStatus[];
   readonly spool: SpoolStatus;
@@ -30,6 +34,14 @@ export interface AgentStatus {
 
 export interface CenterStatus {
   readonly id: CenterId;
+  readonly name: string;
+  /** The upstreams that lead to it, best first. */
+  readonly ways: readonly CenterId[];
+}
+
+export interface UpstreamStatus {
+  readonly id: CenterId;
+  readonly kind: 'center' | 'relay';
   readonly name: string;
   readonly addresses: readonly string[];
   readonly connected: boolean;
@@ -72,7 +84,17 @@ export interface SpooledSnapshot {
     readonly phase: CopyPhase;
     readonly code: string;
     readonly until: UnixMillis | null;
+    readonly since: UnixMillis;
+    /** The relay that has it in custody, nearest to the center. */
+    readonly holder: string | null;
   }[];
+}
+
+/** A node that was joined, for people. */
+export interface JoinedNode {
+  readonly face: CenterFace;
+  readonly centers: readonly CenterFace[];
+  readonly addresses: readonly string[];
 }
 
 /** What status is made of, the same beside a running agent and inside it. */
@@ -84,11 +106,7 @@ export interface StatusParts {
   readonly name: string;
   readonly software: string;
   readonly jobs: readonly Job[];
-  readonly centers: readonly {
-    readonly id: CenterId;
-    readonly name: string;
-    readonly addresses: readonly string[];
-  }[];
+  readonly upstreams: readonly JoinedNode[];
   readonly spool: { readonly bytes: number; readonly quota: number };
   /** Null: nobody runs the agent. */
   readonly live: LiveStatus | null;
@@ -110,16 +128,25 @@ export async function agentStatus(parts: StatusParts): Promise<AgentStatus> {
     zone: world.clock.zone,
     running: live !== null,
     taking: live?.taking ?? null,
-    centers: await Promise.all(parts.centers.map((center) => centerStatus(parts, center))),
+    upstreams: await Promise.all(parts.upstreams.map((upstream) => upstreamStatus(parts, upstream))),
+    centers: knownCenters(parts),
     jobs: await Promise.all(parts.jobs.map((job) => jobStatus(parts, job))),
     spool: { ...spool, snapshots: await spooled(ledger.db) },
   };
 }
 
-async function centerStatus(
+function knownCenters({ upstreams }: StatusParts): CenterStatus[] {
+  const ways = bestFirst(upstreams);
+  return centersReached(upstreams).map(({ id, name }) => {
+    const leading = ways.filter(({ centers }) => centers.some((center) => center.id === id));
+    return { id, name, ways: leading.map(({ face }) => face.id) };
+  });
+}
+
+async function upstreamStatus(
   { live, ledger }: StatusParts,
-  { id, name, addresses }: StatusParts['centers'][number],
-): Promise<CenterStatus> {
+  { face: { id, kind, name }, addresses }: JoinedNode,
+): Promise<UpstreamStatus> {
   const conditions = await knownConditions(ledger, id);
   const uplink = live?.uplinks.get(id);
   const { connected, code, message } = uplink ?? {
@@ -128,7 +155,7 @@ async function centerStatus(
     message: 'the agent is not running',
   };
   const known = { windows: conditions?.windows ?? null, zone: conditions?.zone ?? null };
-  return { id, name, addresses, connected, code, message, ...known };
+  return { id, kind, name, addresses, connected, code, message, ...known };
 }
 
 async function jobStatus(parts: StatusParts, job: Job): Promise<JobStatus> {
@@ -136,7 +163,7 @@ async function jobStatus(parts: StatusParts, job: Job): Promise<JobStatus> {
   const { name, paths, backup, transfer, zone } = job;
   const memory =
     (await ledger.db.selectFrom('jobs').selectAll().where('name', '=', name).executeTakeFirst()) ?? null;
-  const all = parts.centers.map(({ id }) => id);
+  const all = centersReached(parts.upstreams).map(({ id }) => id);
   const centers = job.centers.length === 0 ? all : all.filter((id) => job.centers.includes(id));
   const snapshots = await snapshotsOf(ledger.db, instance, name);
   return {
@@ -195,7 +222,7 @@ export async function spooled(db: Database): Promise<SpooledSnapshot[]> {
   for (const row of rows) {
     const copies = await db
       .selectFrom('copies')
-      .select(['center', 'phase', 'code', 'until'])
+      .select(['center', 'phase', 'code', 'until', 'since', 'holder'])
       .where('snapshot', '=', row.id)
       .orderBy('center')
       .execute();

@@ -184,6 +184,7 @@ function lineOf(keyring: OpenKeyring, { id, manifest }: SignedManifest): Snapsho
     problems,
     roots,
     where: ['depot'],
+    copies: [],
   };
 }
 

@@ -1,6 +1,7 @@
 import type { KeyStore } from '../format/domain-keys.ts';
 import type { SignedManifest } from '../format/manifest.ts';
 import { LowtideError } from '../model/errors.ts';
+import type { CopyState, Hop } from '../model/exchange.ts';
 import type { ClientId, InstanceId, SnapshotId } from '../model/ids.ts';
 import type { UnixMillis } from '../model/time.ts';
 import type { NamedSource } from '../restore/restore-plan.ts';
@@ -23,6 +24,16 @@ export interface SnapshotLine {
   readonly roots: readonly string[];
   /** Where its content is: `depot`, `spool`, the names of centers. Empty: nowhere any more. */
   readonly where: readonly string[];
+  /** How it stands with each center that it is owed to; empty where there are none. */
+  readonly copies: readonly CopyLine[];
+}
+
+/** One copy of a snapshot, for people. */
+export interface CopyLine extends Pick<CopyState, 'phase' | 'code' | 'until' | 'since' | 'holder'> {
+  readonly center: string;
+  /** When its last block was there, by its receipt. */
+  readonly arrivedAt: UnixMillis | null;
+  readonly hops: readonly Hop[];
 }
 
 /** Snapshots that can be read, with the keys to do so: a depot alone, or an agent's spool and centers. */

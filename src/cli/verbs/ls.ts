@@ -1,11 +1,22 @@
 import { type Command } from 'commander';
 import { openManifestDetails } from '../../format/manifest.ts';
 import type { Entry } from '../../model/entries.ts';
+import { shortId } from '../../model/ids.ts';
 import { displayBytes, displayPath, type PathKey, pathKeyOf } from '../../model/paths.ts';
+import type { SnapshotLine } from '../../node/reading.ts';
 import type { SnapshotReader } from '../../restore/snapshot-reader.ts';
 import { absolute, type Context } from '../context.ts';
 import { entryJson, entryLine } from '../entry-text.ts';
-import { type ChoiceOptions, chosenReader, type PlaceOptions, withPlace, withReading } from '../place.ts';
+import { copiesLine } from '../hops-text.ts';
+import {
+  type ChoiceOptions,
+  chosenLine,
+  type PlaceOptions,
+  readerOf,
+  withPlace,
+  withReading,
+} from '../place.ts';
+import { timeText } from '../text.ts';
 import { action, newVerb } from '../verb.ts';
 
 interface LsOptions extends PlaceOptions, ChoiceOptions {
@@ -36,7 +47,9 @@ export function lsVerb(): Command {
 
 async function ls(context: Context, text: string, paths: string[], options: LsOptions): Promise<number> {
   return await withReading(context, options, async (reading) => {
-    const reader = await chosenReader(context, reading, text, options);
+    const line = await chosenLine(reading, text, options);
+    const reader = await readerOf(context, reading, line.id);
+    if (options.long === true) tellWhere(context, line);
     const { roots } = openManifestDetails(reading.keys, reader.tree.signed.manifest);
     const wanted = paths.length === 0 ? roots : paths.map((path) => pathKeyOf(absolute(path)));
     for (const path of wanted) {
@@ -47,6 +60,13 @@ async function ls(context: Context, text: string, paths: string[], options: LsOp
     }
     return reader.problems.length > 0 ? 3 : 0;
   });
+}
+
+/** Which snapshot the list is of, and how safe it is. */
+function tellWhere({ output, world }: Context, { id, job, takenAt, copies }: SnapshotLine): void {
+  const { zone } = world.clock;
+  const where = copies.length === 0 ? '' : `; ${copiesLine(copies, zone, world.clock.now())}`;
+  output.line(`Snapshot ${shortId(id)} of ${job}, taken ${timeText(takenAt, zone)} (${zone})${where}.`);
 }
 
 async function* namesIn(

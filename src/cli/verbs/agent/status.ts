@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { shortId } from '../../../model/ids.ts';
-import type { AgentStatus, CenterStatus } from '../../../node/agent-view.ts';
+import type { AgentStatus, UpstreamStatus } from '../../../node/agent-view.ts';
 import type { Context } from '../../context.ts';
 import { dueText, protectionLines } from '../../protection-text.ts';
 import { type DataOptions, withAgent } from '../../reach.ts';
@@ -13,14 +13,14 @@ export function statusVerb(): Command {
   const verb = newVerb('status', {
     summary: 'What is protected, what waits, why and until when',
     about:
-      'Who this machine is, whether each center can be reached, how well each job is protected, and for each ' +
+      'Who this machine is, whether each center or relay that it sends to can be reached, how well each job is protected, and for each ' +
       'snapshot in the spool what it waits for. Nothing is called protected before a center has said, signed, ' +
       'that it holds it.',
     examples: [
       ['lowtide status', 'for people'],
       [
         'lowtide status --json',
-        'one message for the machine, each center, each job and each spooled snapshot',
+        'one message for the machine, each upstream, center, job and spooled snapshot',
       ],
     ],
   });
@@ -36,7 +36,12 @@ async function status(context: Context, options: DataOptions): Promise<void> {
   if (running)
     output.result(taking === null ? 'The agent is running.' : `The agent is taking a backup of ${taking}.`);
   else output.result("The agent is NOT RUNNING: nothing is taken or sent until 'lowtide agent run'.");
-  section(context, 'Centers', centerLines(state), "none yet: 'lowtide agent join' joins one");
+  section(
+    context,
+    'Sends to',
+    upstreamLines(state),
+    "nothing yet: 'lowtide agent join' joins a center or relay",
+  );
   section(
     context,
     'Jobs',
@@ -54,14 +59,22 @@ function section({ output }: Context, title: string, lines: readonly string[], e
   for (const line of lines.length === 0 ? [empty] : lines) output.result('  ' + line);
 }
 
-function centerLines({ centers }: AgentStatus): string[] {
-  return pairLines(centers.map((center) => [center.name, centerText(center)]));
+function upstreamLines(state: AgentStatus): string[] {
+  const pairs = state.upstreams.flatMap((upstream): [string, string][] => {
+    const [first = '', ...rest] = upstreamText(upstream, state);
+    return [[upstream.name, first], ...rest.map((text): [string, string] => ['', text])];
+  });
+  return pairLines(pairs);
 }
 
-function centerText({ connected, code, message, windows, zone, addresses }: CenterStatus): string {
+function upstreamText(upstream: UpstreamStatus, { centers }: AgentStatus): string[] {
+  const { id, kind, connected, code, message, windows, zone, addresses } = upstream;
   const state = connected ? 'connected' : `NOT CONNECTED: ${message}${code === '' ? '' : ` (${code})`}`;
   const hours = windows === null ? '' : `; collects ${windows} (${zone})`;
-  return `${state}${hours}; at ${addresses.join(', ')}`;
+  const line = `${state}${hours}; at ${addresses.join(', ')}`;
+  if (kind === 'center') return [line];
+  const led = centers.filter(({ ways }) => ways.includes(id)).map(({ name }) => name);
+  return [line, `a relay, which leads to ${led.join(' and ')}`];
 }
 
 function jobLines(state: AgentStatus): string[] {
@@ -76,9 +89,10 @@ function jobLines(state: AgentStatus): string[] {
 }
 
 function tellScripts({ output }: Context, state: AgentStatus): void {
-  const { centers, jobs, spool, ...machine } = state;
+  const { upstreams, centers, jobs, spool, ...machine } = state;
   const { snapshots, ...usage } = spool;
   output.message({ message_type: 'agent', ...machine, spool: usage });
+  for (const upstream of upstreams) output.message({ message_type: 'upstream', ...upstream });
   for (const center of centers) output.message({ message_type: 'center', ...center });
   for (const { lastTaken, nextDue, protection, ...job } of jobs) {
     const { asOf, ...level } = protection;

@@ -1,0 +1,42 @@
+import type { UnixMillis } from '../model/time.ts';
+import type { CopyLine } from '../node/reading.ts';
+import { copyText } from './copy-text.ts';
+import { bytesText, plural, tableLines, timeText } from './text.ts';
+
+/** How each copy of a snapshot stands, and below it the way that it took, hop by hop. */
+export function copiesText(copies: readonly CopyLine[], zone: string, now: UnixMillis): string[] {
+  return copies.flatMap((copy) => [
+    `${copy.center}: ${stateText(copy, zone, now)}`,
+    ...hopLines(copy, zone).map((line) => `  ${line}`),
+  ]);
+}
+
+/** All on one line, for the head of a list. */
+export function copiesLine(copies: readonly CopyLine[], zone: string, now: UnixMillis): string {
+  return copies.map((copy) => stateText(copy, zone, now)).join('; ');
+}
+
+function stateText(copy: CopyLine, zone: string, now: UnixMillis): string {
+  const text = copyText(copy, copy.center, zone, now);
+  const since = copy.phase === 'safe' ? (copy.arrivedAt ?? copy.since) : null;
+  return since === null ? text : `${text} since ${timeText(since, zone)}`;
+}
+
+function hopLines({ hops }: CopyLine, zone: string): string[] {
+  if (hops.length === 0) return [];
+  const columns = [
+    { title: 'Hop' },
+    { title: `Offered (${zone})` },
+    { title: `Arrived (${zone})` },
+    { title: 'Sent', align: 'right' },
+    { title: 'Attempts' },
+  ] as const;
+  const rows = hops.map(({ name, offeredAt, arrivedAt, bytes, attempts }) => [
+    name,
+    timeText(offeredAt, zone),
+    arrivedAt === null ? 'not yet' : timeText(arrivedAt, zone),
+    bytesText(bytes),
+    plural(attempts, 'order'),
+  ]);
+  return tableLines(columns, rows);
+}
