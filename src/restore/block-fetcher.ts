@@ -2,7 +2,9 @@ import { blockIdOf, HEADER_BYTES, type SealedBlock } from '../format/block.ts';
 import { errorRegistry, isLowtideError, LowtideError, messageOf } from '../model/errors.ts';
 import { type BlockId, shortId, type SnapshotId } from '../model/ids.ts';
 import type { World } from '../world/ports.ts';
+import { patiently } from './patient-source.ts';
 import type { NamedSource, SourceUsage } from './restore-plan.ts';
+import { SourceCost } from './source-cost.ts';
 import { interruptedIf } from './stop.ts';
 
 /** What became of one block that was asked for. */
@@ -33,8 +35,16 @@ export interface SourceFault {
 const FAILURES_MAX = 3;
 /** Damaged blocks of one source that are told apart. */
 const WRONG_KEPT_MAX = 100_000;
+/** Another source must be so many times as fast, and save so much, to be asked before a nearer one or instead of it. */
+const FASTER = 2;
+const SAVED_MS = 250;
 
 interface SourceState extends NamedSource {
+  readonly cost: SourceCost;
+  /** In the batch under way. */
+  asked: boolean;
+  /** Before it had given everything, because another one is faster. */
+  left: boolean;
   blocks: number;
   bytes: number;
   /** Since its last good block. */
@@ -51,8 +61,9 @@ interface SourceState extends NamedSource {
 }
 
 /**
- * Gets blocks from an ordered list of sources, block by block: what one lacks, does not answer or gives with wrong
- * bytes is asked of the next. Holds one block at a time. Throws only `interrupted`.
+ * Gets blocks from an ordered list of sources, block by block: what one lacks, does not answer, gives with wrong bytes or
+ * gives too slowly is asked of the next. One that was measured to be much cheaper is asked before nearer ones. Holds one
+ * block at a time. Throws only `interrupted`.
  */
 export class BlockFetcher {
   readonly #world: World;
@@ -84,14 +95,18 @@ export class BlockFetcher {
   async *#batch(wanted: Set<BlockId>): AsyncGenerator<Fetched> {
     for (const state of this.#states) {
       state.failed = null;
+      state.asked = false;
+      state.left = false;
       state.wrong.clear();
     }
     let ask = this.#states.filter((state) => !state.over);
     while (ask.length > 0) {
-      for (const state of ask) if (wanted.size > 0) yield* this.#ask(state, wanted);
+      for (const state of this.#inOrder(ask, wanted)) if (wanted.size > 0) yield* this.#ask(state, wanted);
       if (wanted.size === 0) return;
-      ask = this.#states.filter((state) => !state.over && mayRetry(state.failed));
-      if (ask.length > 0) await this.#pause(Math.min(...ask.map((state) => state.failures)));
+      ask = this.#states.filter((state) => !state.over && (state.left || mayRetry(state.failed)));
+      if (ask.length > 0 && !ask.some(({ left }) => left)) {
+        await this.#pause(Math.min(...ask.map((state) => state.failures)));
+      }
     }
     for (const id of wanted) yield { kind: 'lost', id, error: this.#lost(id) };
   }
@@ -100,8 +115,10 @@ export class BlockFetcher {
     const ids = [...wanted];
     let surplus = 0;
     state.failed = null;
+    state.asked = true;
+    state.left = false;
     try {
-      for await (const block of state.source.fetch(this.#scope, ids, this.#stop)) {
+      for await (const block of this.#patiently(state, ids, wanted)) {
         interruptedIf(this.#stop);
         if (!wanted.has(block.id)) {
           if (surplus++ < ids.length) continue;
@@ -116,6 +133,54 @@ export class BlockFetcher {
       this.#failed(state, error);
     }
     interruptedIf(this.#stop);
+  }
+
+  #patiently(
+    state: SourceState,
+    ids: readonly BlockId[],
+    wanted: ReadonlySet<BlockId>,
+  ): AsyncIterable<SealedBlock> {
+    const asking = {
+      clock: this.#world.clock,
+      cost: state.cost,
+      open: (stop: AbortSignal) => state.source.fetch(this.#scope, ids, stop),
+      worthLeaving: (bytesPerMs: number) => wanted.size === 0 || this.#isBeaten(bytesPerMs, wanted),
+      onLeave: () => {
+        state.left = wanted.size > 0;
+      },
+    };
+    return patiently(asking, this.#stop);
+  }
+
+  #inOrder(states: readonly SourceState[], wanted: ReadonlySet<BlockId>): readonly SourceState[] {
+    const bytes = this.#expected(wanted);
+    const left = [...states];
+    const ordered: SourceState[] = [];
+    while (left.length > 0) {
+      const [nearest] = left;
+      const costs = left.map(({ cost }) => cost.estimate(bytes));
+      const cheapest = costs.indexOf(Math.min(...costs));
+      const next = isMuchLess(costs[cheapest]!, nearest!.cost.estimate(bytes)) ? cheapest : 0;
+      ordered.push(...left.splice(next, 1));
+    }
+    return ordered;
+  }
+
+  /** One that has not been asked yet would be done much sooner. */
+  #isBeaten(bytesPerMs: number, wanted: ReadonlySet<BlockId>): boolean {
+    const bytes = this.#expected(wanted);
+    const others = this.#states.filter(({ asked, over }) => !asked && !over);
+    return isMuchLess(Math.min(...others.map(({ cost }) => cost.estimate(bytes))), bytes / bytesPerMs);
+  }
+
+  /** Bytes of so many blocks, if they are like those before. */
+  #expected({ size }: ReadonlySet<BlockId>): number {
+    let [blocks, bytes] = [0, 0];
+    for (const state of this.#states) {
+      blocks += state.blocks;
+      bytes += state.bytes;
+    }
+    return size * (blocks === 0 ? this.#world.limits.block_run_bytes_average : bytes / blocks);
   }
 
   #intact(state: SourceState, { id, bytes }: SealedBlock): boolean {
@@ -163,10 +228,13 @@ export class BlockFetcher {
   }
 }
 
-function newState({ name, source }: NamedSource): SourceState {
+function newState({ name, source, cost = new SourceCost() }: NamedSource): SourceState {
   return {
     name,
     source,
+    cost,
+    asked: false,
+    left: false,
     blocks: 0,
     bytes: 0,
     failures: 0,
@@ -178,6 +246,8 @@ function newState({ name, source }: NamedSource): SourceState {
     lastFailure: null,
   };
 }
+
+const isMuchLess = (oneMs: number, otherMs: number): boolean => oneMs * FASTER + SAVED_MS < otherMs;
 
 function mayRetry(failure: unknown): boolean {
   return isLowtideError(failure) && errorRegistry[failure.code].retry;

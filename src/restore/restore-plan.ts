@@ -3,18 +3,21 @@ import type { KeyStore } from '../format/domain-keys.ts';
 import type { SignedManifest } from '../format/manifest.ts';
 import type { Problem } from '../model/events.ts';
 import type { PathKey } from '../model/paths.ts';
+import type { SourceCost } from './source-cost.ts';
 
-/** A source with the name that people know it by: `spool`, `center tokyo`, `depot`. */
+/** A source with the name that people know it by: `spool`, `relay osaka`, `center tokyo`, `depot`. */
 export interface NamedSource {
   readonly name: string;
   readonly source: BlockSource;
+  /** What it has cost before, and goes on being measured with; nothing is known of it without. */
+  readonly cost?: SourceCost;
 }
 
 export interface RestorePlan {
   /** The caller has checked its signature. */
   readonly signed: SignedManifest;
   readonly keys: KeyStore;
-  /** In order of preference: each block comes from the first that gives it intact. */
+  /** Nearest first: each block comes from the first that gives it intact, unless another was measured to be much cheaper. */
   readonly sources: readonly NamedSource[];
   /** The directory that stands for `/`: what was `/a/b` becomes TARGET/a/b. */
   readonly target: PathKey;
