@@ -1,0 +1,100 @@
+import assert from 'node:assert/strict';
+import { beforeEach, describe, it } from 'node:test';
+import { keyOf, newLedger } from '../../test/support/ledger-kit.ts';
+import { signMembership } from '../format/membership.ts';
+import { centerIdOf, clientIdOf } from '../format/signing.ts';
+import type { Member } from '../model/exchange.ts';
+import type { CenterId } from '../model/ids.ts';
+import { findClient, putClient } from './clients.ts';
+import type { Ledger } from './ledger.ts';
+import { enrollMembers, listMembers, sendersFor, speaksFor } from './members.ts';
+import type { ClientRow } from './tables.ts';
+
+const nodeOf = (name: string): CenterId => centerIdOf(keyOf(`node ${name}`).publicKey);
+const idOf = (name: string) => clientIdOf(keyOf(name).publicKey);
+
+/** What `name` signs when it joins `joined`; with a node id of its own if it is a relay. */
+function wordOf(name: string, joined: CenterId, node: CenterId | null = null, signer = name): Member {
+  const { publicKey: instanceKey } = keyOf(name);
+  const word = { client: idOf(name), instanceKey, joined, node, at: 5 };
+  return { name, membership: signMembership(word, keyOf(signer)) };
+}
+
+async function clientHere(ledger: Ledger, name: string, node: CenterId | null): Promise<ClientRow> {
+  const role = node === null ? 'agent' : 'relay';
+  const key = { instance_key: keyOf(name).publicKey, pass: 'aa', enrolled_at: 1 };
+  await putClient(ledger.db, { id: idOf(name), name, role, node, ...key });
+  return (await findClient(ledger.db, idOf(name)))!;
+}
+
+describe('the subtree of a relay', () => {
+  let ledger: Ledger;
+  let kobe: ClientRow;
+  const enroll = (relay: ClientRow, ...members: Member[]): Promise<void> =>
+    ledger.transaction((db) => enrollMembers(db, relay, members, 9));
+
+  beforeEach(async () => {
+    ledger = await newLedger();
+    kobe = await clientHere(ledger, 'kobe', nodeOf('kobe'));
+  });
+
+  it('is what has joined it, and what has joined relays in it, in whatever order they are told', async () => {
+    await enroll(kobe, wordOf('ann', nodeOf('shop')), wordOf('shop', nodeOf('kobe'), nodeOf('shop')));
+    await enroll(kobe, wordOf('ben', nodeOf('shop')), wordOf('cid', nodeOf('kobe')));
+    for (const name of ['ann', 'ben', 'cid', 'shop', 'kobe']) {
+      assert.equal(await speaksFor(ledger.db, kobe.id, idOf(name)), true, name);
+    }
+    assert.equal(await speaksFor(ledger.db, kobe.id, idOf('dan')), false);
+    assert.equal(await speaksFor(ledger.db, idOf('shop'), idOf('ann')), false);
+    assert.deepEqual(new Set(await sendersFor(ledger.db, idOf('ann'))), new Set([idOf('ann'), kobe.id]));
+  });
+
+  it('is told as often as it likes, and gives nobody a pass', async () => {
+    for (let count = 0; count < 2; count++) await enroll(kobe, wordOf('ann', nodeOf('kobe')));
+    assert.equal((await listMembers(ledger.db)).length, 1);
+    const ann = await findClient(ledger.db, idOf('ann'));
+    assert.deepEqual([ann?.pass, ann?.role, ann?.name], ['', 'agent', 'ann']);
+  });
+
+  it('is not what has joined elsewhere: then nothing of the list counts', async () => {
+    const list = [wordOf('ann', nodeOf('kobe')), wordOf('ben', nodeOf('tokyo'))];
+    await assert.rejects(enroll(kobe, ...list), { code: 'forbidden' });
+    assert.deepEqual(await listMembers(ledger.db), []);
+  });
+
+  it('is not what a relay above it, or beside it, has been told', async () => {
+    const kyoto = await clientHere(ledger, 'kyoto', nodeOf('kyoto'));
+    await enroll(kyoto, wordOf('ann', nodeOf('kyoto')));
+    assert.equal(await speaksFor(ledger.db, kobe.id, idOf('ann')), false);
+    await assert.rejects(enroll(kobe, wordOf('ann', nodeOf('kyoto'))), { code: 'forbidden' });
+  });
+
+  it('counts only what its machines have signed themselves', async () => {
+    await assert.rejects(enroll(kobe, wordOf('ann', nodeOf('kobe'), null, 'kobe')), {
+      code: 'wrong-signature',
+    });
+    const stolen = wordOf('ann', nodeOf('kobe'));
+    const changed = {
+      ...stolen,
+      membership: Uint8Array.from(stolen.membership, (byte, at) => byte ^ (at === 90 ? 1 : 0)),
+    };
+    await assert.rejects(enroll(kobe, changed));
+    assert.deepEqual(await listMembers(ledger.db), []);
+  });
+
+  it('is only a relay that has one', async () => {
+    const ann = await clientHere(ledger, 'ann', null);
+    await assert.rejects(enroll(ann, wordOf('ben', nodeOf('kobe'))), { code: 'forbidden' });
+  });
+
+  it('keeps machines of one name apart, and one that is known here by its own name stays what it is', async () => {
+    const direct = await clientHere(ledger, 'till', null);
+    const other = { ...wordOf('other till', nodeOf('kobe')), name: 'till' };
+    await enroll(kobe, other, { ...wordOf('till', nodeOf('kobe')), name: 'renamed' });
+    assert.equal(
+      (await findClient(ledger.db, idOf('other till')))?.name,
+      `till-${idOf('other till').slice(0, 8)}`,
+    );
+    assert.deepEqual(await findClient(ledger.db, direct.id), direct);
+  });
+});
