@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { blockVectors, boxVectors, keyVectors } from './golden/blocks.ts';
 import { chunkVectors, groupVectors } from './golden/chunks.ts';
-import { keyringVectors, sheetVectors } from './golden/keyrings.ts';
+import { domainProofVectors, keyringVectors, sheetVectors } from './golden/keyrings.ts';
 import { refsVectors, treeEndVectors, treePageVectors } from './golden/pages.ts';
 import { manifestVectors, receiptVectors, voidVectors } from './golden/records.ts';
 
@@ -21,6 +21,7 @@ const FILES: Record<string, () => unknown> = {
   voids: voidVectors,
   receipts: receiptVectors,
   keyrings: keyringVectors,
+  'domain-proofs': domainProofVectors,
   'recovery-sheets': sheetVectors,
   chunks: chunkVectors,
   groups: groupVectors,

@@ -4,6 +4,7 @@ import { describe, it } from 'node:test';
 import { blockIdOf, type BlockType, clearBlock, openBlock, sealBlock } from '../src/format/block.ts';
 import { chunkDigest, deriveDomainKeys, KeyStore } from '../src/format/domain-keys.ts';
 import { dumpObject, dumpRefsPage, dumpTreePage, type PlainObject } from '../src/format/dump.ts';
+import { isDomainProof, proveDomain } from '../src/format/domain-proof.ts';
 import { checkKeyring, checkSuccessor, parseKeyring, unlockKeyring } from '../src/format/keyring.ts';
 import type { Secret } from '../src/format/keyring-slots.ts';
 import { checkManifest, parseManifest } from '../src/format/manifest.ts';
@@ -17,7 +18,7 @@ import { PageEnds } from '../src/format/tree-builder.ts';
 import { decodeTreePage, encodeInnerPage, LeafWriter } from '../src/format/tree-page.ts';
 import { openVoid } from '../src/format/void-record.ts';
 import type { ErrorCode } from '../src/model/errors.ts';
-import type { BlockId, ClientId } from '../src/model/ids.ts';
+import type { BlockId, ClientId, DomainKeyId } from '../src/model/ids.ts';
 import { limits } from '../src/model/limits.ts';
 import type { PathKey } from '../src/model/paths.ts';
 
@@ -255,6 +256,26 @@ describe('golden vectors: keyrings', () => {
       };
       assert.throws(read, refusedAs(code), name);
     }
+  });
+
+  it('F69: proofs that a client knows the key of a domain', () => {
+    interface Proof extends Record<'client' | 'key' | 'signature', string> {}
+    const { domainKey, domain, ...proofs } = vectors('domain-proofs') as {
+      domainKey: string;
+      domain: DomainKeyId;
+      valid: (Proof & { keyring: string; meaning: PlainObject })[];
+      invalid: (Proof & { name: string })[];
+    };
+    const counts = ({ key, signature, client }: Proof): boolean =>
+      isDomainProof({ key: bytesOf(key), signature: bytesOf(signature) }, client as ClientId, domain);
+    for (const proof of proofs.valid) {
+      const made = proveDomain(deriveDomainKeys(bytesOf(domainKey)), proof.client as ClientId);
+      assert.deepEqual([hexOf(made.key), hexOf(made.signature)], [proof.key, proof.signature]);
+      assert.ok(counts(proof));
+      assert.deepEqual(dumpObject(bytesOf(proof.keyring), { limits }), proof.meaning);
+      assert.equal(parseKeyring(bytesOf(proof.keyring)).keyring.proofs!.length, 1);
+    }
+    for (const proof of proofs.invalid) assert.equal(counts(proof), false, proof.name);
   });
 
   it('F80: recovery sheets', () => {

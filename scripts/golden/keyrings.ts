@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { decodeCbor, encodeCbor } from '../../src/format/cbor.ts';
+import { deriveDomainKeys } from '../../src/format/domain-keys.ts';
 import { dumpObject } from '../../src/format/dump.ts';
 import {
   addInstance,
@@ -209,4 +210,43 @@ export function sheetVectors(): object {
     throw new Error(`${name} was not refused`);
   });
   return { rules: 'F80: recovery sheets', valid, invalid };
+}
+
+/** F69: what a keyring of a shared domain proves, and two clients of one domain. */
+export function domainProofVectors(): object {
+  const domainKey = secretOf('shared domain');
+  const keys = deriveDomainKeys(domainKey);
+  const start = making('shared keyring', 1_800_000_000_000);
+  const rings = [key, second].map((signingKey) => {
+    const ring = newKeyring({ ...start, signingKey, storeSigningSeed: false, domainKey });
+    return signKeyring(addSlot(ring, device, start), signingKey).signed;
+  });
+  const [one, other] = rings as [(typeof rings)[0], (typeof rings)[0]];
+  const foreign = { key: one.keyring.proofs![0]!, client: other.keyring.client };
+  return {
+    rules: 'F69: proofs of one domain by two clients, their keyrings, and proofs that prove nothing',
+    domainKey: hex(domainKey),
+    domain: keys.id,
+    valid: rings.map(({ keyring, bytes }) => ({
+      client: keyring.client,
+      key: hex(keyring.proofs![0]!.key),
+      signature: hex(keyring.proofs![0]!.signature),
+      keyring: hex(bytes),
+      meaning: dumpObject(bytes, { limits }),
+    })),
+    invalid: [
+      {
+        name: "another client's",
+        client: foreign.client,
+        key: hex(foreign.key.key),
+        signature: hex(foreign.key.signature),
+      },
+      {
+        name: 'with another key',
+        client: one.keyring.client,
+        key: hex(second.publicKey),
+        signature: hex(one.keyring.proofs![0]!.signature),
+      },
+    ],
+  };
 }

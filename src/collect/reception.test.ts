@@ -4,6 +4,7 @@ import { CollectKit } from '../../test/support/collect-kit.ts';
 import { historyOf } from '../ledger/history.ts';
 import { listOffers } from '../ledger/offers.ts';
 import { listSnapshots } from '../ledger/snapshots.ts';
+import { KeyStore } from '../format/domain-keys.ts';
 import { signKeyring } from '../format/keyring.ts';
 import { type ErrorCode, isLowtideError } from '../model/errors.ts';
 
@@ -83,14 +84,18 @@ describe('reception', () => {
     const kit = await CollectKit.make();
     const [ann, ben] = [await kit.client('ann'), await kit.client('ben')];
     await ann.offer(await ann.snapshot());
+    const { keys, signed } = ben.keyring;
     const greedy = signKeyring(
       {
         ...ben.keyring,
+        // All that Ben knows of Ann's domain is what it is called.
+        keys: new KeyStore([...keys.epochs, { ...keys.newest, id: ann.keyring.keys.newest.id }]),
         body: {
-          ...ben.keyring.signed.keyring,
-          epochs: [...ben.keyring.signed.keyring.epochs, ...ann.keyring.signed.keyring.epochs].map(
-            (epoch, at) => ({ ...epoch, epoch: at + 1 }),
-          ),
+          ...signed.keyring,
+          epochs: [...signed.keyring.epochs, ...ann.keyring.signed.keyring.epochs].map((epoch, at) => ({
+            ...epoch,
+            epoch: at + 1,
+          })),
         },
       },
       ben.signingKey,

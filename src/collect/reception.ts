@@ -45,8 +45,7 @@ export async function receiveOffer(
   const signed = await authentic(parts, caller, offer.manifest);
   const keyring = namedKeyring(signed, offer.keyring);
   parseWindows(offer.wishes.transfer, offer.wishes.zone);
-  const domains = keyring.keyring.epochs.map(({ domain }) => domain);
-  await claimDomains(parts.ledger, signed.manifest.client, domains);
+  await claimDomains(parts.ledger, keyring.keyring);
   await parts.depot.putKeyring(keyring);
   await alarmOnFork(parts, signed);
   const behind = !(await baseIsComing(parts, signed));

@@ -4,6 +4,7 @@ import { isLowtideError, LowtideError } from '../model/errors.ts';
 import { displayPath } from '../model/paths.ts';
 import type { UnixMillis } from '../model/time.ts';
 import type { KeyStore } from './domain-keys.ts';
+import { type DomainProof, isDomainProof } from './domain-proof.ts';
 import { checkKeyring, type Keyring, parseKeyring } from './keyring.ts';
 import { type Manifest, type ManifestDetails, openManifestDetails, parseManifest } from './manifest.ts';
 import { parseReceipt } from './receipt.ts';
@@ -94,7 +95,7 @@ function dumpDetails(keys: KeyStore, manifest: Manifest): Plain {
 function dumpKeyring(bytes: Uint8Array): PlainObject {
   const signed = parseKeyring(bytes);
   const { keyring, hash, record } = signed;
-  const { epochs, slots, instances, sealedKeys, ...plain } = keyring;
+  const { epochs, proofs, slots, instances, sealedKeys, ...plain } = keyring;
   let good = true;
   try {
     checkKeyring(signed);
@@ -107,6 +108,7 @@ function dumpKeyring(bytes: Uint8Array): PlainObject {
     hash,
     ...plain,
     epochs: epochs.map((epoch) => ({ ...epoch, since: dumpMillis(epoch.since) })),
+    ...(proofs === null ? {} : { proofs: proofs.map((proof, at) => dumpProof(proof, keyring, at)) }),
     slots: slots.map(dumpSlot),
     instances: instances.map((instance) => ({
       ...instance,
@@ -117,6 +119,11 @@ function dumpKeyring(bytes: Uint8Array): PlainObject {
     signature: hexOf(record.signature),
     signatureIsGood: good,
   };
+}
+
+function dumpProof(proof: DomainProof, { client, epochs }: Keyring, at: number): PlainObject {
+  const good = isDomainProof(proof, client, epochs[at]!.domain);
+  return { key: hexOf(proof.key), signature: hexOf(proof.signature), signatureIsGood: good };
 }
 
 function dumpSlot(slot: Keyring['slots'][number]): PlainObject {

@@ -7,6 +7,7 @@ import type { Limits } from '../model/limits.ts';
 import type { UnixMillis } from '../model/time.ts';
 import { bytesOf, bytesUpTo, count, decodeCbor, encodeCbor } from './cbor.ts';
 import { deriveDomainKeys, KeyStore } from './domain-keys.ts';
+import { type DomainProof, proveDomain } from './domain-proof.ts';
 import { openSlot, type Secret, type Slot, slotBody, slotOf, slotShape } from './keyring-slots.ts';
 import {
   checkSignature,
@@ -32,6 +33,8 @@ export interface Keyring {
   readonly signer: InstanceId;
   /** Oldest first, at least one; what a writer seals under is the last. */
   readonly epochs: readonly KeyEpoch[];
+  /** One for each epoch: that this client knows its key. Null in what was written before there were any. */
+  readonly proofs: readonly DomainProof[] | null;
   /** The domain keys under the ring key: opened by `unlockKeyring`. */
   readonly sealedKeys: Uint8Array;
   /** At least one. */
@@ -80,11 +83,12 @@ export interface RingKeys {
 
 /** A version that is not signed yet: made by keyring-edit.ts, finished by `signKeyring`. */
 export interface KeyringDraft extends RingKeys {
-  readonly body: Omit<Keyring, 'signer' | 'sealedKeys'>;
+  readonly body: Omit<Keyring, 'signer' | 'sealedKeys' | 'proofs'>;
 }
 
 const KEYRING_BYTES_MAX = 1 << 18;
 const SLOTS_MAX = 64;
+const EPOCHS_MAX = 1000;
 const KEYS_CONTEXT = 'lowtide/keyring/1';
 
 const bodyShape = z.strictObject({
@@ -96,7 +100,12 @@ const bodyShape = z.strictObject({
   epochs: z
     .array(z.strictObject({ domain: bytesOf(16), epoch: count.min(1), since: count }))
     .min(1)
-    .max(1000),
+    .max(EPOCHS_MAX),
+  proofs: z
+    .array(z.strictObject({ key: bytesOf(32), signature: bytesOf(64) }))
+    .min(1)
+    .max(EPOCHS_MAX)
+    .exactOptional(),
   sealedKeys: bytesUpTo(KEYRING_BYTES_MAX),
   slots: z.array(slotShape).min(1).max(SLOTS_MAX),
   instances: z
@@ -140,6 +149,7 @@ export function signKeyring(draft: KeyringDraft, key: SigningKey): OpenKeyring {
     previous: bytesOrNull(body.previous),
     signer: bytesOfHex(instanceIdOf(key.publicKey)),
     epochs: body.epochs.map((epoch) => ({ ...epoch, domain: bytesOfHex(epoch.domain) })),
+    proofs: keys.epochs.map((epoch) => proveDomain(epoch, body.client)),
     sealedKeys: sealBox(ringKey, KEYS_CONTEXT, secrets),
     slots: body.slots.map(slotBody),
     instances: body.instances.map((instance) => ({
@@ -168,6 +178,7 @@ export function parseKeyring(bytes: Uint8Array): SignedKeyring {
     previous: body.previous && (hexOf(body.previous) as KeyringHash),
     signer: hexOf(body.signer) as InstanceId,
     epochs: body.epochs.map((epoch) => ({ ...epoch, domain: hexOf(epoch.domain) as DomainKeyId })),
+    proofs: body.proofs ?? null,
     sealedKeys: body.sealedKeys,
     slots: body.slots.map(slotOf),
     instances: body.instances.map((instance) => ({
@@ -182,7 +193,7 @@ export function parseKeyring(bytes: Uint8Array): SignedKeyring {
 
 /** What must hold inside one version (format F72, F73). */
 function checkConsistent(keyring: Keyring): void {
-  const { instances, epochs, slots, version, previous } = keyring;
+  const { instances, epochs, proofs, slots, version, previous } = keyring;
   if ((instances[0]!.id as string) !== keyring.client)
     throw damaged('has another first instance than its client id says');
   const seen = new Set<InstanceId>();
@@ -200,6 +211,7 @@ function checkConsistent(keyring: Keyring): void {
   }
   if (new Set(epochs.map((epoch) => epoch.domain)).size < epochs.length)
     throw damaged('names an epoch twice');
+  if (proofs !== null && proofs.length !== epochs.length) throw damaged('proves other epochs than it names');
   if (new Set(slots.map((slot) => slot.id)).size < slots.length) throw damaged('has two slots with one id');
   if ((version === 1) !== (previous === null)) throw damaged('does not name the version before it');
 }

@@ -10,7 +10,8 @@ import {
   PATH,
   ROME,
 } from '../../test/support/ledger-kit.ts';
-import { deriveDomainKeys } from '../format/domain-keys.ts';
+import { deriveDomainKeys, type DomainKeys } from '../format/domain-keys.ts';
+import { proveDomain } from '../format/domain-proof.ts';
 import { isLowtideError } from '../model/errors.ts';
 import type { ClientId } from '../model/ids.ts';
 import { findClient, findClientByName, listClients, putClient, revokeClient, setSession } from './clients.ts';
@@ -40,6 +41,7 @@ import {
 } from './offers.ts';
 
 const BEN = 'be'.repeat(16) as ClientId;
+const CARL = 'ca'.repeat(16) as ClientId;
 
 describe('the schema', () => {
   it('is made from nothing, and opening it again changes nothing', async () => {
@@ -275,24 +277,63 @@ describe('history', () => {
 });
 
 describe('key domains', () => {
-  it('belong to the client that named them first, all of them or none', async () => {
+  const [one, other] = [1, 2].map((byte) => deriveDomainKeys(Buffer.alloc(32, byte))) as [
+    DomainKeys,
+    DomainKeys,
+  ];
+  const epochs = (keys: readonly DomainKeys[]) =>
+    keys.map(({ id }, at) => ({ domain: id, epoch: at + 1, since: 0 }));
+  /** As keyrings were before there were proofs. */
+  const bare = (client: ClientId, ...keys: readonly DomainKeys[]) => ({
+    client,
+    epochs: epochs(keys),
+    proofs: null,
+  });
+  const proved = (client: ClientId, ...keys: readonly DomainKeys[]) => ({
+    client,
+    epochs: epochs(keys),
+    proofs: keys.map((each) => proveDomain(each, client)),
+  });
+  const refused = (error: unknown): boolean => isLowtideError(error, 'forbidden');
+
+  it('without a proof belong to the client that named them first, all of them or none', async () => {
     const ledger = await newLedger();
-    const [one, other] = [1, 2].map((byte) => deriveDomainKeys(Buffer.alloc(32, byte)).id);
-    await claimDomains(ledger, ANNS_CLIENT, [one!]);
-    await claimDomains(ledger, ANNS_CLIENT, [one!]);
-    const greedy = claimDomains(ledger, BEN, [other!, one!]);
-    await assert.rejects(greedy, (error) => isLowtideError(error, 'forbidden'));
-    await claimDomains(ledger, ANNS_CLIENT, [other!]);
+    await claimDomains(ledger, bare(ANNS_CLIENT, one));
+    await claimDomains(ledger, bare(ANNS_CLIENT, one));
+    await assert.rejects(claimDomains(ledger, bare(BEN, other, one)), refused);
+    await claimDomains(ledger, bare(ANNS_CLIENT, other));
   });
 
   it('claimed by two at once go to exactly one', async () => {
     const ledger = await newLedger();
-    const domains = [deriveDomainKeys(Buffer.alloc(32, 1)).id];
     const both = await Promise.allSettled([
-      claimDomains(ledger, ANNS_CLIENT, domains),
-      claimDomains(ledger, BEN, domains),
+      claimDomains(ledger, bare(ANNS_CLIENT, one)),
+      claimDomains(ledger, bare(BEN, one)),
     ]);
     assert.deepEqual(both.map(({ status }) => status).toSorted(), ['fulfilled', 'rejected']);
+  });
+
+  it('are shared by clients that prove that they know the key, and by no other', async () => {
+    const ledger = await newLedger();
+    await claimDomains(ledger, proved(ANNS_CLIENT, one));
+    await claimDomains(ledger, proved(BEN, one));
+    await assert.rejects(claimDomains(ledger, bare(CARL, one)), refused);
+    const anns = { ...proved(ANNS_CLIENT, one), client: CARL };
+    await assert.rejects(claimDomains(ledger, anns), refused, "somebody else's proof");
+    const foreign = { ...bare(CARL, one), proofs: [proveDomain({ ...other, id: one.id }, CARL)] };
+    await assert.rejects(claimDomains(ledger, foreign), refused, 'a proof with another key');
+    await claimDomains(ledger, proved(CARL, other));
+  });
+
+  it('named first without a proof are shared once that client has proved them, and it may show old keyrings still', async () => {
+    const ledger = await newLedger();
+    await claimDomains(ledger, bare(ANNS_CLIENT, one));
+    await assert.rejects(claimDomains(ledger, proved(BEN, one)), refused);
+    await claimDomains(ledger, proved(ANNS_CLIENT, one));
+    await claimDomains(ledger, proved(BEN, one));
+    await claimDomains(ledger, bare(ANNS_CLIENT, one));
+    await claimDomains(ledger, bare(BEN, one));
+    await assert.rejects(claimDomains(ledger, bare(CARL, one)), refused);
   });
 });
 

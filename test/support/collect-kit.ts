@@ -98,8 +98,9 @@ export class CollectKit {
     await this.#open(this.node.boot());
   }
 
-  async client(name: string): Promise<TestClient> {
-    const client = new TestClient(this, name);
+  /** @param domainKey of a domain that it shares with others; else it has its own */
+  async client(name: string, domainKey?: Uint8Array): Promise<TestClient> {
+    const client = new TestClient(this, name, domainKey);
     const { id, signingKey } = client;
     const key = { instance_key: signingKey.publicKey, pass: name, enrolled_at: START };
     await putClient(this.ledger.db, { id, name, role: 'agent', ...key });
@@ -144,7 +145,7 @@ export class TestClient {
   readonly signingKey: SigningKey;
   readonly keyring: OpenKeyring;
 
-  constructor(kit: CollectKit, name: string) {
+  constructor(kit: CollectKit, name: string, domainKey?: Uint8Array) {
     this.kit = kit;
     this.name = name;
     this.signingKey = signingKeyFromSeed(noise(`key of ${name}`, 32));
@@ -153,7 +154,8 @@ export class TestClient {
     let turn = 0;
     const entropy = (length: number): Uint8Array => noise(`${name} ${turn++}`, length);
     const making = { entropy, limits: tinyLimits, now: START };
-    const ring = newKeyring({ ...making, signingKey: this.signingKey, storeSigningSeed: false });
+    const shared = domainKey === undefined ? {} : { domainKey };
+    const ring = newKeyring({ ...making, ...shared, signingKey: this.signingKey, storeSigningSeed: false });
     const slot = { kind: 'device', label: 'device', secret: noise('device', 32) } as const;
     this.keyring = signKeyring(addSlot(ring, slot, making), this.signingKey);
   }
