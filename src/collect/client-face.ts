@@ -2,6 +2,7 @@ import type { SealedBlock } from '../format/block.ts';
 import { copiesOf } from '../ledger/copies.ts';
 import { findClient } from '../ledger/clients.ts';
 import { enrollMembers, speaksFor } from '../ledger/members.ts';
+import { isPeer } from '../ledger/readers.ts';
 import { addReceived, findOffer } from '../ledger/offers.ts';
 import { findSnapshot } from '../ledger/snapshots.ts';
 import { isLowtideError, LowtideError } from '../model/errors.ts';
@@ -10,6 +11,7 @@ import type {
   CopyRecord,
   CopyState,
   Hello,
+  KnownClient,
   Member,
   Order,
   Page,
@@ -24,6 +26,7 @@ import { commitOrder } from './committing.ts';
 import { copyPage, statesOf } from './copy-pages.ts';
 import { owedAbove } from './own-copy.ts';
 import { type ActiveOrder, orderEnded } from './order-book.ts';
+import { clientPage, keyringPage } from './reading.ts';
 import { receiveBlocks } from './receiving.ts';
 import { receiveOffer } from './reception.ts';
 import { welcome } from './sessions.ts';
@@ -52,6 +55,7 @@ export class ClientFace implements CenterApi {
 
   async offer(manifest: Uint8Array, keyring: Uint8Array, wishes: Wishes): Promise<readonly CopyState[]> {
     const { parts } = this.#collector;
+    await this.#refusePeer();
     const request = { manifest, keyring, wishes, address: this.#address };
     const { signed, kind } = await receiveOffer(parts, this.#client, request);
     if (kind === 'behind') this.#collector.drop(signed.id);
@@ -73,6 +77,7 @@ export class ClientFace implements CenterApi {
   }
 
   async *orders(stop: AbortSignal): AsyncIterable<Order> {
+    await this.#refusePeer();
     const session = this.#collector.openSession(this.#client);
     try {
       yield { kind: 'news' };
@@ -145,16 +150,23 @@ export class ClientFace implements CenterApi {
     }
   }
 
+  async clients(after: ClientId | null): Promise<Page<KnownClient>> {
+    return await clientPage(this.#collector.parts, this.#client, after);
+  }
+
+  async keyrings(client: ClientId, after: string | null): Promise<Page<Uint8Array>> {
+    return await keyringPage(this.#collector.parts, this.#client, client, after);
+  }
+
   async copies(query: CopyQuery): Promise<Page<CopyRecord>> {
     return await copyPage(this.#collector, this.#client, query);
   }
 
   async *fetch(scope: SnapshotId, ids: readonly BlockId[], stop: AbortSignal): AsyncIterable<SealedBlock> {
-    const { depot, ledger, above } = this.#collector.parts;
-    const snapshot = await findSnapshot(ledger.db, scope);
-    if (snapshot === null || !(await speaksFor(ledger.db, this.#client, snapshot.client)))
-      throw new LowtideError('no-such-snapshot', 'there is no such snapshot here');
-    const own = await depot.has(await this.#domains(snapshot.client), ids);
+    this.#checkCount(ids);
+    const { depot, above } = this.#collector.parts;
+    const owner = await this.#collector.owners.of(this.#client, scope);
+    const own = await depot.has(await this.#domains(owner), ids);
     const wanted = ids.filter((id) => own.has(id));
     const lacking = new Set(above === null ? [] : ids);
     for await (const read of depot.read(wanted, stop)) {
@@ -170,6 +182,12 @@ export class ClientFace implements CenterApi {
     for (const snapshot of await withdrawSnapshot(parts, this.#client, id, { record, centers })) {
       this.#collector.drop(snapshot);
     }
+  }
+
+  /** Everything else that it could do takes an order, which nobody gives to who offers nothing. */
+  async #refusePeer(): Promise<void> {
+    if (!(await isPeer(this.#collector.parts.ledger.db, this.#client))) return;
+    throw new LowtideError('forbidden', 'a center that was let in as a peer may read here, and bring nothing');
   }
 
   /** One request that the center answers by work of its own. */

@@ -21,6 +21,7 @@ import { newPlanner, type PlannerState, step } from '../schedule/planner.ts';
 import { parseWindows } from '../schedule/windows.ts';
 import type { CenterApi } from '../protocol/center-api.ts';
 import { ClientFace } from './client-face.ts';
+import { Owners } from './known-above.ts';
 import { type ActiveOrder, newOrder, OrderBook, type Session } from './order-book.ts';
 import { OrderJournal } from './order-journal.ts';
 import type { CollectorParts, Conditions } from './parts.ts';
@@ -39,6 +40,7 @@ const LAST_CALLS_MS = 10 * SECOND_MS;
 export class Collector {
   readonly parts: CollectorParts;
   readonly book = new OrderBook();
+  readonly owners: Owners;
   readonly writers: WriterPool;
   readonly #journal: OrderJournal;
   #conditions: Conditions;
@@ -57,6 +59,7 @@ export class Collector {
   private constructor(parts: CollectorParts, conditions: Conditions) {
     this.parts = parts;
     this.#conditions = conditions;
+    this.owners = new Owners(parts);
     this.writers = new WriterPool(parts.depot);
     this.#journal = new OrderJournal(parts);
     const now = parts.world.clock.now();

@@ -1,11 +1,13 @@
 import { copyState } from '../ledger/copies.ts';
 import type { Database } from '../ledger/ledger.ts';
 import { findOffer } from '../ledger/offers.ts';
+import { isPeer } from '../ledger/readers.ts';
 import type { CopyRow, HistoryRow, SnapshotRow } from '../ledger/tables.ts';
 import { LowtideError } from '../model/errors.ts';
 import type { CopyQuery, CopyRecord, CopyState, Hop, Page } from '../model/exchange.ts';
 import type { ClientId, SnapshotId } from '../model/ids.ts';
 import type { Collector } from './collector.ts';
+import { cursorAbove, pageAbove, placeAbove, recordsAbove } from './known-above.ts';
 import { isClosed } from './own-copy.ts';
 
 /**
@@ -69,44 +71,85 @@ async function ownRows(
   return new Map(rows.map(({ pack_group, ...copy }) => [copy.snapshot, { copy, kept: pack_group !== null }]));
 }
 
-/** One page of the copies of a caller and its subtree, in order of snapshot and center: how truth comes down. */
+/**
+ * One page of the copies of a caller and its subtree, in order of snapshot and center: how truth comes down. With manifests
+ * it is for a restore, and then what is known above only comes after what is known here.
+ */
 export async function copyPage(
   collector: Collector,
   caller: ClientId,
   query: CopyQuery,
 ): Promise<Page<CopyRecord>> {
-  const { ledger, world } = collector.parts;
+  const { ledger, world, above } = collector.parts;
   const { page_rows: most } = world.limits;
   if ((query.snapshots?.length ?? 0) > most) {
     throw new LowtideError('too-large', `ask for at most ${most} snapshots at once`);
   }
+  const isForRestore = above !== null && query.manifests === true;
+  const place = isForRestore ? placeAbove(query.after) : null;
+  if (place !== null) return await pageAbove(collector.parts, caller, query, place);
   const rows = await rowsFor(ledger.db, caller, query, most);
+  const last = rows.at(-1);
+  const full = last !== undefined && rows.length === most;
+  const records = await recordsOf(collector, rows, query);
+  if (full) return { rows: records, next: `${last.snapshot}/${last.center}` };
+  if (!isForRestore) return { rows: records, next: null };
+  if (query.snapshots === undefined) return { rows: records, next: cursorAbove({ way: 0, after: '' }) };
+  return { rows: await completed(collector, caller, query.snapshots, records), next: null };
+}
+
+async function recordsOf(
+  collector: Collector,
+  rows: readonly CopyRow[],
+  { manifests }: CopyQuery,
+): Promise<CopyRecord[]> {
   const states = await statesOf(collector, rows);
   const hops = await ownHops(collector, [...new Set(rows.map(({ snapshot }) => snapshot))]);
   const records: CopyRecord[] = [];
   for (const [at, row] of rows.entries()) {
-    const manifest = query.manifests === true ? await manifestOf(collector, row) : null;
+    const manifest = manifests === true ? await manifestOf(collector, row) : null;
     const above = JSON.parse(row.hops) as Hop[];
     const own = hops.get(row.snapshot);
     const way = own === undefined ? above : [own, ...above];
     records.push({ ...states[at]!, receipt: row.receipt, manifest, hops: way });
   }
-  const last = rows.at(-1);
-  const full = last !== undefined && rows.length === most;
-  return { rows: records, next: full ? `${last.snapshot}/${last.center}` : null };
+  return records;
+}
+
+/** A relay keeps few manifests, and does not know of what went another way. As many rows as a page may have. */
+async function completed(
+  { parts }: Collector,
+  caller: ClientId,
+  asked: readonly SnapshotId[],
+  records: readonly CopyRecord[],
+): Promise<CopyRecord[]> {
+  const whole = new Set(records.filter(({ manifest }) => manifest !== null).map(({ snapshot }) => snapshot));
+  const lacking = asked.filter((id) => !whole.has(id));
+  if (lacking.length === 0) return [...records];
+  const above = await recordsAbove(parts, caller, lacking);
+  const known = new Set(records.map(({ snapshot }) => snapshot));
+  const filled = records.map((row) => ({
+    ...row,
+    manifest: row.manifest ?? above.get(row.snapshot)?.[0]?.manifest ?? null,
+  }));
+  const news = [...above.values()].flat().filter(({ snapshot }) => !known.has(snapshot));
+  return [...filled, ...news].slice(0, parts.world.limits.page_rows);
 }
 
 async function rowsFor(db: Database, caller: ClientId, query: CopyQuery, most: number): Promise<CopyRow[]> {
   const after = query.after === undefined ? null : cursorOf(query.after);
+  const everybody = await isPeer(db, caller);
   return await db
     .selectFrom('snapshots')
     .innerJoin('copies', 'copies.snapshot', 'snapshots.id')
     .selectAll('copies')
-    .where((e) =>
-      e.or([
-        e('snapshots.client', '=', caller),
-        e('snapshots.client', 'in', e.selectFrom('members').select('client').where('via', '=', caller)),
-      ]),
+    .$if(!everybody, (select) =>
+      select.where((e) =>
+        e.or([
+          e('snapshots.client', '=', caller),
+          e('snapshots.client', 'in', e.selectFrom('members').select('client').where('via', '=', caller)),
+        ]),
+      ),
     )
     .$if(query.client !== undefined, (select) => select.where('snapshots.client', '=', query.client!))
     .$if(query.snapshots !== undefined, (select) => select.where('snapshots.id', 'in', query.snapshots!))

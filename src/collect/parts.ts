@@ -2,7 +2,7 @@ import type { Depot } from '../depot/depot.ts';
 import type { SealedBlock } from '../format/block.ts';
 import type { SigningKey } from '../format/signing.ts';
 import type { Ledger } from '../ledger/ledger.ts';
-import type { CenterFace } from '../model/exchange.ts';
+import type { CenterFace, CopyQuery, CopyRecord, Page } from '../model/exchange.ts';
 import type { BlockId, CenterId, ClientId, SnapshotId } from '../model/ids.ts';
 import type { World } from '../world/ports.ts';
 
@@ -32,7 +32,14 @@ export interface Above {
     centers: readonly CenterId[],
     ids: readonly BlockId[],
   ) => Promise<ReadonlySet<BlockId>>;
-  /** Blocks that are not here, for a restore. Nobody to ask: none. */
+  /** Whether anybody above can be asked now. */
+  readonly isOpen: () => boolean;
+  /**
+   * One page of what the node on a way above knows of snapshots. Nobody here vouches for it. Empty if it does not answer;
+   * null if there are not so many ways.
+   */
+  readonly copies: (way: number, query: CopyQuery) => Promise<Page<CopyRecord> | null>;
+  /** Blocks that are not here, for a restore; they are what their ids say. Nobody to ask: none. */
   readonly fetch: (
     scope: SnapshotId,
     ids: readonly BlockId[],

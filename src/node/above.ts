@@ -5,20 +5,31 @@ import type { BlockId, CenterId, ClientId, SnapshotId } from '../model/ids.ts';
 import { isLowtideError } from '../model/errors.ts';
 import type { CenterApi } from '../protocol/center-api.ts';
 import type { Uplink } from '../uplink/uplink.ts';
+import { BlockFetcher } from '../restore/block-fetcher.ts';
+import type { NamedSource } from '../restore/restore-plan.ts';
+import type { World } from '../world/ports.ts';
 import { centersReached, type Upstream } from './agent-parts.ts';
+import { SourceCosts } from './source-costs.ts';
+import { sourceName } from './sources.ts';
+
+const NOTHING = { rows: [], next: null };
 
 /** The ways up of a relay, as its collector may use them: those that are open now. */
-export class OpenWays implements Pick<Above, 'centers' | 'owed' | 'stored' | 'fetch'> {
+export class OpenWays implements Pick<Above, 'centers' | 'owed' | 'stored' | 'fetch' | 'copies' | 'isOpen'> {
+  readonly #world: World;
+  readonly #costs = new SourceCosts();
   readonly #upstreams: readonly Upstream[];
   readonly #uplinks: () => readonly Uplink[];
   readonly #always: () => readonly CenterId[];
 
   /** @param always centers that everything is owed to; empty for all */
   constructor(
+    world: World,
     upstreams: readonly Upstream[],
     uplinks: () => readonly Uplink[],
     always: () => readonly CenterId[],
   ) {
+    this.#world = world;
     this.#upstreams = upstreams;
     this.#uplinks = uplinks;
     this.#always = always;
@@ -52,26 +63,32 @@ export class OpenWays implements Pick<Above, 'centers' | 'owed' | 'stored' | 'fe
     return everywhere;
   };
 
+  isOpen = (): boolean => this.#uplinks().some(({ api }) => api !== null);
+
+  /** As they were measured before, and block by block: the relay's own patience with what is above. */
   fetch: Above['fetch'] = (scope, ids, stop) => this.#fetch(scope, ids, stop);
 
-  async *#fetch(
-    scope: SnapshotId,
-    ids: readonly BlockId[],
-    stop: AbortSignal,
-  ): AsyncGenerator<SealedBlock> {
-    const lacking = new Set(ids);
-    for (const { api } of this.#uplinks()) {
-      if (api === null || lacking.size === 0 || stop.aborted) continue;
-      try {
-        for await (const block of api.fetch(scope, [...lacking], stop)) {
-          lacking.delete(block.id);
-          yield block;
-        }
-      } catch (error) {
-        if (!isLowtideError(error)) throw error;
-      }
+  async *#fetch(scope: SnapshotId, ids: readonly BlockId[], stop: AbortSignal): AsyncGenerator<SealedBlock> {
+    const sources: NamedSource[] = [];
+    for (const [at, { api }] of this.#uplinks().entries()) {
+      const name = sourceName(this.#upstreams[at]!);
+      if (api !== null) sources.push({ name, source: api, cost: this.#costs.of(name) });
     }
+    const fetcher = new BlockFetcher(this.#world, scope, sources, stop);
+    for await (const fetched of fetcher.fetch(ids)) if (fetched.kind === 'block') yield fetched;
   }
+
+  copies: Above['copies'] = async (way, query) => {
+    if (way >= this.#upstreams.length) return null;
+    const api = this.#uplinks()[way]?.api ?? null;
+    if (api === null) return NOTHING;
+    try {
+      return await api.copies(query);
+    } catch (error) {
+      if (!isLowtideError(error)) throw error;
+      return NOTHING;
+    }
+  };
 
   /** Open ways that together lead to all of them; null if some cannot be asked. */
   #waysTo(centers: readonly CenterId[]): readonly CenterApi[] | null {
@@ -79,10 +96,10 @@ export class OpenWays implements Pick<Above, 'centers' | 'owed' | 'stored' | 'fe
     for (const center of centers) {
       const at = this.#upstreams.findIndex(
         (upstream, each) =>
-          upstream.centers.some(({ id }) => id === center) && this.#uplinks()[each]?.api != null,
+          upstream.centers.some(({ id }) => id === center) && (this.#uplinks()[each]?.api ?? null) !== null,
       );
-      const api = this.#uplinks()[at]?.api;
-      if (api == null) return null;
+      const api = this.#uplinks()[at]?.api ?? null;
+      if (api === null) return null;
       ways.add(api);
     }
     return [...ways];

@@ -69,6 +69,7 @@ export class Relay {
     let collector: Collector | null = null;
     const work = makeWork(parts, (client) => void collector?.news(client));
     const ways = new OpenWays(
+      world,
       upstreams,
       () => work.uplinks,
       () => settings.centers,
@@ -78,6 +79,8 @@ export class Relay {
       owed: ways.owed,
       stored: ways.stored,
       fetch: ways.fetch,
+      copies: ways.copies,
+      isOpen: ways.isOpen,
       path: () => [...new Set([...remembered, ...pathOf(work.uplinks)])],
       makeRoom: () => work.turns.take(() => makeRoom(parts)),
       changed: () => {
