@@ -141,7 +141,7 @@ async function readInto(
   }
 }
 
-/** As `findCandidates`, but counted from the end of the window that precedes the piece. */
+/** As `GearKernel.find`, but counted from the end of the window that precedes the piece. */
 function candidatesIn(
   { world, keys, rule }: StreamContext,
   bytes: Uint8Array,

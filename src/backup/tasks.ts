@@ -2,8 +2,8 @@ import { createHmac } from 'node:crypto';
 import { type SealedBlock, sealBlock } from '../format/block.ts';
 import type { DomainKeys } from '../format/domain-keys.ts';
 import type { ChunkDigest } from '../model/ids.ts';
-import type { Task } from '../world/ports.ts';
-import { type CutRule, findCandidates } from './gear.ts';
+import type { Kernels, Task } from '../world/ports.ts';
+import type { CutRule } from './gear.ts';
 
 /**
  * What a backup computes, as pure functions for the Work port. Their inputs are views on shared memory, about a MiB
@@ -16,8 +16,9 @@ export interface ScanInput {
   readonly rule: CutRule;
 }
 
-export function scanPiece({ bytes, from, gear, rule }: ScanInput): number[] {
-  return findCandidates(bytes, from, gear, rule);
+/** Candidates as `GearKernel.find` gives them. */
+export function scanPiece({ bytes, from, gear, rule }: ScanInput, kernels: Kernels): number[] {
+  return kernels.gear.find(bytes, from, gear, rule);
 }
 
 export interface DigestInput {
@@ -50,7 +51,7 @@ export function sealData({ keys, level, payload, chunk }: SealInput): SealedBloc
   return sealBlock(keys, payload, { type: 'data', level, ...(chunk === null ? {} : { chunk }) });
 }
 
-const task = <Input, Output>(name: string, run: (input: Input) => Output): Task<Input, Output> => ({
+const task = <Input, Output>(name: string, run: Task<Input, Output>['run']): Task<Input, Output> => ({
   module: import.meta.url,
   name,
   run,

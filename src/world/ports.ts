@@ -214,7 +214,28 @@ export interface SqlResult {
 export interface Task<Input, Output> {
   readonly module: string;
   readonly name: string;
-  readonly run: (input: Input) => Output;
+  readonly run: (input: Input, kernels: Kernels) => Output;
+}
+
+/** Loops that are worth being compiled. Each thread has its own. */
+export interface Kernels {
+  readonly gear: GearKernel;
+}
+
+/** Finds where chunks may end (format F12, F13). Every kernel gives the same. */
+export interface GearKernel {
+  readonly name: 'plain' | 'compiled';
+  /**
+   * Candidates after each byte from `from` on, ascending: twice the position in `bytes`, plus 1 if strict. The bytes
+   * before `from` (31 of them, or all) fill the window.
+   * @param shifts h >>> strictShift is zero at a strict candidate, h >>> looseShift at any
+   */
+  find(
+    bytes: Uint8Array,
+    from: number,
+    gear: Uint32Array,
+    shifts: { readonly strictShift: number; readonly looseShift: number },
+  ): number[];
 }
 
 export interface Work {
