@@ -22,6 +22,7 @@ const verbs: readonly (readonly [heading: string, verbs: Readonly<Record<string,
       job: async () => (await import('./verbs/agent/job.ts')).jobGroup(),
       status: async () => (await import('./verbs/agent/status.ts')).statusVerb(),
       spool: async () => (await import('./verbs/agent/spool.ts')).spoolGroup(),
+      simulate: async () => (await import('./verbs/simulate.ts')).simulateVerb(),
     },
   ],
   [

@@ -45,6 +45,7 @@ describe('help', () => {
       'status',
       'spool list',
       'spool discard',
+      'simulate',
     ];
     for (const path of wanted) assert.ok(paths.includes(path), path);
   });
