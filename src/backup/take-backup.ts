@@ -101,8 +101,8 @@ async function openRun(world: World, depot: Depot, plan: BackupPlan): Promise<Ru
     known,
     problems: new Problems(world.monitor),
     writers: new Set([dataWriter, pageWriter]),
-    data: new NewBlocks(dataWriter, asked),
-    pages: new NewBlocks(pageWriter, asked),
+    data: new NewBlocks(dataWriter, asked, world.limits),
+    pages: new NewBlocks(pageWriter, asked, world.limits),
   };
 }
 

@@ -1,7 +1,7 @@
 import { createHmac } from 'node:crypto';
-import { type SealedBlock, sealBlock } from '../format/block.ts';
+import { sealBlockInto } from '../format/block.ts';
 import type { DomainKeys } from '../format/domain-keys.ts';
-import type { ChunkDigest } from '../model/ids.ts';
+import type { BlockId, ChunkDigest } from '../model/ids.ts';
 import type { Kernels, Task } from '../world/ports.ts';
 import type { CutRule } from './gear.ts';
 
@@ -45,10 +45,18 @@ export interface SealInput {
   readonly payload: Uint8Array;
   /** Set if the payload is one chunk alone. */
   readonly chunk: ChunkDigest | null;
+  /** Shared memory that the block is made in. */
+  readonly target: Uint8Array;
 }
 
-export function sealData({ keys, level, payload, chunk }: SealInput): SealedBlock {
-  return sealBlock(keys, payload, { type: 'data', level, ...(chunk === null ? {} : { chunk }) });
+export interface SealOutput {
+  readonly id: BlockId;
+  /** Bytes of the block. */
+  readonly length: number;
+}
+
+export function sealData({ keys, level, payload, chunk, target }: SealInput): SealOutput {
+  return sealBlockInto(keys, payload, { type: 'data', level, ...(chunk === null ? {} : { chunk }) }, target);
 }
 
 const task = <Input, Output>(name: string, run: Task<Input, Output>['run']): Task<Input, Output> => ({
