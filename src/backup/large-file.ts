@@ -78,7 +78,8 @@ export class LargeFiles {
     const from = isSame(stat, step.stat) ? step.from : 0;
     if (from < step.from) emitter.push({ kind: 'clear' });
     const entry = entryOf({ ...step, stat });
-    const fresh = isFresh(stat, now, world.limits.unsettled_ms);
+    // What the attributes are of may be older than the content.
+    const fresh = isFresh(stat, now, world.limits.unsettled_ms) || !isSame(stat, step.stat);
     if (!(await this.#stream(file, stat, from, background))) {
       return { kind: 'cut', entry: { ...entry, unsettled: fresh }, stat };
     }

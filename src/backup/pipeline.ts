@@ -155,7 +155,8 @@ export class Pipeline {
     known: Known,
   ): Promise<void> | undefined {
     const { emitter, store } = this.#parts;
-    const entry = { ...entryOf({ ...step, stat }), unsettled };
+    // What the attributes are of may be older than the content.
+    const entry = { ...entryOf({ ...step, stat }), unsettled: unsettled || !isSame(stat, step.stat) };
     const bytes = region.subarray(0, stat.size);
     if (digest !== null) {
       const extent = store.place(digest, bytes.length, known);

@@ -257,7 +257,7 @@ async function restoreAndCompare(
         target: pathKeyOf(to),
         paths: paths.map(pathKeyOf),
         overwrite: 'always',
-        owners: 'restore',
+        owners: 'numbers',
       },
       new AbortController().signal,
     );

@@ -1,4 +1,4 @@
-import type { Entry, EntryType, Stat } from '../model/entries.ts';
+import type { Entry, EntryType, ExtendedAttribute, Stat } from '../model/entries.ts';
 import type { Event, Problem, Progress } from '../model/events.ts';
 import type { Limits } from '../model/limits.ts';
 import type { ByteName, PathKey } from '../model/paths.ts';
@@ -102,6 +102,15 @@ export interface Files {
   /** Opens a regular file (O_NOFOLLOW | O_NONBLOCK, checked by fstat to be one). Errors as `scan`. */
   openSource(path: PathKey): Promise<SourceFile>;
   /**
+   * Extended attributes and inode flags of names in one directory, in the order of `entries` (of `/` itself: its one
+   * entry without a name). What cannot be had is said in the answer; what is gone has none. Errors as `scan`.
+   */
+  attributes(
+    directory: PathKey,
+    entries: readonly Pick<ScannedEntry, 'name' | 'type'>[],
+  ): Promise<readonly FoundAttributes[]>;
+  readonly accounts: Accounts;
+  /**
    * A directory to restore into, made with its parents if need be, and swept as in `makeDirectory`. Nothing is ever
    * done outside it.
    */
@@ -117,6 +126,26 @@ export interface ScannedEntry extends Stat {
   readonly name: ByteName;
   /** Of a symlink: its target as bytes, one character (0-255) a byte. */
   readonly target?: string;
+}
+
+export interface FoundAttributes {
+  readonly xattrs: readonly ExtendedAttribute[];
+  /** Those of KEPT_FLAGS. */
+  readonly flags: number;
+  readonly refused: readonly AttributeRefusal[];
+}
+
+export interface AttributeRefusal {
+  readonly what: 'extended attributes' | 'flags';
+  readonly message: string;
+}
+
+/** Users and groups of this machine. Null: unknown. */
+export interface Accounts {
+  userName(uid: number): Promise<string | null>;
+  groupName(gid: number): Promise<string | null>;
+  userId(name: string): Promise<number | null>;
+  groupId(name: string): Promise<number | null>;
 }
 
 export interface SourceFile {
@@ -148,15 +177,20 @@ export interface RestoreTarget {
   fifo(path: PathKey, replace: boolean): Promise<void>;
   /** Needs root: else LowtideError `forbidden`. */
   device(path: PathKey, entry: Entry, replace: boolean): Promise<void>;
-  /** Owner, mode, times (in this order). Answers what the target could not take; never throws for that. */
+  /** Owner, attributes, mode, times (in this order). Answers what the target could not take; never throws for that. */
   applyMetadata(path: PathKey, metadata: Metadata): Promise<readonly MetadataRefusal[]>;
+  /**
+   * Inode flags of a file or directory, those of KEPT_FLAGS. Last of all: who is immutable takes no other name, no
+   * attribute and nothing into it. Answers as `applyMetadata`.
+   */
+  setFlags(path: PathKey, flags: number): Promise<readonly MetadataRefusal[]>;
   /** Makes finished files durable: called at the end and now and then. */
   sync(): Promise<void>;
   close(): Promise<void>;
 }
 
 export interface MetadataRefusal {
-  readonly what: 'owner' | 'mode' | 'times';
+  readonly what: 'owner' | 'mode' | 'times' | 'extended attributes' | 'flags';
   readonly message: string;
 }
 
@@ -169,6 +203,8 @@ export interface Metadata {
   readonly uid: number | null;
   readonly gid: number | null;
   readonly mtime: UnixNanos;
+  /** All that it is to have: an access control list that its directory gave it goes. Unknown if absent. */
+  readonly xattrs?: readonly ExtendedAttribute[];
 }
 
 export interface TargetFile {

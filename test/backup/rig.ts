@@ -4,6 +4,7 @@ import { refsPageLoader } from '../../src/depot/refs-pages.ts';
 import { Depot } from '../../src/depot/depot.ts';
 import type { BackupPlan, BackupResult } from '../../src/backup/plan.ts';
 import { takeBackup } from '../../src/backup/take-backup.ts';
+import { decodeAttributes } from '../../src/format/attributes.ts';
 import { type BlockType, openBlock, parseBlockHeader } from '../../src/format/block.ts';
 import { deriveDomainKeys, KeyStore } from '../../src/format/domain-keys.ts';
 import type { SignedManifest } from '../../src/format/manifest.ts';
@@ -303,19 +304,15 @@ async function assertIsEntry(
 ): Promise<void> {
   const shown = displayPath(entry.path);
   const { allocated: _, device: __, links, rdev, ...stat } = node.files.stat(entry.path);
-  const {
-    extents,
-    link,
-    target,
-    unsettled: ___,
-    partial,
-    extra: ____,
-    path: _____,
-    rdev: device,
-    ...found
-  } = entry;
+  const { extents, link, target, unsettled: ___, partial, extra, path: ____, rdev: device, ...found } = entry;
   assert.deepEqual(found, { ...stat, size: entry.type === 'directory' ? 0 : stat.size }, shown);
   assert.deepEqual(device, rdev, shown);
+  const { xattrs, flags } = decodeAttributes(extra!);
+  const inode = node.files.at(entry.path);
+  assert.deepEqual(
+    [new Map(xattrs.map(({ name, value }) => [name, Buffer.from(value)])), flags],
+    [new Map([...inode.xattrs].map(([name, value]) => [name, Buffer.from(value)])), inode.flags],
+  );
   assert.equal(link !== undefined, links > 1 && entry.type !== 'directory', shown);
   assert.equal(partial, cutAt !== null, shown);
   if (entry.type === 'symlink') assert.equal(target, node.files.at(entry.path).target, shown);
