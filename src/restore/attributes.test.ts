@@ -79,7 +79,7 @@ inPlace(
       [
         [
           'not-taken',
-          '/d/a',
+          '/l',
           'the extended attributes of 3 restored names could not be set, of this one first',
         ],
         ['not-taken', '/d', 'the flags of 2 restored names could not be set, of this one first'],
