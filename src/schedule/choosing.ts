@@ -65,7 +65,7 @@ export function choose(work: Work): void {
 function startWhatCan(room: Room): void {
   const { state } = room.work;
   if (state.runs.size >= room.streams) return;
-  const choices = newHeap<Choice>();
+  const choices = newHeap<Choice>('place');
   const offerChoice = (line: LineRecord): void => {
     const choice = choiceOn(room, line);
     if (choice !== null) heapAdd(choices, choice, isBetter);
@@ -106,6 +106,7 @@ interface Choice {
   readonly record: OfferRecord;
   /** 0: overdue, goes beside the others. 1: can be in time. 2: the rest. */
   readonly rank: 0 | 1 | 2;
+  place: number;
 }
 
 function choiceOn(room: Room, line: LineRecord): Choice | null {
@@ -114,14 +115,16 @@ function choiceOn(room: Room, line: LineRecord): Choice | null {
   const { tightest, oldest } = bestOf(line, now);
   const totalFull = isFull(room.load, room.capacity);
   if (oldest.due <= now && !somebodyBeside(totalFull ? state.runs.values() : line.runs)) {
-    return { record: oldest, rank: 0 };
+    return { record: oldest, rank: 0, place: -1 };
   }
   if (totalFull || lineIsFull(room, line)) return null;
   return choiceByTime({ tightest, oldest });
 }
 
 function choiceByTime({ tightest, oldest }: Best): Choice {
-  return tightest === null ? { record: oldest, rank: 2 } : { record: tightest, rank: 1 };
+  return tightest === null
+    ? { record: oldest, rank: 2, place: -1 }
+    : { record: tightest, rank: 1, place: -1 };
 }
 
 function somebodyBeside(runs: Iterable<Run>): boolean {

@@ -80,6 +80,9 @@ function takeOffer(work: Work, offer: PlannedOffer): void {
     begun: false,
     failures: 0,
     retryAt: null,
+    urgencyPlace: -1,
+    duePlace: -1,
+    retryPlace: -1,
     lane: null,
   };
   record.track.members.add(record);

@@ -9,9 +9,9 @@ function laneFor(track: Track, line: LineRecord): Lane {
   const lane: Lane = {
     track,
     line,
-    dated: newHeap(),
-    nightly: newHeap(),
-    byDue: newHeap(),
+    dated: newHeap('urgencyPlace'),
+    nightly: newHeap('urgencyPlace'),
+    byDue: newHeap('duePlace'),
     late: new Set(),
   };
   track.lanes.set(line, lane);
@@ -48,6 +48,21 @@ export function leaveLane(state: PlannerState, record: OfferRecord): void {
   if (lane.byDue.items.length > 0) return;
   lane.track.lanes.delete(line);
   openOrCloseLane(state, lane);
+}
+
+/** Everybody leaves at once. */
+export function clearLanes(state: PlannerState): void {
+  for (const record of state.offers.values()) {
+    record.lane = null;
+    record.urgencyPlace = -1;
+    record.duePlace = -1;
+  }
+  for (const track of state.tracks.all.values()) track.lanes.clear();
+  for (const line of state.waiting) {
+    line.open.clear();
+    line.best = null;
+  }
+  state.waiting.clear();
 }
 
 /** Notes in its line whether somebody stands in it and the windows are open. */

@@ -62,6 +62,7 @@ export function clientOf(state: PlannerState, id: ClientId, line: string | null)
       queues: new Map(),
       absences: 0,
       offences: 0,
+      pausePlace: -1,
       pause: null,
     };
     client.line.clients++;

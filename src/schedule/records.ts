@@ -61,6 +61,9 @@ export interface OfferRecord {
   begun: boolean;
   failures: number;
   retryAt: UnixMillis | null;
+  urgencyPlace: number;
+  duePlace: number;
+  retryPlace: number;
   /** The lane that it stands in while nothing but room is missing, whether the windows are open or not. */
   lane: Lane | null;
 }
@@ -75,6 +78,7 @@ export interface ClientRecord {
   /** Orders in a row that it did not begin, and times that it misbehaved. */
   absences: number;
   offences: number;
+  pausePlace: number;
   pause: { readonly code: 'client-absent' | 'client-misbehaved'; readonly until: UnixMillis } | null;
 }
 
@@ -118,6 +122,7 @@ export interface Track {
   readonly members: Set<OfferRecord>;
   readonly lanes: Map<LineRecord, Lane>;
   standing: Standing;
+  changePlace: number;
   /** Made when the first offer with a deadline comes. */
   timeline: Timeline | null;
   /** While it is open: the moment now, less the shared time before it. Does not change until it closes. */

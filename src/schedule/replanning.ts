@@ -1,6 +1,6 @@
 import { estimate, countShared } from './estimates.ts';
 import { BACK_OFF_LAST_MS } from './backing-off.ts';
-import { leaveLane, turnLanes } from './lanes.ts';
+import { clearLanes, leaveLane, turnLanes } from './lanes.ts';
 import { place, refreshRates, setPause, setRetry } from './placing.ts';
 import type { CenterConditions } from './plan.ts';
 import type { RatePlan } from './rate-plan.ts';
@@ -18,7 +18,7 @@ export function setConditions(work: Work, conditions: CenterConditions): void {
   if (!sameRates) refreshRates(state);
   if (sameWindows && sameRates) return;
   // Everybody's place may be another: all leave before the first comes back.
-  for (const record of state.offers.values()) leaveLane(state, record);
+  clearLanes(state);
   if (!sameWindows) {
     for (const track of state.tracks.all.values()) {
       track.timeline = null;

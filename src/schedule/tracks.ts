@@ -5,7 +5,7 @@ import { sharedBefore, timelineOf } from './timeline.ts';
 import { HORIZON_MS, intervalAt, isAlways, isNever, isOpen, nextShared, type Windows } from './windows.ts';
 
 export function newTracks(): Tracks {
-  return { all: new Map(), changes: newHeap() };
+  return { all: new Map(), changes: newHeap('changePlace') };
 }
 
 const sooner = (a: Track, b: Track): boolean => a.standing.changesAt! < b.standing.changesAt!;
@@ -20,6 +20,7 @@ export function trackFor(tracks: Tracks, windows: Windows, center: Windows, now:
     members: new Set(),
     lanes: new Map(),
     standing,
+    changePlace: -1,
     timeline: null,
     offset: 0,
   };
