@@ -55,10 +55,7 @@ export function choose(work: Work): void {
   if (state.waiting.size === 0) return;
   const room = measureRoom(work);
   startWhatCan(room);
-  const stopped = work.stops.length;
   giveWay(room);
-  // Reasons say which line is full: what was stopped does not count any more.
-  if (work.stops.length > stopped) measureRoom(work);
 }
 
 /** Room only gets less: what was chosen for a line is good, or worse than it was, when its turn comes. */

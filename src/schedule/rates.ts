@@ -28,8 +28,9 @@ export function lineCapacity(state: PlannerState, line: LineRecord): number {
 
 /** What a transfer can be expected to send per second during the lead, from now on. */
 export function loadOf(state: PlannerState, run: Run): number {
-  if (run.beside || run.phase === 'stopping') return 0;
-  const { bytes } = state.offers.get(run.snapshot)!.offer;
+  if (run.beside) return 0;
+  // What was withdrawn is stopping, and nobody knows how much it had left.
+  const bytes = state.offers.get(run.snapshot)?.offer.bytes ?? Infinity;
   return Math.min(ability(state, run.client), clientCap(state, run.client), bytes / LEAD_S);
 }
 
@@ -101,7 +102,7 @@ function pour(
 ): void {
   const wishes: { share: Share; amount: number }[] = [];
   for (const [line, shares] of lines) {
-    const wanted = shares.map((share) => Math.max(0, upTo(share) - share.granted));
+    const wanted = shares.map((share) => missingTo(share, upTo(share)));
     const level = waterLevel(wanted, left.lines.get(line)!);
     shares.forEach((share, i) => wishes.push({ share, amount: Math.min(wanted[i]!, level) }));
   }
@@ -118,6 +119,10 @@ function pour(
     const before = left.lines.get(line)!;
     if (before !== Infinity) left.lines.set(line, before - more);
   }
+}
+
+function missingTo({ granted }: Share, goal: number): number {
+  return goal > granted ? goal - granted : 0;
 }
 
 /** The level up to which all can be filled from `capacity`; infinite if there is enough for all. */

@@ -1,7 +1,14 @@
 import assert from 'node:assert/strict';
 import type { ClientId, SnapshotId } from '../model/ids.ts';
 import { DAY_MS, HOUR_MS, MINUTE_MS } from '../model/time.ts';
-import { conditionsWith, type Grant, type PlannedOffer, type PlannerEvent, type Reason } from './plan.ts';
+import {
+  conditionsWith,
+  type CenterConditions,
+  type Grant,
+  type PlannedOffer,
+  type PlannerEvent,
+  type Reason,
+} from './plan.ts';
 import { newPlanner, step, type PlannerState, type PlannerStep } from './planner.ts';
 import { describeReason } from './reasons.ts';
 import { parseWindows } from './windows.ts';
@@ -20,6 +27,11 @@ interface Wish {
   readonly sequence?: number;
   readonly windows?: string;
   readonly offeredAt?: number;
+  readonly bytes?: number;
+  readonly line?: string | null;
+  readonly deadline?: number | null;
+  readonly target?: number | null;
+  readonly lastCollected?: number | null;
 }
 
 /** A planner with its clock, which never jumps over a `nextChange` unless told to. */
@@ -30,9 +42,11 @@ export class Bench {
   /** Grants in words, such as `18:00 start a`. */
   readonly log: string[] = [];
 
-  constructor(center: string, streams: number, now = at(18)) {
+  readonly rates = new Map<string, number | null>();
+
+  constructor(center: string, streams: number, now = at(18), more: Partial<CenterConditions> = {}) {
     this.now = now;
-    this.#state = newPlanner(conditionsWith(parseWindows(center, TOKYO), streams), now);
+    this.#state = newPlanner(conditionsWith(parseWindows(center, TOKYO), streams, more), now);
   }
 
   step(event: PlannerEvent): readonly Grant[] {
@@ -40,6 +54,7 @@ export class Bench {
     this.#state = result.state;
     this.last = result;
     assert.ok(result.nextChange === null || result.nextChange > this.now);
+    for (const { snapshot, bytesPerSecond } of result.rates) this.rates.set(snapshot, bytesPerSecond);
     for (const grant of result.grants) {
       const why = grant.kind === 'stop' ? ` ${grant.code}` : '';
       this.log.push(`${this.clock(this.now)} ${grant.kind} ${grant.snapshot}${why}`);
@@ -65,7 +80,14 @@ export class Bench {
   }
 
   offer(name: string, wish: Wish = {}): PlannedOffer {
-    const { client: owner = 'ann', job = name, sequence = 1, windows = 'any', offeredAt = this.now } = wish;
+    const {
+      client: owner = 'ann',
+      job = name,
+      sequence = 1,
+      windows = 'any',
+      offeredAt = this.now,
+      ...more
+    } = wish;
     const offer: PlannedOffer = {
       snapshot: id(name),
       client: client(owner),
@@ -73,11 +95,12 @@ export class Bench {
       sequence,
       bytes: 1000,
       offeredAt,
-      windows: parseWindows(windows, TOKYO),
       line: null,
       deadline: null,
       target: null,
       lastCollected: null,
+      ...more,
+      windows: parseWindows(windows, TOKYO),
     };
     this.step({ kind: 'offered', offer });
     return offer;
@@ -95,6 +118,15 @@ export class Bench {
     this.step({ kind: 'ended', snapshot: id(name), outcome });
   }
 
+  progress(name: string, bytes: number): void {
+    this.step({ kind: 'progress', snapshot: id(name), bytes });
+  }
+
+  /** What this client of no line, or of `line`, was seen to be able to send. */
+  learnt(name: string, bytesPerSecond: number, line: string | null = null): void {
+    this.step({ kind: 'learnt', client: client(name), line, bytesPerSecond });
+  }
+
   reason(name: string): Reason | undefined {
     return this.last?.reasons.get(id(name));
   }
@@ -102,6 +134,11 @@ export class Bench {
   /** What a person at the client reads. */
   says(name: string): string {
     return describeReason(this.reason(name)!, TOKYO, this.now);
+  }
+
+  /** Those that hold a stream. */
+  get running(): readonly string[] {
+    return [...this.#state.runs.keys()];
   }
 
   get nextChange(): number | null {

@@ -112,8 +112,9 @@ export class SlowPlanner extends SlowBook {
   load(on: (run: Run) => boolean): number {
     let load = 0;
     for (const run of this.runs.values()) {
-      if (run.beside || run.phase === 'stopping' || !on(run)) continue;
-      load += Math.min(this.wish(run.offer.client), this.offers.get(run.offer.snapshot)!.offer.bytes / 3);
+      if (run.beside || !on(run)) continue;
+      const bytes = this.offers.get(run.offer.snapshot)?.offer.bytes ?? Infinity;
+      load += Math.min(this.wish(run.offer.client), bytes / 3);
     }
     return load;
   }
