@@ -29,14 +29,21 @@ export interface DigestInput {
   readonly ranges: readonly number[];
 }
 
-export function digestChunks({ key, bytes, ranges }: DigestInput): ChunkDigest[] {
-  const digests: ChunkDigest[] = [];
+/** All digests in one string, which passes between threads faster than a list: take it apart with `digestAt`. */
+export function digestChunks({ key, bytes, ranges }: DigestInput): string {
+  let digests = '';
   for (let i = 0; i < ranges.length; i += 2) {
     const start = ranges[i]!;
     const chunk = bytes.subarray(start, start + ranges[i + 1]!);
-    digests.push(createHmac('sha256', key).update(chunk).digest('hex') as ChunkDigest);
+    digests += createHmac('sha256', key).update(chunk).digest('hex');
   }
   return digests;
+}
+
+const DIGEST_CHARACTERS = 64;
+
+export function digestAt(digests: string, number: number): ChunkDigest {
+  return digests.slice(number * DIGEST_CHARACTERS, (number + 1) * DIGEST_CHARACTERS) as ChunkDigest;
 }
 
 export interface SealInput {

@@ -220,7 +220,15 @@ function watched(world: World, tell: (what: 'scan' | 'open' | 'close', path: str
     tell('scan', displayPath(path));
     return files.scan(path);
   };
-  return { ...world, files: { ...files, openSource, scan } };
+  const readSmall: typeof files.readSmall = (reads) => {
+    for (const path of reads.paths) {
+      tell('open', displayPath(path));
+      tell('close', displayPath(path));
+    }
+    return files.readSmall!(reads);
+  };
+  const batches = files.readSmall === undefined ? {} : { readSmall };
+  return { ...world, files: { ...files, openSource, scan, ...batches } };
 }
 
 function recordWrites(depot: Depot, added: BackupRig['added']): void {
@@ -228,9 +236,9 @@ function recordWrites(depot: Depot, added: BackupRig['added']): void {
   depot.writer = (group) => {
     const writer = writerOf(group);
     const add = writer.add.bind(writer);
-    writer.add = async (block) => {
-      added.push({ group, ...block });
-      await add(block);
+    writer.add = async (block, release) => {
+      added.push({ group, id: block.id, bytes: Uint8Array.from(block.bytes) });
+      await add(block, release);
     };
     return writer;
   };
