@@ -27,6 +27,7 @@ describe('help', () => {
       'key list',
       'key add',
       'key remove',
+      'doctor',
       'debug dump',
       'center init',
       'center run',
