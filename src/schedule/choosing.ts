@@ -81,16 +81,23 @@ function startWhatCan(room: Room): void {
 
 function measureRoom(work: Work): Room {
   const { state } = work;
-  let load = 0;
   for (const line of state.waiting) line.load = 0;
   for (const run of state.runs.values()) run.client.line.load = 0;
-  for (const run of state.runs.values()) {
-    const more = loadOf(state, run);
-    run.client.line.load += more;
-    load += more;
-  }
   const capacity = leftOver(state, state.total.bytesPerSecond, isRestoring(state));
-  return { work, streams: streamsNow(state), capacity, load };
+  const room = { work, streams: streamsNow(state), capacity, load: 0 };
+  for (const run of state.runs.values()) addLoad(room, run);
+  return room;
+}
+
+/** What comes by a line is never more than the line carries. */
+function addLoad(room: Room, run: Run): void {
+  const { state } = room.work;
+  const { line } = run.client;
+  const capacity = lineCapacity(state, line);
+  const before = Math.min(line.load, capacity);
+  line.load += loadOf(state, run);
+  const after = Math.min(line.load, capacity);
+  room.load += after === before ? 0 : after - before;
 }
 
 const isFull = (load: number, capacity: number): boolean => load >= capacity * NEARLY;
@@ -155,9 +162,7 @@ function start(room: Room, { record, rank }: Choice): void {
   client.run = run;
   client.line.runs.add(run);
   placeClient(state, client);
-  const load = loadOf(state, run);
-  room.load += load;
-  client.line.load += load;
+  addLoad(room, run);
   work.ratesChanged = true;
   const { standing } = record.track;
   work.starts.push({ kind: 'start', snapshot, client: client.id, until: standing.until });

@@ -125,12 +125,22 @@ export class SlowPlanner extends SlowBook {
 
   totalFull(): boolean {
     const capacity = this.rate(this.conditions.rate) * this.share(this.restoring());
-    return this.load(() => true) >= capacity * 0.999;
+    const lines = new Set([...this.runs.values()].map((run) => this.lineOf(run)));
+    const loads = [...lines].map((line) =>
+      Math.min(
+        this.lineCapacity(line),
+        this.load((run) => this.lineOf(run) === line),
+      ),
+    );
+    return loads.reduce((a, b) => a + b, 0) >= capacity * 0.999;
   }
 
   lineFull(line: string | null): boolean {
-    const capacity = this.lineCap(line) * this.share((this.restores.get(line) ?? 0) > 0);
-    return this.load((run) => this.lineOf(run) === line) >= capacity * 0.999;
+    return this.load((run) => this.lineOf(run) === line) >= this.lineCapacity(line) * 0.999;
+  }
+
+  lineCapacity(line: string | null): number {
+    return this.lineCap(line) * this.share((this.restores.get(line) ?? 0) > 0);
   }
 
   best(waiting: Known[]): { tightest: Known | undefined; oldest: Known } {
