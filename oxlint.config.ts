@@ -14,6 +14,7 @@ const rooms: Record<string, string[]> = {
   collect: ['model', 'format', 'world', 'protocol', 'depot', 'ledger', 'schedule'],
   uplink: ['model', 'format', 'world', 'protocol', 'depot', 'ledger', 'schedule'],
   identity: ['model', 'format', 'world', 'ledger'],
+  simulate: ['model', 'schedule'],
   node: [
     'model',
     'format',

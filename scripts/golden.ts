@@ -1,5 +1,6 @@
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { attributeVectors } from './golden/attributes.ts';
 import { blockVectors, boxVectors, keyVectors } from './golden/blocks.ts';
 import { chunkVectors, groupVectors } from './golden/chunks.ts';
 import { domainProofVectors, keyringVectors, sheetVectors } from './golden/keyrings.ts';
@@ -14,6 +15,7 @@ const FILES: Record<string, () => unknown> = {
   keys: keyVectors,
   boxes: boxVectors,
   blocks: blockVectors,
+  attributes: attributeVectors,
   'tree-pages': treePageVectors,
   'tree-ends': treeEndVectors,
   refs: refsVectors,

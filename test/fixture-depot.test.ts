@@ -67,7 +67,7 @@ describe('a depot of format 1 goes on being read', () => {
           target: pathKeyOf(target),
           paths: [],
           overwrite: 'never',
-          owners: isRoot ? 'restore' : 'skip',
+          owners: isRoot ? 'numbers' : 'none',
         } as const;
         const report = await restoreSnapshot(world, plan, new AbortController().signal);
         assert.deepEqual(report.problems, []);

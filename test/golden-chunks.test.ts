@@ -3,7 +3,8 @@ import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { cutsOf, groupsOf, keystream } from '../scripts/golden/chunks.ts';
 import { Cutter } from '../src/backup/chunker.ts';
-import { cutRuleOf, findCandidates } from '../src/backup/gear.ts';
+import { cutRuleOf } from '../src/backup/gear.ts';
+import { plainGear } from '../src/world/gear-kernel.ts';
 import { Sequencer } from '../src/backup/sequencer.ts';
 import { deriveDomainKeys } from '../src/format/domain-keys.ts';
 import { hashOf } from '../src/format/test-support.ts';
@@ -49,7 +50,7 @@ describe('golden vectors: chunks', () => {
         chunk_bytes_max: max,
       });
       const cutter = new Cutter(rule, 0);
-      cutter.feed(findCandidates(bytes, 0, gear, rule), 0, length);
+      cutter.feed(plainGear.find(bytes, 0, gear, rule), 0, length);
       const found: number[] = [];
       for (let cut = cutter.next(true); cut !== null; cut = cutter.next(true)) found.push(cut);
       assert.deepEqual(found, cuts);

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
+import { attributesShown } from '../scripts/golden/attributes.ts';
+import { decodeAttributes, encodeAttributes } from '../src/format/attributes.ts';
 import { blockIdOf, type BlockType, clearBlock, openBlock, sealBlock } from '../src/format/block.ts';
 import { chunkDigest, deriveDomainKeys, KeyStore } from '../src/format/domain-keys.ts';
 import { dumpObject, dumpRefsPage, dumpTreePage, type PlainObject } from '../src/format/dump.ts';
@@ -126,6 +128,21 @@ describe('golden vectors: pages', () => {
       }
       assert.deepEqual(found, ending);
     }
+  });
+
+  it('F27: attributes of entries', () => {
+    interface AttributeVectors {
+      written: readonly { name: string; extra: string; meaning: object }[];
+      read: AttributeVectors['written'];
+      invalid: Readonly<Record<string, string>>;
+    }
+    const { written, read, invalid } = vectors('attributes') as AttributeVectors;
+    for (const { name, extra, meaning } of [...written, ...read])
+      assert.deepEqual(attributesShown(decodeAttributes(bytesOf(extra))), meaning, name);
+    for (const { name, extra } of written)
+      assert.equal(hexOf(encodeAttributes(decodeAttributes(bytesOf(extra)))), extra, name);
+    for (const [name, extra] of Object.entries(invalid))
+      assert.throws(() => decodeAttributes(bytesOf(extra)), refusedAs('damaged-page'), name);
   });
 
   it('F30-F32: refs pages, and the pages of a long list', async () => {

@@ -55,6 +55,26 @@ test('the newest place of a chunk counts', async () => {
   assert.equal(found.get(digestOf('b'))!.block, idOf('new'));
 });
 
+test('what fills the buffer is written, and of two places in one buffer the newest counts, too', async () => {
+  const index = await ChunkIndex.open(machine().boot(), PATH, 100);
+  for (let at = 0; at < 1000; at += 10) {
+    const names = Array.from({ length: 12 }, (_, more) => `c${at + more}`);
+    await index.put(blockOf(`b${at}`, names));
+  }
+  await index.flush();
+  const found = await index.lookup(['c0', 'c9', 'c10', 'c11', 'c999'].map(digestOf));
+  assert.deepEqual(
+    [...found.entries()].map(([digest, { block, offset }]) => [digest, block, offset]).toSorted(),
+    [
+      [digestOf('c0'), idOf('b0'), 0],
+      [digestOf('c9'), idOf('b0'), 90],
+      [digestOf('c10'), idOf('b10'), 0],
+      [digestOf('c11'), idOf('b10'), 10],
+      [digestOf('c999'), idOf('b990'), 90],
+    ].toSorted(),
+  );
+});
+
 test('what it covers is durable with all that was put before', async () => {
   const node = machine();
   const index = await ChunkIndex.open(node.boot(), PATH);

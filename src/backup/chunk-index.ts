@@ -3,6 +3,7 @@ import { bytesOfHex, hexOf } from '../model/bytes.ts';
 import { isLowtideError } from '../model/errors.ts';
 import type { BlockId, ChunkDigest } from '../model/ids.ts';
 import type { SqlConnection, SqlValue, World } from '../world/ports.ts';
+import { ChunkBuffer } from './chunk-buffer.ts';
 import type { PlacedChunk } from './sequencer.ts';
 
 /** Where a chunk is, or was once: whether the block can still be had is for the caller to find out. */
@@ -23,8 +24,9 @@ export interface IndexedBlock {
 const FORMAT = 1;
 const LOOKUP_ROWS = 128;
 const INSERT_ROWS = 64;
-/** Chunks in one transaction. */
-const BUFFERED = 8192;
+const COLUMNS = 5;
+/** Chunks in one transaction, in memory until then: each one may touch most pages of the table. */
+const BUFFERED = 1 << 18;
 
 const SCHEMA = [
   'CREATE TABLE format (version INTEGER NOT NULL)',
@@ -47,21 +49,23 @@ const insertSql = (rows: number): string =>
  */
 export class ChunkIndex {
   readonly #connection: SqlConnection;
-  #waiting: IndexedBlock[] = [];
-  #waitingChunks = 0;
+  readonly #buffered: number;
+  readonly #waiting = new ChunkBuffer();
+  #waitingBlocks: Pick<IndexedBlock, 'id' | 'length'>[] = [];
 
-  private constructor(connection: SqlConnection) {
+  private constructor(connection: SqlConnection, buffered: number) {
     this.#connection = connection;
+    this.#buffered = buffered;
   }
 
   /** Opens it, or makes it anew if there is none or it is no good. */
-  static async open(world: World, path: string): Promise<ChunkIndex> {
+  static async open(world: World, path: string, buffered = BUFFERED): Promise<ChunkIndex> {
     try {
-      return await connect(world, path, (connection) => new ChunkIndex(connection));
+      return await connect(world, path, (connection) => new ChunkIndex(connection, buffered));
     } catch (error) {
       if (isLowtideError(error) && !isLowtideError(error, 'disk-failed')) throw error;
       await ChunkIndex.remove(world, path);
-      return await connect(world, path, (connection) => new ChunkIndex(connection));
+      return await connect(world, path, (connection) => new ChunkIndex(connection, buffered));
     }
   }
 
@@ -108,28 +112,35 @@ export class ChunkIndex {
   }
 
   /** Adds what is known of a block; the newest place of a chunk counts. Durable after `flush` or `cover`. */
-  async put(block: IndexedBlock): Promise<void> {
-    this.#waiting.push(block);
-    this.#waitingChunks += block.chunks.length;
-    if (this.#waitingChunks >= BUFFERED) await this.flush();
+  async put({ id, length, chunks }: IndexedBlock): Promise<void> {
+    const block = this.#waitingBlocks.push({ id, length }) - 1;
+    for (const chunk of chunks) this.#waiting.add(block, chunk);
+    if (this.#waiting.size >= this.#buffered) await this.flush();
   }
 
   async flush(): Promise<void> {
-    const blocks = this.#waiting;
+    const blocks = this.#waitingBlocks;
     if (blocks.length === 0) return;
-    this.#waiting = [];
-    this.#waitingChunks = 0;
     await this.#transaction(async () => {
-      const rows: { readonly digest: ChunkDigest; readonly values: SqlValue[] }[] = [];
+      const known: { readonly number: number; readonly length: number; readonly id: Uint8Array }[] = [];
       for (const block of blocks) {
-        const number = await this.#numberOf(block);
-        for (const chunk of block.chunks) {
-          rows.push({ digest: chunk.digest, values: valuesOf(block, number, chunk) });
-        }
+        const { id, length } = block;
+        known.push({ number: await this.#numberOf(block), length, id: bytesOfHex(id) });
       }
-      rows.sort((a, b) => (a.digest < b.digest ? -1 : 1));
-      await this.#insert(rows.map(({ values }) => values));
+      let rows: SqlValue[] = [];
+      for (const { digest, block, offset, length } of this.#waiting.sorted()) {
+        const { number, id, length: blockLength } = known[block]!;
+        rows.push(digest, number, offset, length, checksum(digest, id, blockLength, offset, length));
+        if (rows.length < INSERT_ROWS * COLUMNS) continue;
+        await this.#connection.execute(insertSql(INSERT_ROWS), rows);
+        rows = [];
+      }
+      for (let at = 0; at < rows.length; at += COLUMNS) {
+        await this.#connection.execute(insertSql(1), rows.slice(at, at + COLUMNS));
+      }
     });
+    this.#waiting.clear();
+    this.#waitingBlocks = [];
   }
 
   async blocks(): Promise<number> {
@@ -138,19 +149,12 @@ export class ChunkIndex {
   }
 
   async close(): Promise<void> {
-    this.#waiting = [];
+    this.#waiting.clear();
+    this.#waitingBlocks = [];
     await this.#connection.close();
   }
 
-  async #insert(rows: readonly SqlValue[][]): Promise<void> {
-    let at = 0;
-    for (; at + INSERT_ROWS <= rows.length; at += INSERT_ROWS) {
-      await this.#connection.execute(insertSql(INSERT_ROWS), rows.slice(at, at + INSERT_ROWS).flat());
-    }
-    for (; at < rows.length; at++) await this.#connection.execute(insertSql(1), rows[at]!);
-  }
-
-  async #numberOf({ id, length }: IndexedBlock): Promise<number> {
+  async #numberOf({ id, length }: Pick<IndexedBlock, 'id' | 'length'>): Promise<number> {
     const sql = `INSERT INTO blocks (id, length) VALUES (?, ?)
       ON CONFLICT (id) DO UPDATE SET length = excluded.length RETURNING number`;
     const { rows } = await this.#connection.execute(sql, [bytesOfHex(id), length]);
@@ -193,11 +197,6 @@ async function connect<T>(world: World, path: string, make: (connection: SqlConn
     await connection.close().catch(() => undefined);
     throw error;
   }
-}
-
-function valuesOf(block: IndexedBlock, number: number, { digest, offset, length }: PlacedChunk): SqlValue[] {
-  const bytes = bytesOfHex(digest);
-  return [bytes, number, offset, length, checksum(bytes, bytesOfHex(block.id), block.length, offset, length)];
 }
 
 function placeOf(row: Readonly<Record<string, SqlValue>>): IndexedPlace | null {

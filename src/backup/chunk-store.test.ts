@@ -17,7 +17,7 @@ function make(setup: SimulatedRig, quotaBytes: number | null, rememberedMax?: nu
   const plan = rig.plan({ quotaBytes });
   const table = new BlockTable();
   const known = new KnownChunks(rig.world, rig.depot, plan, null, table);
-  const writer = new NewBlocks(rig.depot.writer(plan.dataGroup), null);
+  const writer = new NewBlocks(rig.depot.writer(plan.dataGroup), null, rig.world.limits);
   return { table, store: new ChunkStore(rig.world, plan, { known, table, writer }, rememberedMax) };
 }
 

@@ -1,4 +1,4 @@
-import { HEADER_BYTES, type SealedBlock } from '../format/block.ts';
+import { SEAL_BYTES, type SealedBlock } from '../format/block.ts';
 import type { ChunkDigest } from '../model/ids.ts';
 import type { World } from '../world/ports.ts';
 import { type BlockTable, STORED } from './block-table.ts';
@@ -10,8 +10,6 @@ import { RunBlocks } from './run-blocks.ts';
 import { Sealer } from './sealer.ts';
 import { type BlockJob, Sequencer } from './sequencer.ts';
 
-/** What sealing adds to a payload at most: header, padding length, tag. */
-export const SEAL_BYTES = HEADER_BYTES + 20;
 /** Chunks whose places are kept in memory: about 50 MB. More are looked up on disk. */
 const REMEMBERED_MAX = 1 << 20;
 
@@ -37,7 +35,7 @@ export class ChunkStore {
     rememberedMax = REMEMBERED_MAX,
   ) {
     this.#sequencer = new Sequencer(world.limits);
-    this.#sealer = new Sealer(world.work, plan.keys, plan.level, (job, block) => this.#store(job, block));
+    this.#sealer = new Sealer(world, plan.keys, plan.level, (job, block) => this.#store(job, block));
     this.#known = parts.known;
     this.#table = parts.table;
     this.#writer = parts.writer;

@@ -5,7 +5,8 @@ import { noise } from '../../test/backup/rig.ts';
 import { deriveDomainKeys } from '../format/domain-keys.ts';
 import { limits as productionLimits, tinyLimits } from '../model/limits.ts';
 import { Cutter } from './chunker.ts';
-import { type CutRule, cutRuleOf, findCandidates, WINDOW_BYTES } from './gear.ts';
+import { type CutRule, cutRuleOf, WINDOW_BYTES } from './gear.ts';
+import { plainGear } from '../world/gear-kernel.ts';
 
 const { gear } = deriveDomainKeys(noise('chunker', 32));
 const rule = cutRuleOf({
@@ -50,7 +51,7 @@ function cutsInPieces(bytes: Uint8Array, ends: readonly number[], by: CutRule = 
   let position = 0;
   for (const end of [...ends.filter((end) => end < bytes.length).sort((a, b) => a - b), bytes.length]) {
     const start = Math.max(0, position - WINDOW_BYTES);
-    const found = findCandidates(bytes.subarray(start, end), position - start, gear, by);
+    const found = plainGear.find(bytes.subarray(start, end), position - start, gear, by);
     cutter.feed(found, start, end);
     for (let cut = cutter.next(end === bytes.length); cut !== null;) {
       cuts.push(cut);
@@ -118,13 +119,13 @@ test('hashing may start 32 bytes before the least cut', () => {
 test('candidates are the same for any split of the file into ranges', () => {
   fc.assert(
     fc.property(contents, fc.array(fc.nat({ max: 8000 }), { maxLength: 6 }), (bytes, splits) => {
-      const whole = findCandidates(bytes, 0, gear, rule);
+      const whole = plainGear.find(bytes, 0, gear, rule);
       const ends = [...splits.filter((end) => end < bytes.length), bytes.length].sort((a, b) => a - b);
       const parts: number[] = [];
       let position = 0;
       for (const end of ends) {
         const start = Math.max(0, position - WINDOW_BYTES + 1);
-        const found = findCandidates(bytes.subarray(start, end), position - start, gear, rule);
+        const found = plainGear.find(bytes.subarray(start, end), position - start, gear, rule);
         parts.push(...found.map((candidate) => candidate + 2 * start));
         position = end;
       }

@@ -25,7 +25,7 @@ export class Cutter {
   }
 
   /**
-   * All candidates (as `findCandidates` gives them) of the bytes between the last call and `upTo`.
+   * All candidates (as `GearKernel.find` gives them) of the bytes between the last call and `upTo`.
    * @param origin what to add to their positions
    */
   feed(candidates: readonly number[], origin: number, upTo: number): void {

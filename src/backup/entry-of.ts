@@ -8,10 +8,12 @@ export interface Found {
   readonly target?: string;
   /** Number of its st_dev among those of the walk. */
   readonly fileSystem: number;
+  /** Its attributes (format F27), once they are known. */
+  readonly extra?: Uint8Array;
 }
 
 /** An entry as it was found, without extents. Everything that can have several names is marked if it has. */
-export function entryOf({ path, stat, target, fileSystem }: Found): Entry {
+export function entryOf({ path, stat, target, fileSystem, extra }: Found): Entry {
   const { type, mode, uid, gid, mtime, ctime, inode, rdev } = stat;
   const linked = stat.links > 1 && type !== 'directory';
   return {
@@ -29,6 +31,7 @@ export function entryOf({ path, stat, target, fileSystem }: Found): Entry {
     ...(linked ? { link: { fileSystem, inode } } : {}),
     ...(target === undefined ? {} : { target }),
     ...(rdev === undefined ? {} : { rdev }),
+    ...(extra === undefined ? {} : { extra }),
     extents: [],
   };
 }
@@ -49,7 +52,7 @@ export function isSame(a: Change, b: Change): boolean {
   );
 }
 
-const NANOS_PER_MILLI = 1_000_000n;
+export const NANOS_PER_MILLI = 1_000_000n;
 
 /**
  * Whether a file that was looked at then may change again and keep its times (format F25): its clock may tick no finer

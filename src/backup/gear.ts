@@ -29,26 +29,3 @@ export function cutRuleOf(limits: Limits): CutRule {
     looseShift: HASH_BITS - bits + NORMALISING_BITS,
   };
 }
-
-/**
- * Candidates after each byte from `from` on, ascending: twice the position in `bytes`, plus 1 if strict. The bytes
- * before `from` (at least 31 of them, unless the file starts there) fill the window, so a file can be looked through
- * in pieces and in any order.
- */
-export function findCandidates(
-  bytes: Uint8Array,
-  from: number,
-  gear: Uint32Array,
-  rule: Pick<CutRule, 'strictShift' | 'looseShift'>,
-): number[] {
-  const { strictShift, looseShift } = rule;
-  const found: number[] = [];
-  let hash = 0;
-  for (let at = Math.max(0, from - WINDOW_BYTES + 1); at < from; at++) hash = (hash << 1) + gear[bytes[at]!]!;
-  const end = bytes.length;
-  for (let at = from; at < end; at++) {
-    hash = ((hash << 1) + gear[bytes[at]!]!) | 0;
-    if (hash >>> looseShift === 0) found.push((at + 1) * 2 + (hash >>> strictShift === 0 ? 1 : 0));
-  }
-  return found;
-}

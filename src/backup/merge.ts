@@ -1,7 +1,8 @@
 import type { ContinuationRecord, TreeRecord } from '../format/tree-page.ts';
 import { type Entry, extentLength } from '../model/entries.ts';
 import { BaseCursor, type Base } from './base-tree.ts';
-import { entryOf, type Found, isSame } from './entry-of.ts';
+import type { UnixMillis } from '../model/time.ts';
+import { entryOf, type Found, isSame, NANOS_PER_MILLI } from './entry-of.ts';
 import { FileSystems } from './hard-links.ts';
 import type { Renewal } from './sparse-blocks.ts';
 import type { Step } from './steps.ts';
@@ -18,8 +19,10 @@ export async function* mergeWithBase(
   walked: AsyncIterable<readonly Walked[]>,
   base: Base | null,
   renewal: Renewal,
+  unsettledMs: number,
 ): AsyncGenerator<Step[]> {
-  const merge = new Merge(base === null ? null : new BaseCursor(base.tree), renewal);
+  const cursor = base === null ? null : new BaseCursor(base.tree);
+  const merge = new Merge(cursor, renewal, (base?.details.startedAt ?? 0) - unsettledMs);
   for await (const batch of walked) {
     for (const item of batch) {
       if (item.kind === 'problem') merge.steps.push(item);
@@ -36,12 +39,15 @@ export async function* mergeWithBase(
 class Merge {
   readonly #cursor: BaseCursor | null;
   readonly #renewal: Renewal;
+  /** What has not changed since, nobody changed unseen while the base was taken. */
+  readonly #settledBefore: UnixMillis;
   readonly #fileSystems = new FileSystems();
   steps: Step[] = [];
 
-  constructor(cursor: BaseCursor | null, renewal: Renewal) {
+  constructor(cursor: BaseCursor | null, renewal: Renewal, settledBefore: UnixMillis) {
     this.#cursor = cursor;
     this.#renewal = renewal;
+    this.#settledBefore = settledBefore;
   }
 
   takeSteps(): Step[] {
@@ -53,30 +59,44 @@ class Merge {
   /** Adds the steps of one name. What it gives back, if anything, must be run through: it yields full batches. */
   add(item: WalkedEntry): AsyncGenerator<Step[]> | undefined {
     const found = foundOf(item, this.#fileSystems.numberOf(item.stat.device));
-    if (item.stat.type !== 'file') {
-      this.steps.push({ kind: 'entry', entry: entryOf(found) });
-      return undefined;
-    }
     const loading = this.#cursor?.seek(item.path);
-    return loading === undefined ? this.#addFile(item, found) : this.#addLater(loading, item, found);
+    return loading === undefined ? this.#addFound(item, found) : this.#addLater(loading, item, found);
   }
 
   async *#addLater(loading: Promise<void>, item: WalkedEntry, found: Found): AsyncGenerator<Step[]> {
     await loading;
-    const more = this.#addFile(item, found);
+    const more = this.#addFound(item, found);
     if (more !== undefined) yield* more;
   }
 
-  #addFile(item: WalkedEntry, found: Found): AsyncGenerator<Step[]> | undefined {
+  #addFound(item: WalkedEntry, found: Found): AsyncGenerator<Step[]> | undefined {
+    if (item.stat.type === 'file') return this.#addFile(item, found);
+    const extra = this.#knownExtra(item);
+    const entry = entryOf(extra === undefined ? found : { ...found, extra });
+    this.steps.push({ kind: 'entry', entry, birth: item.stat.birth });
+    return undefined;
+  }
+
+  /** The attributes of what is no file, from the base: such entries are never unsettled, so what was fresh then is not. */
+  #knownExtra({ path, stat }: WalkedEntry): Uint8Array | undefined {
+    const record = this.#cursor?.current;
+    if (record?.kind !== 'entry' || record.entry.path !== path || !isSame(record.entry, stat))
+      return undefined;
+    return stat.ctime < BigInt(this.#settledBefore) * NANOS_PER_MILLI ? record.entry.extra : undefined;
+  }
+
+  #addFile(item: WalkedEntry, fresh: Found): AsyncGenerator<Step[]> | undefined {
     const entry = this.#unchanged(item);
     if (entry === null) {
-      this.steps.push({ kind: 'read', ...found, stat: item.stat, from: 0, fallback: null });
+      this.steps.push({ kind: 'read', ...fresh, stat: item.stat, from: 0, fallback: null });
       return undefined;
     }
+    const found = entry.extra === undefined ? fresh : { ...fresh, extra: entry.extra };
     const covered = lengthOf(entry.extents);
     if (entry.partial || covered < entry.size) return this.#keep(item, found, entry, covered);
     const carried = refreshed(entry, found);
-    if (!this.#renewal.wants(entry)) this.steps.push({ kind: 'carry', entry: carried });
+    if (!this.#renewal.wants(entry))
+      this.steps.push({ kind: 'carry', entry: carried, birth: item.stat.birth });
     else this.steps.push({ kind: 'read', ...found, stat: item.stat, from: 0, fallback: carried });
     return undefined;
   }
@@ -104,7 +124,8 @@ class Merge {
       if (this.steps.length >= BATCH) yield this.takeSteps();
     }
     if (from === entry.size && !entry.partial) {
-      this.steps.push({ kind: 'carry', entry: { ...refreshed(entry, found), extents: [] } });
+      const carried = { ...refreshed(entry, found), extents: [] };
+      this.steps.push({ kind: 'carry', entry: carried, birth: item.stat.birth });
     } else this.steps.push({ kind: 'read', ...found, stat: item.stat, from, fallback: null });
   }
 }
@@ -133,6 +154,5 @@ function refreshed(entry: Entry, found: Found): Entry {
   const linked = links > 1 ? found.fileSystem : undefined;
   const same = entry.mode === mode && entry.uid === uid && entry.gid === gid;
   if (same && entry.link?.fileSystem === linked) return entry;
-  const { extra, extents } = entry;
-  return { ...entryOf(found), ...(extra === undefined ? {} : { extra }), extents };
+  return { ...entryOf(found), extents: entry.extents };
 }

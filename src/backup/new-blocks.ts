@@ -1,4 +1,6 @@
 import type { SealedBlock } from '../format/block.ts';
+import type { Limits } from '../model/limits.ts';
+import { BlockCopies } from './block-copies.ts';
 import type { BlockWriter } from '../depot/block-writer.ts';
 import type { Depot } from '../depot/depot.ts';
 
@@ -9,19 +11,32 @@ const FLUSHED = 1024;
 export class NewBlocks {
   readonly #writer: BlockWriter;
   readonly #depot: Pick<Depot, 'has'> | null;
+  readonly #copies: BlockCopies;
   #sinceFlush = 0;
   storedBlocks = 0;
   storedBytes = 0;
 
   /** @param depot to be asked whether it has a block already; null: every block is stored */
-  constructor(writer: BlockWriter, depot: Pick<Depot, 'has'> | null) {
+  constructor(
+    writer: BlockWriter,
+    depot: Pick<Depot, 'has'> | null,
+    limits: Pick<Limits, 'chunk_bytes_max' | 'block_plain_bytes'>,
+  ) {
     this.#writer = writer;
     this.#depot = depot;
+    this.#copies = new BlockCopies(limits.chunk_bytes_max + limits.block_plain_bytes);
   }
 
+  /** Bytes of the memory that blocks wait in until they are durable. */
+  get heldBytes(): number {
+    return this.#copies.heldBytes;
+  }
+
+  /** The block's bytes are of no more use when this resolves. */
   async add(block: SealedBlock): Promise<void> {
     if (this.#depot !== null && (await this.#depot.has(null, [block.id])).has(block.id)) return;
-    await this.#writer.add(block);
+    const { bytes, release } = this.#copies.copy(block.bytes);
+    await this.#writer.add({ id: block.id, bytes }, release);
     this.storedBlocks++;
     this.storedBytes += block.bytes.length;
     if (++this.#sinceFlush < FLUSHED) return;

@@ -9,6 +9,7 @@ import { entryOf, isSame } from './entry-of.ts';
 import { cutRuleOf } from './gear.ts';
 import { type LinkKey, PerInode } from './hard-links.ts';
 import type { KnownPlace, Question } from './known-chunks.ts';
+import type { Reading } from './file-reader.ts';
 import { LargeFiles } from './large-file.ts';
 import type { BackupPlan } from './plan.ts';
 import { type Group, type GroupItem, prefetch, type SmallItem, type SmallResult } from './prefetch.ts';
@@ -16,7 +17,6 @@ import type { Problems } from './problems.ts';
 import { changedWhileRead, type SmallRead } from './read-file.ts';
 import { SlabPool } from './slabs.ts';
 import type { ReadStep, Step } from './steps.ts';
-import { largeSlabBytes } from './stream-file.ts';
 
 export interface PipelineParts {
   readonly world: World;
@@ -29,8 +29,7 @@ export interface PipelineParts {
 
 type Known = ReadonlyMap<ChunkDigest, KnownPlace>;
 
-const GROUPS_AHEAD = 2;
-const LARGE_SLABS_MAX = 10;
+const GROUPS_AHEAD = 3;
 
 /**
  * Takes the steps of a walk to their end: reading and computing go ahead, several at once; what decides anything
@@ -40,7 +39,6 @@ export class Pipeline {
   readonly #parts: PipelineParts;
   readonly #background = new Background();
   readonly #smallSlabs: SlabPool;
-  readonly #largeSlabs: SlabPool;
   readonly #large: LargeFiles;
   /** Files with several names whose content was pushed. */
   readonly #linked = new PerInode<Entry>();
@@ -51,18 +49,14 @@ export class Pipeline {
 
   constructor(parts: PipelineParts) {
     const { world, plan } = parts;
-    const { limits, work } = world;
+    const { limits } = world;
     const rule = cutRuleOf(limits);
     this.#parts = parts;
     this.#smallSlabs = new SlabPool(
       Math.max(limits.block_plain_bytes, limits.chunk_bytes_min),
       GROUPS_AHEAD + 2,
     );
-    this.#largeSlabs = new SlabPool(
-      largeSlabBytes({ world, rule }),
-      Math.min(work.lanes + 3, LARGE_SLABS_MAX),
-    );
-    const context = { world, keys: plan.keys, rule, slabs: this.#largeSlabs };
+    const context = { world, keys: plan.keys, rule };
     this.#large = new LargeFiles({ ...parts, context, onBytes: (bytes) => this.#onBytes(bytes) });
   }
 
@@ -70,7 +64,8 @@ export class Pipeline {
   async run(steps: AsyncGenerator<readonly Step[]>): Promise<void> {
     const { world, plan, store, emitter } = this.#parts;
     try {
-      const groups = prefetch(world, steps, this.#smallSlabs, plan.keys.chunk);
+      const readLarge = (step: ReadStep): Reading => this.#large.ahead(step);
+      const groups = prefetch(world, steps, this.#smallSlabs, plan.keys.chunk, readLarge);
       for await (const group of ahead(groups, GROUPS_AHEAD, this.#background)) {
         await this.#handleGroup(group);
         if (this.#isCut) break;
@@ -79,7 +74,7 @@ export class Pipeline {
       await emitter.drain();
     } finally {
       this.#smallSlabs.close();
-      this.#largeSlabs.close();
+      await this.#large.close();
       await this.#background.settled();
     }
   }
@@ -120,7 +115,7 @@ export class Pipeline {
         problems.add(item);
         return undefined;
       case 'large':
-        return this.#storeLarge(item.step, item.link);
+        return this.#storeLarge(item.step, item.link, item.reading);
       default:
         return this.#again(item.step, item.link);
     }
@@ -138,7 +133,7 @@ export class Pipeline {
 
   #small(item: SmallItem, { read, digest }: SmallResult, known: Known): Promise<void> | undefined {
     const { problems } = this.#parts;
-    if (read.kind === 'grown') return this.#storeLarge(item.step, item.link);
+    if (read.kind === 'grown') return this.#storeLarge(item.step, item.link, null);
     if (read.kind === 'failed') {
       if (item.step.fallback === null) problems.add(read.problem);
       else this.#carry(item.step.fallback);
@@ -155,7 +150,8 @@ export class Pipeline {
     known: Known,
   ): Promise<void> | undefined {
     const { emitter, store } = this.#parts;
-    const entry = { ...entryOf({ ...step, stat }), unsettled };
+    // What the attributes are of may be older than the content.
+    const entry = { ...entryOf({ ...step, stat }), unsettled: unsettled || !isSame(stat, step.stat) };
     const bytes = region.subarray(0, stat.size);
     if (digest !== null) {
       const extent = store.place(digest, bytes.length, known);
@@ -191,8 +187,8 @@ export class Pipeline {
     return undefined;
   }
 
-  async #storeLarge(step: ReadStep, link: LinkKey | null): Promise<void> {
-    const result = await this.#large.store(step);
+  async #storeLarge(step: ReadStep, link: LinkKey | null, reading: Reading | null): Promise<void> {
+    const result = await this.#large.store(step, reading);
     if (result.kind === 'cut') this.#cut(result.entry);
     else if (result.kind === 'stored') this.#end(result.entry, step, link);
     else if (step.fallback !== null) this.#carry(step.fallback);
@@ -201,7 +197,7 @@ export class Pipeline {
   /** A further name of an inode: the content is not read again if it was stored and is still the same. */
   #again(step: ReadStep, link: LinkKey): Promise<void> | undefined {
     const first = this.#linked.take(link);
-    if (first === undefined || !isSame(first, step.stat)) return this.#storeLarge(step, null);
+    if (first === undefined || !isSame(first, step.stat)) return this.#storeLarge(step, null, null);
     const entry = { ...entryOf(step), unsettled: first.unsettled };
     this.#parts.emitter.push({ kind: 'again', entry, key: link, isLast: !this.#linked.has(link) });
     this.#files++;

@@ -3,11 +3,13 @@ import type { ChunkDigest } from '../model/ids.ts';
 import type { World } from '../world/ports.ts';
 import { later } from './ahead.ts';
 import { entryOf, isFresh } from './entry-of.ts';
+import type { Reading } from './file-reader.ts';
 import { type LinkKey, linkKeyOf, PerInode } from './hard-links.ts';
-import { readSmallFile, type SmallRead } from './read-file.ts';
+import type { SmallRead } from './read-file.ts';
+import { SmallFileReader } from './read-small.ts';
 import type { Slab, SlabPool } from './slabs.ts';
 import type { ReadStep, Step } from './steps.ts';
-import { digestTask } from './tasks.ts';
+import { digestAt, digestTask } from './tasks.ts';
 
 /** Steps that go on together, with their small files read and digested in one piece of memory. */
 export interface Group {
@@ -20,8 +22,12 @@ export interface Group {
 
 export type GroupItem =
   | Exclude<Step, ReadStep>
-  /** To be read in its turn. */
-  | { readonly kind: 'large'; readonly step: ReadStep; readonly link: LinkKey | null }
+  | {
+      readonly kind: 'large';
+      readonly step: ReadStep;
+      readonly link: LinkKey | null;
+      readonly reading: Reading;
+    }
   | SmallItem
   /** A further name of a file that a step before has read, unless that failed. */
   | { readonly kind: 'again'; readonly step: ReadStep; readonly link: LinkKey };
@@ -41,25 +47,20 @@ export interface SmallResult {
   readonly digest: ChunkDigest | null;
 }
 
-interface SmallInFlight {
-  readonly region: Uint8Array;
-  readonly read: Promise<SmallRead>;
-}
-
 const ITEMS_MAX = 512;
-const OPEN_FILES = 16;
 
 /**
- * Reads small files ahead of whoever takes the groups, several at once, and has them digested. Files of at least
- * `chunk_bytes_min` bytes are left alone.
+ * Reads files ahead of whoever takes the groups: small ones several at once, and has them digested; those of at least
+ * `chunk_bytes_min` bytes by `readLarge`.
  */
 export async function* prefetch(
   world: World,
   steps: AsyncIterable<readonly Step[]>,
   slabs: SlabPool,
   chunkKey: Uint8Array,
+  readLarge: (step: ReadStep) => Reading,
 ): AsyncGenerator<Group> {
-  const prefetcher = new Prefetcher(world, chunkKey);
+  const prefetcher = new Prefetcher(world, chunkKey, readLarge);
   for await (const batch of steps) {
     for (const step of batch) {
       if (prefetcher.isFull(step)) yield prefetcher.takeGroup();
@@ -73,17 +74,20 @@ export async function* prefetch(
 class Prefetcher {
   readonly #world: World;
   readonly #chunkKey: Uint8Array;
+  readonly #readLarge: (step: ReadStep) => Reading;
+  readonly #smallFiles: SmallFileReader;
   /** Inodes with several names of which one is being read. */
   readonly #links = new PerInode<true>();
-  readonly #reading: Promise<unknown>[] = [];
   #items: GroupItem[] = [];
-  #small: SmallInFlight[] = [];
+  #small: SmallItem[] = [];
   #slab: Slab | null = null;
   #used = 0;
 
-  constructor(world: World, chunkKey: Uint8Array) {
+  constructor(world: World, chunkKey: Uint8Array, readLarge: (step: ReadStep) => Reading) {
     this.#world = world;
     this.#chunkKey = chunkKey;
+    this.#readLarge = readLarge;
+    this.#smallFiles = new SmallFileReader(world);
   }
 
   /** Whether a group must be taken before this step can be added. */
@@ -111,7 +115,7 @@ class Prefetcher {
     }
     const kept = link !== null && this.#links.keep(link, step.stat.links, true) ? link : null;
     if (this.#isSmall(step)) return this.#addSmall(step, kept, slabs);
-    this.#items.push({ kind: 'large', step, link: kept });
+    this.#items.push({ kind: 'large', step, link: kept, reading: this.#readLarge(step) });
     return undefined;
   }
 
@@ -143,34 +147,32 @@ class Prefetcher {
 
   async #addSmall(step: ReadStep, link: LinkKey | null, slabs: SlabPool): Promise<void> {
     this.#slab ??= await slabs.take();
-    if (this.#reading.length >= OPEN_FILES) await this.#reading.shift();
     const region = this.#slab.bytes.subarray(this.#used, this.#used + step.stat.size);
     this.#used += region.length;
-    const read = later(readSmallFile(this.#world, step.path, region));
-    this.#reading.push(read.catch(() => undefined));
-    this.#small.push({ region, read });
-    this.#items.push({ kind: 'small', step, region, link });
+    const item: SmallItem = { kind: 'small', step, region, link };
+    this.#small.push(item);
+    this.#items.push(item);
   }
 
-  async #results(small: readonly SmallInFlight[], slab: Slab | null): Promise<SmallResult[]> {
+  async #results(small: readonly SmallItem[], slab: Slab | null): Promise<SmallResult[]> {
     const results: SmallResult[] = [];
     const ranges: number[] = [];
     const chunks: number[] = [];
-    for (const { region, read } of small) {
-      const result = await read;
-      if (result.kind === 'read' && result.stat.size > this.#world.limits.inline_bytes_max) {
-        chunks.push(results.length);
-        ranges.push(region.byteOffset, result.stat.size);
+    if (slab === null) return results;
+    for (const [at, read] of (await this.#smallFiles.read(small, slab.bytes)).entries()) {
+      if (read.kind === 'read' && read.stat.size > this.#world.limits.inline_bytes_max) {
+        chunks.push(at);
+        ranges.push(small[at]!.region.byteOffset, read.stat.size);
       }
-      results.push({ read: result, digest: null });
+      results.push({ read, digest: null });
     }
-    if (slab === null || chunks.length === 0) return results;
+    if (chunks.length === 0) return results;
     const digests = await this.#world.work.run(digestTask, {
       key: this.#chunkKey,
       bytes: slab.bytes,
       ranges,
     });
-    for (const [i, at] of chunks.entries()) results[at] = { ...results[at]!, digest: digests[i]! };
+    for (const [i, at] of chunks.entries()) results[at] = { ...results[at]!, digest: digestAt(digests, i) };
     return results;
   }
 }

@@ -9,8 +9,8 @@ const FRAME_BYTES = 32;
 export interface FoundProblem {
   readonly path: PathKey;
   /**
-   * From the error registry, or `vanished` (gone between the listing and the opening) or `changed-while-read`, which
-   * are notes.
+   * From the error registry, or `vanished` (gone between the listing and the opening), `changed-while-read` or
+   * `not-given` (something beside the content could not be had), which are notes.
    */
   readonly code: string;
   readonly message: string;
@@ -21,6 +21,8 @@ export interface FoundProblem {
 export class Problems {
   readonly #monitor: Monitor;
   readonly #first: FoundProblem[] = [];
+  readonly #missing = new Map<string, { count: number; readonly path: PathKey; readonly message: string }>();
+  readonly #gaps: FoundProblem[] = [];
   /** Those that cost an entry; notes are not counted. */
   errors = 0;
 
@@ -34,16 +36,34 @@ export class Problems {
     this.#monitor.problem(shown(found));
   }
 
-  get first(): Problem[] {
-    return this.#first.map(shown);
+  /** Something beside the content that the source does not give: one line a kind, with a count, once `finish` is called. */
+  missing(what: string, path: PathKey, message: string): void {
+    const known = this.#missing.get(what);
+    if (known === undefined) this.#missing.set(what, { count: 1, path, message });
+    else known.count++;
   }
 
-  /** The first errors for the manifest's sealed half, as many as fit into so many bytes. */
+  /** Tells what was missing. The snapshot keeps these lines too. */
+  finish(): void {
+    for (const [what, { count, path, message }] of this.#missing) {
+      const names = count === 1 ? 'one name' : `${count} names, this one first`;
+      const found = { path, code: 'not-given', message: `${what} of ${names}: ${message}` };
+      this.#gaps.push({ ...found, severity: 'note' });
+      this.#monitor.problem(shown(this.#gaps.at(-1)!));
+    }
+    this.#missing.clear();
+  }
+
+  get first(): Problem[] {
+    return [...this.#gaps, ...this.#first].map(shown);
+  }
+
+  /** What the source did not give and the first errors, for the manifest's sealed half: as many as fit into so many bytes. */
   errorsWithin(bytes: number): { path: PathKey; code: string; message: string }[] {
     const fitting: { path: PathKey; code: string; message: string }[] = [];
     let rest = bytes;
-    for (const { path, code, message, severity } of this.#first) {
-      if (severity !== 'error') continue;
+    for (const { path, code, message, severity } of [...this.#gaps, ...this.#first]) {
+      if (severity !== 'error' && code !== 'not-given') continue;
       rest -= path.length + code.length + Buffer.byteLength(message) + FRAME_BYTES;
       if (rest < 0) break;
       fitting.push({ path, code, message });

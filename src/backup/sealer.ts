@@ -1,37 +1,50 @@
-import type { SealedBlock } from '../format/block.ts';
+import { SEAL_BYTES, type SealedBlock } from '../format/block.ts';
 import type { DomainKeys } from '../format/domain-keys.ts';
-import type { Work } from '../world/ports.ts';
+import type { World } from '../world/ports.ts';
 import { later } from './ahead.ts';
 import type { BlockJob } from './sequencer.ts';
-import { sealTask } from './tasks.ts';
+import { sharedBytes } from './slabs.ts';
+import { type SealOutput, sealTask } from './tasks.ts';
+
+interface Sealing {
+  readonly job: BlockJob;
+  readonly target: Uint8Array;
+  readonly sealed: Promise<SealOutput>;
+}
 
 /** Seals several blocks at once and stores them one by one, in the order in which they were submitted. */
 export class Sealer {
-  readonly #work: Work;
+  readonly #world: Pick<World, 'work' | 'limits'>;
   readonly #keys: DomainKeys;
   readonly #level: number;
   readonly #store: (job: BlockJob, block: SealedBlock) => Promise<void>;
   readonly #most: number;
-  readonly #sealing: { readonly job: BlockJob; readonly block: Promise<SealedBlock> }[] = [];
+  readonly #sealing: Sealing[] = [];
+  /** Memory that blocks are sealed in and that is free: for runs, and for large chunks. */
+  readonly #spare: { readonly runs: Uint8Array[]; readonly chunks: Uint8Array[] } = { runs: [], chunks: [] };
+  /** Bytes of all memory that blocks are sealed in. */
+  heldBytes = 0;
 
+  /** @param store the block's bytes are good until it resolves */
   constructor(
-    work: Work,
+    world: Pick<World, 'work' | 'limits'>,
     keys: DomainKeys,
     level: number,
     store: (job: BlockJob, block: SealedBlock) => Promise<void>,
   ) {
-    this.#work = work;
+    this.#world = world;
     this.#keys = keys;
     this.#level = level;
     this.#store = store;
-    this.#most = work.lanes + 1;
+    this.#most = 2 * world.work.lanes;
   }
 
   async submit(job: BlockJob): Promise<void> {
     const { payload, chunk } = job;
-    const input = { keys: this.#keys, level: this.#level, payload, chunk };
-    const block = later(this.#work.run(sealTask, input).finally(job.release));
-    this.#sealing.push({ job, block });
+    const target = this.#listOf(payload.length).pop() ?? this.#newTarget(payload.length);
+    const input = { keys: this.#keys, level: this.#level, payload, chunk, target };
+    const sealed = later(this.#world.work.run(sealTask, input).finally(job.release));
+    this.#sealing.push({ job, target, sealed });
     while (this.#sealing.length > this.#most) await this.#storeOldest();
   }
 
@@ -41,7 +54,20 @@ export class Sealer {
   }
 
   async #storeOldest(): Promise<void> {
-    const { job, block } = this.#sealing.shift()!;
-    await this.#store(job, await block);
+    const { job, target, sealed } = this.#sealing.shift()!;
+    const { id, length } = await sealed;
+    await this.#store(job, { id, bytes: target.subarray(0, length) });
+    this.#listOf(job.payload.length).push(target);
+  }
+
+  #listOf(payloadLength: number): Uint8Array[] {
+    return payloadLength <= this.#world.limits.block_plain_bytes ? this.#spare.runs : this.#spare.chunks;
+  }
+
+  #newTarget(payloadLength: number): Uint8Array {
+    const { block_plain_bytes: run, chunk_bytes_max: chunk } = this.#world.limits;
+    const length = SEAL_BYTES + (payloadLength <= run ? run : chunk);
+    this.heldBytes += length;
+    return sharedBytes(length);
   }
 }

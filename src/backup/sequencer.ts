@@ -1,5 +1,6 @@
 import type { ChunkDigest } from '../model/ids.ts';
 import type { Limits } from '../model/limits.ts';
+import { sharedBytes } from './slabs.ts';
 import { Column, PackedKeys } from './packed-keys.ts';
 
 /** Where a chunk is among the blocks of this run. */
@@ -53,6 +54,8 @@ export class Sequencer {
   #blocks = 0;
   #plainBytes = 0;
   #closed: BlockJob[] = [];
+  /** Memory of runs that have been sealed. */
+  readonly #spare: Uint8Array[] = [];
 
   constructor(limits: Limits) {
     this.#limits = limits;
@@ -112,7 +115,8 @@ export class Sequencer {
     if (this.#open === null) return;
     const { block, payload, chunks, length } = this.#open;
     this.#open = null;
-    this.#closed.push({ block, payload: payload.subarray(0, length), chunk: null, chunks, release() {} });
+    const release = (): void => void this.#spare.push(payload);
+    this.#closed.push({ block, payload: payload.subarray(0, length), chunk: null, chunks, release });
   }
 
   /** Blocks that have been closed since the last call, in the order in which they are to be stored. */
@@ -157,7 +161,7 @@ export class Sequencer {
   }
 
   #newRun(): OpenRun {
-    const payload = new Uint8Array(new SharedArrayBuffer(this.#limits.block_plain_bytes));
+    const payload = this.#spare.pop() ?? sharedBytes(this.#limits.block_plain_bytes);
     return { block: this.#blocks++, payload, chunks: [], length: 0, records: 0 };
   }
 }

@@ -1,5 +1,10 @@
 import { LowtideError } from '../model/errors.ts';
 
+/** Memory that tasks in other threads see without a copy. */
+export function sharedBytes(length: number): Uint8Array {
+  return new Uint8Array(new SharedArrayBuffer(length));
+}
+
 /** A reusable piece of shared memory, so that tasks in other threads see it without a copy. Free at its last release. */
 export class Slab {
   readonly bytes: Uint8Array;
@@ -7,7 +12,7 @@ export class Slab {
   #holders = 1;
 
   constructor(length: number, free: (slab: Slab) => void) {
-    this.bytes = new Uint8Array(new SharedArrayBuffer(length));
+    this.bytes = sharedBytes(length);
     this.#free = free;
   }
 

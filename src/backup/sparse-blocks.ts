@@ -1,4 +1,5 @@
 import { crc32 } from 'node:zlib';
+import { SEAL_BYTES } from '../format/block.ts';
 import { bytesOfHex, equalBytes, hexOf } from '../model/bytes.ts';
 import type { Entry, Extent } from '../model/entries.ts';
 import { isLowtideError } from '../model/errors.ts';
@@ -6,7 +7,7 @@ import type { BlockId } from '../model/ids.ts';
 import { readWhole, writeDurably } from '../world/durable.ts';
 import type { World } from '../world/ports.ts';
 import { type BlockTable, SPARSE } from './block-table.ts';
-import { SEAL_BYTES } from './chunk-store.ts';
+
 import { Column } from './packed-keys.ts';
 
 const ID_BYTES = 32;

@@ -1,4 +1,5 @@
 import type { Entry, Extent } from '../model/entries.ts';
+import type { UnixNanos } from '../model/time.ts';
 import type { ScannedEntry } from '../world/ports.ts';
 import type { Found } from './entry-of.ts';
 import type { FoundProblem } from './problems.ts';
@@ -7,9 +8,9 @@ import type { FoundProblem } from './problems.ts';
 export type Step =
   | ReadStep
   /** Everything that has no content: it is all in its lstat. */
-  | { readonly kind: 'entry'; readonly entry: Entry }
+  | { readonly kind: 'entry'; readonly entry: Entry; readonly birth?: UnixNanos | undefined }
   /** A file of the base that is unchanged. Its extents are in the entry, or in `kept` steps before if there are many. */
-  | { readonly kind: 'carry'; readonly entry: Entry }
+  | { readonly kind: 'carry'; readonly entry: Entry; readonly birth?: UnixNanos | undefined }
   /** Extents of the file of the next `carry` or `read` step, from the base, from byte 0 on without a gap. */
   | { readonly kind: 'kept'; readonly extents: readonly Extent[] }
   | ({ readonly kind: 'problem' } & FoundProblem);

@@ -1,7 +1,7 @@
 import type { DomainKeys } from '../format/domain-keys.ts';
-import type { ChunkDigest } from '../model/ids.ts';
+import type { Limits } from '../model/limits.ts';
 import type { SourceFile, World } from '../world/ports.ts';
-import { ahead, type Background, later } from './ahead.ts';
+import { later } from './ahead.ts';
 import { Cutter } from './chunker.ts';
 import { type CutRule, WINDOW_BYTES } from './gear.ts';
 import { type Segment, segmentsOf } from './segments.ts';
@@ -11,11 +11,14 @@ import { digestTask, scanTask } from './tasks.ts';
 /** What a large file is made of, in order. */
 export type FilePart =
   | { readonly kind: 'hole'; readonly length: number }
+  /** All of a file that is short enough for the tree itself. */
+  | { readonly kind: 'inline'; readonly bytes: Uint8Array }
   | {
       readonly kind: 'chunks';
       /** Whole chunks, in `slab`. */
       readonly chunks: readonly Uint8Array[];
-      readonly digests: Promise<readonly ChunkDigest[]>;
+      /** Of each chunk: see `digestAt`. */
+      readonly digests: Promise<string>;
       /** To be released when the chunks have been dealt with. */
       readonly slab: Slab;
     };
@@ -26,12 +29,16 @@ export interface StreamContext {
   readonly rule: CutRule;
   /** Slabs of `largeSlabBytes`. */
   readonly slabs: SlabPool;
-  readonly background: Background;
+}
+
+/** Bytes that are read at once: a few pieces of a file, or a few files, are under way in little memory. */
+function pieceBytes(limits: Limits): number {
+  return Math.ceil(limits.file_read_bytes / 2);
 }
 
 /** Room for the chunk that the piece before has not ended, then a piece of a file. */
 export function largeSlabBytes(context: Pick<StreamContext, 'world' | 'rule'>): number {
-  return context.rule.max + context.world.limits.file_read_bytes;
+  return context.rule.max + pieceBytes(context.world.limits);
 }
 
 /** A hole of at least this many bytes is kept as one: a quarter of the least chunk (64 KiB). */
@@ -47,18 +54,8 @@ export interface Span {
   readonly sparse: boolean;
 }
 
-/**
- * Reads a file once, from `from` (a cut, or 0) to `size`, and cuts it (format F13, F14): each run of data between holes
- * is cut like a file of its own. What is missing because the file has become shorter is given as a hole.
- */
-export function streamFile(context: StreamContext, file: SourceFile, span: Span): AsyncGenerator<FilePart> {
-  const { background, world } = context;
-  const pieces = ahead(readPieces(context, file, span), world.work.lanes, background);
-  return ahead(cutPieces(context, pieces), world.work.lanes, background);
-}
-
-type Piece =
-  | { readonly kind: 'hole'; readonly length: number }
+export type Piece =
+  | Exclude<FilePart, { readonly kind: 'chunks' }>
   | {
       readonly kind: 'data';
       readonly slab: Slab;
@@ -72,7 +69,11 @@ type Piece =
       readonly candidates: Promise<readonly number[]>;
     };
 
-async function* readPieces(
+/**
+ * Reads a file once, from `from` (a cut, or 0) to `size`. What is missing because the file has become shorter is given as
+ * a hole.
+ */
+export async function* readPieces(
   context: StreamContext,
   file: SourceFile,
   { from, size, sparse }: Span,
@@ -98,12 +99,13 @@ async function* readSegment(
   file: SourceFile,
   { start, end }: Segment,
 ): AsyncGenerator<Piece, number> {
-  const { world, rule, slabs } = context;
+  const { rule, slabs } = context;
+  const most = pieceBytes(context.world.limits);
   let tail: Uint8Array = new Uint8Array(0);
   let position = start;
   while (position < end) {
     const slab = await slabs.take();
-    const wanted = Math.min(world.limits.file_read_bytes, end - position);
+    const wanted = Math.min(most, end - position);
     const length = await readInto(file, slab, rule.max, wanted, position);
     slab.bytes.set(tail, rule.max - tail.length);
     const bytes = slab.bytes.subarray(rule.max - tail.length, rule.max + length);
@@ -141,7 +143,7 @@ async function readInto(
   }
 }
 
-/** As `findCandidates`, but counted from the end of the window that precedes the piece. */
+/** As `GearKernel.find`, but counted from the end of the window that precedes the piece. */
 function candidatesIn(
   { world, keys, rule }: StreamContext,
   bytes: Uint8Array,
@@ -151,13 +153,17 @@ function candidatesIn(
   return later(scanning.then((found) => found.map((candidate) => candidate - 2 * window)));
 }
 
-async function* cutPieces(context: StreamContext, pieces: AsyncIterable<Piece>): AsyncGenerator<FilePart> {
+/** Cuts what was read (format F13, F14): each run of data between holes is cut like a file of its own. */
+export async function* cutPieces(
+  context: StreamContext,
+  pieces: AsyncIterable<Piece>,
+): AsyncGenerator<FilePart> {
   let cutter = new Cutter(context.rule, 0);
   /** The beginning of a chunk that goes on in the next piece. */
   let rest: { readonly bytes: Uint8Array; readonly slab: Slab } | null = null;
   try {
     for await (const piece of pieces) {
-      if (piece.kind === 'hole') {
+      if (piece.kind !== 'data') {
         yield piece;
         continue;
       }
@@ -207,6 +213,6 @@ function chunksPart({ world, keys }: StreamContext, slab: Slab, ranges: readonly
     chunks.push(slab.bytes.subarray(start, start + ranges[i + 1]!));
   }
   const input = { key: keys.chunk, bytes: slab.bytes, ranges };
-  const digests = ranges.length === 0 ? Promise.resolve([]) : later(world.work.run(digestTask, input));
+  const digests = ranges.length === 0 ? Promise.resolve('') : later(world.work.run(digestTask, input));
   return { kind: 'chunks', chunks, digests, slab };
 }

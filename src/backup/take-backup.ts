@@ -3,6 +3,7 @@ import type { Depot } from '../depot/depot.ts';
 import { LowtideError } from '../model/errors.ts';
 import { pathKeyOf } from '../model/paths.ts';
 import type { World } from '../world/ports.ts';
+import { withAttributes } from './attributes.ts';
 import { type Base, hasFilesWithin, openBase } from './base-tree.ts';
 import { BlockTable, SPARSE } from './block-table.ts';
 import { ChunkStore } from './chunk-store.ts';
@@ -101,8 +102,8 @@ async function openRun(world: World, depot: Depot, plan: BackupPlan): Promise<Ru
     known,
     problems: new Problems(world.monitor),
     writers: new Set([dataWriter, pageWriter]),
-    data: new NewBlocks(dataWriter, asked),
-    pages: new NewBlocks(pageWriter, asked),
+    data: new NewBlocks(dataWriter, asked, world.limits),
+    pages: new NewBlocks(pageWriter, asked, world.limits),
   };
 }
 
@@ -129,7 +130,9 @@ async function take(run: Run, stop: AbortSignal): Promise<Taken> {
   const emitter = new Emitter(limits, table, store.blocks, output);
   const pipeline = new Pipeline({ world, plan, store, emitter, problems, stop });
   const renewal = new Renewal(table, limits.chunk_bytes_min, RENEWED_BLOCKS * limits.block_plain_bytes);
-  await pipeline.run(mergeWithBase(walkOf(run), base, renewal));
+  const steps = mergeWithBase(walkOf(run), base, renewal, limits.unsettled_ms);
+  await pipeline.run(withAttributes(world, steps, problems));
+  problems.finish();
   const { counts, partialUntil } = emitter;
   const ends = await output.finish();
   const sparse = output.live.sparse(table);

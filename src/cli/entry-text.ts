@@ -1,3 +1,4 @@
+import { decodeAttributes } from '../format/attributes.ts';
 import type { Entry } from '../model/entries.ts';
 import { displayBytes, displayPath, type PathKey } from '../model/paths.ts';
 import { modeText, secondText } from './text.ts';
@@ -37,8 +38,29 @@ export function entryJson(path: PathKey, entry: Entry | null): Record<string, un
     mtime_ns: mtime.toString(),
     ...(target !== undefined && { target: displayBytes(target) }),
     ...(rdev !== undefined && { rdev }),
+    ...(entry.extra !== undefined && attributesJson(entry.extra)),
     ...(entry.link !== undefined && { link: `${entry.link.fileSystem}/${entry.link.inode}` }),
     ...(unsettled && { unsettled }),
     ...(partial && { partial }),
   };
+}
+
+/** Values of extended attributes in base 64; nothing of what cannot be read. */
+function attributesJson(extra: Uint8Array): Record<string, unknown> {
+  try {
+    const { xattrs, flags, birth, owner, group } = decodeAttributes(extra);
+    const values = xattrs.map(({ name, value }) => [
+      displayBytes(name),
+      Buffer.from(value).toString('base64'),
+    ]);
+    return {
+      ...(owner !== undefined && { owner }),
+      ...(group !== undefined && { group }),
+      ...(birth !== undefined && { birth_ns: birth.toString() }),
+      ...(flags !== 0 && { flags }),
+      ...(xattrs.length > 0 && { xattrs: Object.fromEntries(values) as Record<string, string> }),
+    };
+  } catch {
+    return {};
+  }
 }

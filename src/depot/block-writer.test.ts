@@ -295,3 +295,25 @@ test('many writers at once, each with its own packs', async () => {
   assert.deepEqual(await again.groups(), ['run-1', 'run-2', 'shared']);
   assert.throws(() => again.writer('Not a group'), TypeError);
 });
+
+test('bytes are given back when they are durable and not before, and are written again after a failed sync', async () => {
+  const node = newNode();
+  const depot = await newDepot(node.boot());
+  const writer = depot.writer('shared');
+  const list = blocks(4, 'lent');
+  let released = 0;
+  for (const { id, bytes } of list) {
+    const lent = Uint8Array.from(bytes);
+    await writer.add({ id, bytes: lent }, () => {
+      released++;
+      lent.fill(0);
+    });
+  }
+  await writer.add(list[0]!, () => released++);
+  assert.equal(released, 1, 'only the block that was there already');
+  const fault = node.faults.inject({ kind: 'disk.sync', path: '.pack' });
+  await writer.flush();
+  assert.equal(fault.hits, 1);
+  assert.equal(released, 5);
+  await assertHeld(depot, list);
+});

@@ -14,8 +14,9 @@ export interface BlockWriter {
   /**
    * Says nothing about durability: blocks are made durable in groups of about `limits.flush_bytes`, one of them while
    * the next is filled.
+   * @param release called when the bytes are no longer looked at: until then they must stay as they are
    */
-  add(block: SealedBlock): Promise<void>;
+  add(block: SealedBlock, release?: () => void): Promise<void>;
   /** The ids added since the last flush: all of them are durable and indexed now. Call it now and then. */
   flush(): Promise<readonly BlockId[]>;
   /** Flushes, completes the pack and closes it. The writer is of no use afterwards. */
@@ -26,13 +27,19 @@ export interface BlockWriter {
   readonly bytes: number;
 }
 
+interface PendingBlock extends PackedBlock {
+  readonly release: () => void;
+}
+
+function noop(): void {}
+
 /** The BlockWriter of one depot and group. */
 export class GroupWriter implements BlockWriter {
   readonly #room: PackRoom;
   readonly group: string;
   readonly #onClose: (writer: GroupWriter) => void;
   #pack: PackWriter | null = null;
-  #pending: PackedBlock[] = [];
+  #pending: PendingBlock[] = [];
   #pendingBytes = 0;
   readonly #pendingIds = new Set<BlockId>();
   /** The group being made durable; never rejects. */
@@ -52,7 +59,7 @@ export class GroupWriter implements BlockWriter {
     return this.#bytes;
   }
 
-  async add(block: SealedBlock): Promise<void> {
+  async add(block: SealedBlock, release = noop): Promise<void> {
     this.#requireOpen();
     const { id, bytes } = block;
     const { domain, type, sealedLength } = parseBlockHeader(bytes, this.#room.limits.block_bytes_max);
@@ -61,7 +68,7 @@ export class GroupWriter implements BlockWriter {
     }
     this.#added.push(id);
     this.#bytes += bytes.length;
-    this.#pend({ id, bytes, domain, type });
+    this.#pend({ id, bytes, domain, type, release });
     if (this.#pendingBytes < this.#room.limits.flush_bytes) return;
     await this.#settle();
     this.#start(false);
@@ -97,8 +104,11 @@ export class GroupWriter implements BlockWriter {
     await this.#settle();
   }
 
-  #pend(block: PackedBlock): void {
-    if (this.#pendingIds.has(block.id)) return;
+  #pend(block: PendingBlock): void {
+    if (this.#pendingIds.has(block.id)) {
+      block.release();
+      return;
+    }
     this.#pending.push(block);
     this.#pendingIds.add(block.id);
     this.#pendingBytes += block.bytes.length;
@@ -127,13 +137,14 @@ export class GroupWriter implements BlockWriter {
   }
 
   /** A failed write or sync may have lost what the pack holds beyond its last good sync: once more, in another pack. */
-  async #commit(blocks: readonly PackedBlock[], seal: boolean): Promise<void> {
+  async #commit(blocks: readonly PendingBlock[], seal: boolean): Promise<void> {
     try {
       await this.#write(blocks, seal);
     } catch (error) {
       if (isLowtideError(error, 'disk-full')) throw error;
       await this.#write(blocks, seal);
     }
+    for (const { release } of blocks) release();
   }
 
   async #write(blocks: readonly PackedBlock[], seal: boolean): Promise<void> {

@@ -1,6 +1,6 @@
 import { createCipheriv, createDecipheriv, createHash, createHmac } from 'node:crypto';
 import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
-import { equalBytes } from '../model/bytes.ts';
+import { bufferOf, equalBytes, freeAtOnce } from '../model/bytes.ts';
 import { LowtideError } from '../model/errors.ts';
 import type { BlockId, ChunkDigest, DomainKeyId } from '../model/ids.ts';
 import type { DomainKeys, KeyStore } from './domain-keys.ts';
@@ -52,11 +52,45 @@ export interface SealOptions {
   readonly chunk?: ChunkDigest;
 }
 
+/** What sealing adds to a payload at most: header, padding length, tag. */
+export const SEAL_BYTES = HEADER_BYTES + PADDING_FIELD_BYTES + TAG_BYTES;
+
 /** Deterministic sealing (format F7, F8): same payload, keys and level give the same bytes. */
 export function sealBlock(keys: DomainKeys, payload: Uint8Array, options: SealOptions): SealedBlock {
-  const { codec, body } = encodePayload(payload, options);
+  const encoded = encodePayload(payload, options);
+  const bytes = Buffer.allocUnsafe(SEAL_BYTES + encoded.body.length);
+  return { id: sealEncoded(keys, payload, encoded, options, bytes), bytes };
+}
+
+/**
+ * The same into memory of the caller, which has room for `SEAL_BYTES` more than the payload.
+ * @returns the block's id and how many bytes it has
+ */
+export function sealBlockInto(
+  keys: DomainKeys,
+  payload: Uint8Array,
+  options: SealOptions,
+  target: Uint8Array,
+): { readonly id: BlockId; readonly length: number } {
+  const encoded = encodePayload(payload, options);
+  const bytes = bufferOf(target.subarray(0, SEAL_BYTES + encoded.body.length));
+  const id = sealEncoded(keys, payload, encoded, options, bytes);
+  if (encoded.codec === 'zstd') freeAtOnce(encoded.body);
+  return { id, length: bytes.length };
+}
+
+/** Ciphertext comes in pieces of this length, each freed before the next is made: no call makes a large buffer. */
+const SEALED_PIECE_BYTES = 256 * 1024;
+
+function sealEncoded(
+  keys: DomainKeys,
+  payload: Uint8Array,
+  { codec, body }: Encoded,
+  options: SealOptions,
+  bytes: Buffer,
+): BlockId {
   const sealedLength = PADDING_FIELD_BYTES + body.length + TAG_BYTES;
-  const bytes = Buffer.allocUnsafe(HEADER_BYTES + sealedLength);
+  bytes.fill(0, 0, HEADER_BYTES);
   writeHeader(bytes, {
     type: options.type,
     codec,
@@ -72,12 +106,17 @@ export function sealBlock(keys: DomainKeys, payload: Uint8Array, options: SealOp
     authTagLength: TAG_BYTES,
   });
   cipher.setAAD(bytes.subarray(0, HEADER_BYTES));
-  let at = HEADER_BYTES;
-  for (const piece of [cipher.update(padding), cipher.update(body), cipher.final(), cipher.getAuthTag()]) {
+  bytes.set(cipher.update(padding), HEADER_BYTES);
+  let at = HEADER_BYTES + PADDING_FIELD_BYTES;
+  for (let from = 0; from < body.length; from += SEALED_PIECE_BYTES) {
+    const piece = cipher.update(body.subarray(from, from + SEALED_PIECE_BYTES));
     bytes.set(piece, at);
     at += piece.length;
+    freeAtOnce(piece);
   }
-  return { id: blockIdOf(bytes), bytes };
+  cipher.final();
+  bytes.set(cipher.getAuthTag(), at);
+  return blockIdOf(bytes);
 }
 
 /**
@@ -185,14 +224,26 @@ const damaged = (type: string): LowtideError =>
     `a ${type} block does not open: a bit of it was changed, or it is another one's`,
   );
 
-function encodePayload(payload: Uint8Array, options: SealOptions): { codec: BlockCodec; body: Uint8Array } {
+interface Encoded {
+  readonly codec: BlockCodec;
+  readonly body: Uint8Array;
+}
+
+function encodePayload(payload: Uint8Array, options: SealOptions): Encoded {
   if (options.level > 0) {
-    const body = zstdCompressSync(payload, {
-      params: { [constants.ZSTD_c_compressionLevel]: options.level, [constants.ZSTD_c_contentSizeFlag]: 1 },
-    });
+    const body = compress(payload, options.level);
     if (body.length < payload.length * WORTH_COMPRESSING) return { codec: 'zstd', body };
+    freeAtOnce(body);
   }
   return { codec: options.chunk === undefined ? 'raw' : 'chunk', body: payload };
+}
+
+/** Into a buffer that is long enough at once: then zstd needs no buffers of its own, and bytes are copied less. */
+function compress(payload: Uint8Array, level: number): Uint8Array {
+  return zstdCompressSync(payload, {
+    chunkSize: payload.length + (payload.length >>> 8) + 128,
+    params: { [constants.ZSTD_c_compressionLevel]: level, [constants.ZSTD_c_contentSizeFlag]: 1 },
+  });
 }
 
 interface HeaderFields {

@@ -31,7 +31,36 @@ export interface Stat {
   readonly allocated: number;
   /** Of a device node. */
   readonly rdev?: DeviceNumber;
+  /** When the inode was made, where the file system keeps that. */
+  readonly birth?: UnixNanos;
 }
+
+/** What an entry has beside all that (format F27). Nobody's: no name is known for the number. */
+export interface Attributes {
+  /** By name; access control lists and capabilities are among them. */
+  readonly xattrs: readonly ExtendedAttribute[];
+  /** Inode flags of Linux, those of `KEPT_FLAGS`. */
+  readonly flags: number;
+  readonly birth?: UnixNanos;
+  /** Name of the owner's number where the entry was found. */
+  readonly owner?: string;
+  readonly group?: string;
+}
+
+/** Name and value as bytes; the name has one character (0-255) a byte: `user.comment`. */
+export interface ExtendedAttribute {
+  readonly name: string;
+  readonly value: Uint8Array;
+}
+
+export const IMMUTABLE_FLAG = 0x10;
+export const APPEND_ONLY_FLAG = 0x20;
+/**
+ * The flags that chattr sets: secure deletion, undelete, compress, synchronous, immutable, append only, no dump, no access
+ * times, data journal, no tail merging, synchronous directory, top of hierarchy, no copy on write, direct access, project
+ * of the parent. The others tell how the file system stores the file.
+ */
+export const KEPT_FLAGS = 0x2283_c0ff;
 
 export interface DeviceNumber {
   readonly major: number;
@@ -90,7 +119,7 @@ export interface Entry {
   /** Of a symlink: its target as bytes, one character (0-255) a byte. */
   readonly target?: string;
   readonly rdev?: DeviceNumber;
-  /** Attributes reserved by format F27 (extended attributes, flags, birth time): a CBOR map, kept as found. */
+  /** Attributes (format F27): a CBOR map, kept as found. Absent if whoever stored the entry did not know of any. */
   readonly extra?: Uint8Array;
   /** Empty unless a file. */
   readonly extents: readonly Extent[];

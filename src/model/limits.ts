@@ -17,6 +17,8 @@ export interface Limits {
   /** No reader accepts a block (of any type) larger than this, sealed or plain. */
   readonly block_bytes_max: number;
   readonly inline_bytes_max: number;
+  /** Names and values of all extended attributes of one entry; what is beyond is left out and told. */
+  readonly xattr_bytes_max: number;
   /** Extents that one tree entry carries before a continuation entry starts. */
   readonly entry_extents_max: number;
   /** A leaf or inner page ends with probability 1/this at each key. */
@@ -65,6 +67,7 @@ export const limits: Limits = {
   block_run_bytes_average: 512 * KiB,
   block_bytes_max: 8 * MiB,
   inline_bytes_max: 64,
+  xattr_bytes_max: MiB,
   entry_extents_max: 64,
   tree_page_entries_average: 200,
   tree_page_entries_max: 1600,
@@ -105,6 +108,7 @@ export const tinyLimits: Limits = {
   block_run_bytes_average: 2 * KiB,
   block_bytes_max: 256 * KiB,
   inline_bytes_max: 16,
+  xattr_bytes_max: 4 * KiB,
   entry_extents_max: 4,
   tree_page_entries_average: 4,
   tree_page_entries_max: 32,

@@ -57,7 +57,7 @@ describe('P1: two centers', () => {
             target: pathKeyOf(`/without-${down.name}`),
             paths: [],
             overwrite: 'always',
-            owners: 'restore',
+            owners: 'numbers',
           },
           NEVER,
         ),

@@ -91,7 +91,7 @@ describe('the jobs file', () => {
   it('says where a mistake is: line, column and what was expected', async () => {
     const cases: [text: string, place: RegExp][] = [
       ['jobs:\n  - name: docs\n    paths: [/a\n', /^\d+:\d+: /],
-      ['jobs:\n  - name: docs\n    path: [/a]\n', /^2:5: jobs\.0\.paths: /],
+      ['jobs:\n  - name: docs\n    path: [/a]\n', /^3:5: unknown key path: .*did you mean paths\?/],
       [
         'jobs:\n  - name: docs\n    paths: [/a]\n    when: x\n',
         /^4:5: unknown key when: expected one of name, paths/,

@@ -1,6 +1,7 @@
 import { type Document, isMap, isScalar, LineCounter, type Pair, parseDocument } from 'yaml';
 import type { z } from 'zod';
 import { isLowtideError, LowtideError, messageOf } from '../model/errors.ts';
+import { nearestOf } from '../model/nearest.ts';
 import { readWhole, writeDurably } from '../world/durable.ts';
 import type { World } from '../world/ports.ts';
 
@@ -66,7 +67,9 @@ export class YamlFile<T> {
     if (error !== undefined) throw badAt(error.pos[0], error.message);
     const result = this.#shape.safeParse(plainOf(document, badAt) ?? {});
     if (!result.success) {
-      const issue = result.error.issues[0]!;
+      // A mistyped key is missing under its right name too: the typing mistake is what has to be said.
+      const { issues } = result.error;
+      const issue = issues.find(({ code }) => code === 'unrecognized_keys') ?? issues[0]!;
       throw badAt(offsetOf(document, issue.path, unknownKeyOf(issue)), this.#expectation(issue));
     }
     const bad = (place: Place, message: string): LowtideError => badAt(offsetOf(document, place), message);
@@ -75,7 +78,10 @@ export class YamlFile<T> {
 
   #expectation(issue: z.core.$ZodIssue): string {
     if (issue.code === 'unrecognized_keys') {
-      return `unknown key ${issue.keys.join(', ')}: expected one of ${this.#keysAt(issue.path).join(', ')}`;
+      const known = this.#keysAt(issue.path);
+      const meant = nearestOf(issue.keys[0]!, known);
+      const guess = meant === null ? '' : `; did you mean ${meant}?`;
+      return `unknown key ${issue.keys.join(', ')}: expected one of ${known.join(', ')}${guess}`;
     }
     const where = issue.path.map(String).join('.');
     return where === '' ? issue.message : `${where}: ${issue.message}`;

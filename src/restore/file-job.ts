@@ -28,7 +28,7 @@ export class FileJob {
   readonly entry: Entry;
   readonly place: Place;
   readonly #target: RestoreTarget;
-  readonly #metadata: Metadata;
+  readonly #metadata: () => Promise<Metadata>;
   #file: TargetFile | null = null;
   readonly #inline: { readonly position: number; readonly bytes: Uint8Array }[] = [];
   #covered = 0;
@@ -40,7 +40,7 @@ export class FileJob {
   /** What the target could not take of its metadata. */
   refusals: readonly MetadataRefusal[] = [];
 
-  constructor(target: RestoreTarget, entry: Entry, place: Place, metadata: Metadata) {
+  constructor(target: RestoreTarget, entry: Entry, place: Place, metadata: () => Promise<Metadata>) {
     this.#target = target;
     this.entry = entry;
     this.place = place;
@@ -119,7 +119,7 @@ export class FileJob {
         }
         if (!this.ready) return;
         const file = await this.#open();
-        this.refusals = await file.finish(this.entry.size, this.place.replace, this.#metadata);
+        this.refusals = await file.finish(this.entry.size, this.place.replace, await this.#metadata());
         this.#file = null;
         this.#state = 'restored';
         return;

@@ -92,7 +92,7 @@ export class FileRestorer {
 
   #newJob(entry: Entry, place: Place): FileJob {
     const { target, metadata } = this.#context;
-    return new FileJob(target, entry, place, metadata.wanted(entry));
+    return new FileJob(target, entry, place, () => metadata.wanted(entry));
   }
 
   async #done(job: FileJob): Promise<void> {
@@ -102,7 +102,7 @@ export class FileRestorer {
     if (failure === null) {
       tally.files++;
       tally.bytes += entry.size;
-      metadata.told(entry, job.refusals);
+      await metadata.told(entry, job.refusals);
       return;
     }
     groups.drop(entry, entry.path);

@@ -1,74 +1,146 @@
-import type { Entry } from '../model/entries.ts';
+import { decodeAttributes, type DecodedAttributes } from '../format/attributes.ts';
+import { type Attributes, type Entry } from '../model/entries.ts';
+import { messageOf } from '../model/errors.ts';
 import type { PathKey } from '../model/paths.ts';
-import type { Metadata as Wanted, MetadataRefusal, RestoreTarget } from '../world/ports.ts';
+import type { Files, Metadata as Wanted, MetadataRefusal, RestoreTarget } from '../world/ports.ts';
 import type { RestorePlan } from './restore-plan.ts';
 import type { Tally } from './tally.ts';
 
 /** Set-user-id and set-group-id mean something only with the owner they were set for. */
 const SET_ID_BITS = 0o6000;
 const MODE_BITS = 0o7777;
-/** Attributes that the format reserves (F27) and this program never writes. */
-const EXTRA = 'further attributes';
-const NEWER = 'a newer Lowtide stored them';
+/** Names whose flags wait for the end of the restore; beyond that some get them earlier. */
+const FLAGGED_MAX = 65_536;
+const ELSEWHERE = 'a newer Lowtide stored them, or one of another system';
+const NONE: Attributes = { xattrs: [], flags: 0 };
+
+type Kind = MetadataRefusal['what'] | 'set-id bits' | 'attributes' | 'further attributes' | 'owner names';
+/** What a target may well lack, and whoever restores may not be allowed to give: told, and no failure. */
+const NOTES: readonly Kind[] = [
+  'owner',
+  'set-id bits',
+  'extended attributes',
+  'flags',
+  'further attributes',
+  'owner names',
+];
 
 interface Refused {
   count: number;
   readonly first: PathKey;
   readonly message: string;
-  readonly note: boolean;
 }
 
 /**
- * Gives what was restored its owner, mode and times. What the target refuses is counted, and told once a kind: a
- * restore by somebody who is not root cannot set owners, and that is no reason to print a line for each file.
+ * Gives what was restored its owner, attributes, mode and times. What the target refuses is counted, and told once a
+ * kind: a restore by somebody who is not root cannot set owners, and that is no reason to print a line for each file.
  */
 export class Metadata {
   readonly #target: RestoreTarget;
+  readonly #accounts: Files['accounts'];
   readonly #owners: RestorePlan['owners'];
-  readonly #refused = new Map<string, Refused>();
+  readonly #refused = new Map<Kind, Refused>();
+  #flagged: { readonly entry: Entry; readonly flags: number }[] = [];
 
-  constructor(target: RestoreTarget, owners: RestorePlan['owners']) {
+  constructor(target: RestoreTarget, accounts: Files['accounts'], owners: RestorePlan['owners']) {
     this.#target = target;
+    this.#accounts = accounts;
     this.#owners = owners;
   }
 
   /** Of what is made, but for regular files, which get theirs with their name. */
   async apply(entry: Entry): Promise<void> {
-    this.told(entry, await this.#target.applyMetadata(entry.path, this.wanted(entry)));
+    await this.told(entry, await this.#target.applyMetadata(entry.path, await this.wanted(entry)));
   }
 
   /** Without owners the owner that it has stays, and set-id bits would be somebody else's. */
-  wanted(entry: Entry): Wanted {
-    const { type, mode, uid, gid, mtime } = entry;
-    if (this.#owners === 'restore') return { type, mode: mode & MODE_BITS, uid, gid, mtime };
-    return { type, mode: mode & MODE_BITS & ~SET_ID_BITS, uid: null, gid: null, mtime };
+  async wanted(entry: Entry): Promise<Wanted> {
+    const { type, mtime } = entry;
+    const attributes = this.#attributesOf(entry);
+    const xattrs = attributes === null ? {} : { xattrs: attributes.xattrs };
+    const mode = entry.mode & MODE_BITS;
+    if (this.#owners === 'none')
+      return { type, mode: mode & ~SET_ID_BITS, uid: null, gid: null, mtime, ...xattrs };
+    const { uid, gid } = this.#owners === 'names' ? await this.#byName(entry, attributes) : entry;
+    return { type, mode, uid, gid, mtime, ...xattrs };
   }
 
-  /** What the target answered when it got what was wanted. */
-  told(entry: Entry, refusals: readonly MetadataRefusal[]): void {
-    if (entry.extra !== undefined) this.#add(EXTRA, entry, NEWER, true);
+  /** What the target answered when it got what was wanted. Flags are kept for `finish`. */
+  async told(entry: Entry, refusals: readonly MetadataRefusal[]): Promise<void> {
     const owner = refusals.some(({ what }) => what === 'owner');
     for (const refusal of refusals) this.#count(entry, refusal, owner);
+    const flags = entry.extra === undefined ? 0 : (this.#decoded(entry)?.flags ?? 0);
+    if (flags === 0) return;
+    this.#flagged.push({ entry, flags });
+    if (this.#flagged.length >= FLAGGED_MAX) await this.finish();
+  }
+
+  /**
+   * Inode flags, when all names have been made: an immutable file takes no hard link, and nothing can be made in an
+   * immutable directory. Deepest first.
+   */
+  async finish(): Promise<void> {
+    const flagged = this.#flagged.toReversed();
+    this.#flagged = [];
+    for (const { entry, flags } of flagged) {
+      for (const refusal of await this.#target.setFlags(entry.path, flags))
+        this.#count(entry, refusal, false);
+    }
   }
 
   summarise(tally: Tally): void {
-    for (const [what, { count, first, message, note }] of this.#refused) {
-      const text = `the ${what} of ${count} restored names could not be set, of this one first: ${message}`;
-      if (note) tally.summary(first, 'forbidden', text);
+    for (const [what, { count, first, message }] of this.#refused) {
+      const names = count === 1 ? 'one restored name' : `${count} restored names`;
+      const text = `the ${what} of ${names} could not be set${count === 1 ? '' : ', of this one first'}: ${message}`;
+      if (NOTES.includes(what)) tally.summary(first, 'not-taken', text);
       else tally.problem(first, { code: 'disk-failed', message: text });
     }
+  }
+
+  #attributesOf(entry: Entry): Attributes | null {
+    if (entry.extra === undefined) return null;
+    const decoded = this.#decoded(entry, true);
+    if (decoded?.passedOver === true) this.#add('further attributes', entry, ELSEWHERE);
+    return decoded ?? NONE;
+  }
+
+  /** Null if they are damaged. */
+  #decoded(entry: Entry, tell = false): DecodedAttributes | null {
+    try {
+      return decodeAttributes(entry.extra!);
+    } catch (error) {
+      if (tell) this.#add('attributes', entry, messageOf(error));
+      return null;
+    }
+  }
+
+  /** Whose name is not known here, or was not known there, keeps its number. */
+  async #byName(
+    { path, uid, gid }: Entry,
+    attributes: Attributes | null,
+  ): Promise<{ readonly uid: number; readonly gid: number }> {
+    const [user, group] = [attributes?.owner, attributes?.group];
+    const byUser = user === undefined ? null : await this.#accounts.userId(user);
+    const byGroup = group === undefined ? null : await this.#accounts.groupId(group);
+    for (const [name, id] of [
+      [user, byUser],
+      [group, byGroup],
+    ] as const) {
+      if (name !== undefined && id === null)
+        this.#add('owner names', { path }, `${name} is not known here, so the number stays`);
+    }
+    return { uid: byUser ?? uid, gid: byGroup ?? gid };
   }
 
   /** Without its owner a name has to lose its set-id bits: that is told of the mode, and means no more. */
   #count(entry: Entry, { what, message }: MetadataRefusal, ownerless: boolean): void {
     const onlySetId = what === 'mode' && ownerless && (entry.mode & SET_ID_BITS) !== 0;
-    const kind = onlySetId ? 'set-id bits' : what;
-    this.#add(kind, entry, message, what === 'owner' || onlySetId);
+    this.#add(onlySetId ? 'set-id bits' : what, entry, message);
   }
 
-  #add(kind: string, { path }: Entry, message: string, note: boolean): void {
+  #add(kind: Kind, { path }: Pick<Entry, 'path'>, message: string): void {
     const known = this.#refused.get(kind);
-    if (known === undefined) this.#refused.set(kind, { count: 1, first: path, message, note });
+    if (known === undefined) this.#refused.set(kind, { count: 1, first: path, message });
     else known.count++;
   }
 }

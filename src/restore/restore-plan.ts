@@ -25,8 +25,11 @@ export interface RestorePlan {
   readonly paths: readonly PathKey[];
   /** What to do with a name that is taken. Directories are merged either way, and never replaced. */
   readonly overwrite: 'always' | 'never';
-  /** `skip`: everything belongs to whoever restores, and no set-id bit is set. */
-  readonly owners: 'restore' | 'skip';
+  /**
+   * By number, or by name where the name is known here. `none`: everything belongs to whoever restores, and no set-id
+   * bit is set.
+   */
+  readonly owners: 'numbers' | 'names' | 'none';
 }
 
 /** What came from one source: whole sealed blocks, pages of the tree among them. */

@@ -43,7 +43,7 @@ export async function restoreSnapshot(
   const rootIsFresh = await isUnused(world, plan.target);
   const target = await world.files.openTarget(plan.target);
   try {
-    const metadata = new Metadata(target, plan.owners);
+    const metadata = new Metadata(target, world.files.accounts, plan.owners);
     const groups = new LinkGroups();
     const context = { world, plan, tree, target, tally, metadata, groups, stop };
     await new Restorer(context, ancestors, rootIsFresh).run(paths);
@@ -90,6 +90,7 @@ class Restorer {
       this.#files.end();
       this.#directories.leaveAll();
       await this.#flush();
+      await metadata.finish();
     } finally {
       await this.#files.discard();
     }

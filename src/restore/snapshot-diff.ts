@@ -1,4 +1,6 @@
 import { compareKeys, keyOf, type TreeRecord } from '../format/tree-page.ts';
+import { decodeAttributes, encodeAttributes } from '../format/attributes.ts';
+import { equalBytes } from '../model/bytes.ts';
 import type { Entry, Extent } from '../model/entries.ts';
 import type { PathKey } from '../model/paths.ts';
 import type { SnapshotTree } from './snapshot-tree.ts';
@@ -7,7 +9,8 @@ import { TreeCursor, type TreeStep } from './tree-cursor.ts';
 /** What became of one path from one snapshot to another. */
 export interface Difference {
   readonly path: PathKey;
-  /** `content` also if the type is another one; `metadata` if nothing but mode, owner, time or link group is. */
+  /** `content` also if the type is another one; `metadata` if nothing but mode, owner, time, attributes
+   * or link group is. */
   readonly kind: 'added' | 'removed' | 'content' | 'metadata';
   /** Null if added, or if only a later part of a file's content differs and its entry is in a page that both have. */
   readonly before: Entry | null;
@@ -128,5 +131,22 @@ function textOf(extent: Extent): string {
 
 function sameMetadata(a: Entry, b: Entry): boolean {
   const same = (['mode', 'uid', 'gid', 'mtime'] as const).every((what) => a[what] === b[what]);
-  return same && (a.link === undefined) === (b.link === undefined);
+  return same && (a.link === undefined) === (b.link === undefined) && sameAttributes(a.extra, b.extra);
+}
+
+/** Names of owners may be given anew and births cannot: only what a restore gives counts. Unknown is equal to anything. */
+function sameAttributes(a: Uint8Array | undefined, b: Uint8Array | undefined): boolean {
+  if (a === undefined || b === undefined || equalBytes(a, b)) return true;
+  const [was, is] = [restorable(a), restorable(b)];
+  return was === null || is === null ? was === is : equalBytes(was, is);
+}
+
+/** Null if it cannot be read. */
+function restorable(extra: Uint8Array): Uint8Array | null {
+  try {
+    const { xattrs, flags } = decodeAttributes(extra);
+    return encodeAttributes({ xattrs, flags });
+  } catch {
+    return null;
+  }
 }

@@ -1,16 +1,22 @@
 /**
  * A priority queue from which anything can be taken out: plain data, so that a planner's state can be copied whole.
- * What decides the order of an item must not change while it is in the heap: take it out, change it, put it back.
+ * Each item keeps its own place in a field of the heap's choice, -1 while it is not in. What decides the order of an
+ * item must not change while it is in the heap: take it out, change it, put it back.
  */
 export interface Heap<Item extends object> {
   readonly items: Item[];
-  readonly places: Map<Item, number>;
+  readonly field: NumberField<Item>;
 }
+
+type NumberField<Item> = {
+  [Field in keyof Item]: Item[Field] extends number ? (number extends Item[Field] ? Field : never) : never;
+}[keyof Item];
 
 export type Before<Item> = (a: Item, b: Item) => boolean;
 
-export function newHeap<Item extends object>(): Heap<Item> {
-  return { items: [], places: new Map() };
+/** @param field where an item keeps its place; of each item in one heap only */
+export function newHeap<Item extends object>(field: NumberField<Item>): Heap<Item> {
+  return { items: [], field };
 }
 
 export function heapTop<Item extends object>(heap: Heap<Item>): Item | undefined {
@@ -19,25 +25,29 @@ export function heapTop<Item extends object>(heap: Heap<Item>): Item | undefined
 
 /** Puts it in; nothing happens if it is in already. */
 export function heapAdd<Item extends object>(heap: Heap<Item>, item: Item, before: Before<Item>): void {
-  if (heap.places.has(item)) return;
+  if (placeOf(heap, item) >= 0) return;
   heap.items.push(item);
   rise(heap, item, heap.items.length - 1, before);
 }
 
 /** Takes it out; nothing happens if it is not in. */
 export function heapRemove<Item extends object>(heap: Heap<Item>, item: Item, before: Before<Item>): void {
-  const place = heap.places.get(item);
-  if (place === undefined) return;
-  heap.places.delete(item);
+  const place = placeOf(heap, item);
+  if (place < 0) return;
+  put(heap, item, -1);
   const last = heap.items.pop()!;
   if (last === item) return;
   rise(heap, last, place, before);
-  sink(heap, last, heap.places.get(last)!, before);
+  sink(heap, last, placeOf(heap, last), before);
+}
+
+function placeOf<Item extends object>({ field }: Heap<Item>, item: Item): number {
+  return item[field] as number;
 }
 
 function put<Item extends object>(heap: Heap<Item>, item: Item, place: number): void {
-  heap.items[place] = item;
-  heap.places.set(item, place);
+  if (place >= 0) heap.items[place] = item;
+  (item as Record<PropertyKey, unknown>)[heap.field] = place;
 }
 
 function rise<Item extends object>(heap: Heap<Item>, item: Item, from: number, before: Before<Item>): void {

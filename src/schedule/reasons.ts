@@ -1,9 +1,12 @@
 import type { SnapshotId } from '../model/ids.ts';
 import { DAY_MS, type UnixMillis } from '../model/time.ts';
-import { heapTop } from './heap.ts';
+import { firstOfAll, streamsNow, wasFull } from './choosing.ts';
+import { holdOn } from './holds.ts';
+import { bestOf } from './lanes.ts';
+import { isFirst } from './placing.ts';
 import type { Reason, ReasonCode, Reasons } from './plan.ts';
 import { SHORT_DAYS } from './scanner.ts';
-import { isFirst, type OfferRecord, type PlannerState } from './planner-state.ts';
+import type { OfferRecord, PlannerState } from './records.ts';
 
 const texts: Record<ReasonCode, string> = {
   running: 'being collected',
@@ -45,25 +48,28 @@ const endings: Partial<Record<ReasonCode, string>> = {
 };
 
 export function reasonsOf(state: PlannerState): Reasons {
+  let first: OfferRecord | null | undefined;
+  const reasonOf = (record: OfferRecord): Reason => {
+    if (first === undefined) first = firstOfAll(state);
+    const { code, until } = verdict(state, record, first);
+    return { snapshot: record.offer.snapshot, code, until, text: texts[code] };
+  };
   return {
     size: state.offers.size,
     get(snapshot: SnapshotId): Reason | undefined {
       const record = state.offers.get(snapshot);
-      return record && reasonOf(state, record);
+      return record && reasonOf(record);
     },
     *[Symbol.iterator](): Iterator<Reason> {
-      for (const record of state.offers.values()) yield reasonOf(state, record);
+      for (const record of state.offers.values()) yield reasonOf(record);
     },
   };
 }
 
-function reasonOf(state: PlannerState, record: OfferRecord): Reason {
-  const { code, until } = verdict(state, record);
-  return { snapshot: record.offer.snapshot, code, until, text: texts[code] };
-}
+type Verdict = Pick<Reason, 'code' | 'until'>;
 
 /** S50: the first that applies, from what is certain to what may change any moment. */
-function verdict(state: PlannerState, record: OfferRecord): Pick<Reason, 'code' | 'until'> {
+function verdict(state: PlannerState, record: OfferRecord, first: OfferRecord | null): Verdict {
   const { client, track, retryAt } = record;
   const { standing } = track;
   const run = state.runs.get(record.offer.snapshot);
@@ -73,11 +79,26 @@ function verdict(state: PlannerState, record: OfferRecord): Pick<Reason, 'code' 
   if (!client.online) return { code: 'client-offline', until: null };
   if (!isFirst(record)) return { code: 'after-predecessor', until: null };
   if (retryAt !== null) return { code: 'backing-off', until: retryAt };
+  if (client.pause !== null) return client.pause;
   // Its own run may still be stopping because the streams became fewer.
   if (client.run !== null && client.run !== run) return { code: 'client-busy', until: null };
-  const first = state.conditions.streams > 0 ? heapTop(state.startable) : undefined;
-  const isNext = first === client && heapTop(client.ready) === record;
-  return { code: isNext ? 'next' : 'streams-busy', until: null };
+  const hold = holdOn(state, client.line);
+  if (hold !== null) return { code: hold.code, until: hold.until };
+  return { code: run === undefined ? whatIsFull(state, record, first) : 'streams-busy', until: null };
+}
+
+/** Nothing but room is missing. @param first of all that wait, on whatever line */
+function whatIsFull(state: PlannerState, record: OfferRecord, first: OfferRecord | null): ReasonCode {
+  const { line } = record.client;
+  const streams = streamsNow(state);
+  if (streams === 0) return 'streams-busy';
+  if (record === first) return 'next';
+  if (wasFull(state, line)) {
+    const { tightest, oldest } = bestOf(line, state.now);
+    return (tightest ?? oldest) === record ? 'next' : 'line-busy';
+  }
+  if (state.runs.size < streams) return 'center-busy';
+  return streams < state.conditions.streams ? 'restores-first' : 'streams-busy';
 }
 
 /** The sentence of a code that a center gave for a copy; null if it is none of a planner's. */

@@ -1,85 +1,73 @@
 import type { UnixMillis } from '../model/time.ts';
-import { heapAdd, heapRemove, heapTop, newHeap, type Heap } from './heap.ts';
+import { heapAdd, heapRemove, heapTop, newHeap } from './heap.ts';
+import type { OfferRecord, Standing, Track, Tracks } from './records.ts';
+import { sharedBefore, timelineOf } from './timeline.ts';
 import { HORIZON_MS, intervalAt, isAlways, isNever, isOpen, nextShared, type Windows } from './windows.ts';
 
-/** How one pair of client's and center's windows stands at the last moment it was looked at. */
-export type Standing =
-  | {
-      readonly open: true;
-      /** End of the shared interval. */
-      readonly until: UnixMillis | null;
-      readonly changesAt: UnixMillis | null;
-    }
-  | {
-      readonly open: false;
-      readonly code: 'client-window' | 'center-window' | 'no-shared-window';
-      /** Start of the next shared interval. */
-      readonly until: UnixMillis | null;
-      readonly changesAt: UnixMillis | null;
-    };
-
-/** All that have the same windows share one track, so a night is worked out once and not for each of them. */
-export interface Track<Member> {
-  readonly windows: Windows;
-  readonly members: Set<Member>;
-  standing: Standing;
+export function newTracks(): Tracks {
+  return { all: new Map(), changes: newHeap('changePlace') };
 }
 
-export interface Tracks<Member> {
-  /** By the windows' canonical text. */
-  readonly all: Map<string, Track<Member>>;
-  /** Those that will change, by when. */
-  readonly changes: Heap<Track<Member>>;
-}
+const sooner = (a: Track, b: Track): boolean => a.standing.changesAt! < b.standing.changesAt!;
 
-export function newTracks<Member>(): Tracks<Member> {
-  return { all: new Map(), changes: newHeap() };
-}
-
-const sooner = <Member>(a: Track<Member>, b: Track<Member>): boolean =>
-  a.standing.changesAt! < b.standing.changesAt!;
-
-/** The caller adds itself to the members at once: a track without members is nobody's. */
-export function trackFor<Member>(
-  tracks: Tracks<Member>,
-  windows: Windows,
-  center: Windows,
-  now: UnixMillis,
-): Track<Member> {
+/** The caller joins the members at once: a track without members is nobody's. */
+export function trackFor(tracks: Tracks, windows: Windows, center: Windows, now: UnixMillis): Track {
   const known = tracks.all.get(windows.text);
   if (known !== undefined) return known;
-  const track: Track<Member> = { windows, members: new Set(), standing: standingOf(windows, center, now) };
+  const standing = standingOf(windows, center, now);
+  const track: Track = {
+    windows,
+    members: new Set(),
+    lanes: new Map(),
+    standing,
+    changePlace: -1,
+    timeline: null,
+    offset: 0,
+  };
   tracks.all.set(windows.text, track);
-  if (track.standing.changesAt !== null) heapAdd(tracks.changes, track, sooner);
+  if (standing.changesAt !== null) heapAdd(tracks.changes, track, sooner);
   return track;
 }
 
-export function leaveTrack<Member>(tracks: Tracks<Member>, member: Member, track: Track<Member>): void {
+export function leaveTrack(tracks: Tracks, member: OfferRecord): void {
+  const { track } = member;
   track.members.delete(member);
   if (track.members.size > 0) return;
   tracks.all.delete(track.windows.text);
   heapRemove(tracks.changes, track, sooner);
 }
 
-export function refreshTrack<Member>(
-  tracks: Tracks<Member>,
-  track: Track<Member>,
-  center: Windows,
-  now: UnixMillis,
-): void {
+export function refreshTrack(tracks: Tracks, track: Track, center: Windows, now: UnixMillis): void {
   heapRemove(tracks.changes, track, sooner);
   track.standing = standingOf(track.windows, center, now);
   if (track.standing.changesAt !== null) heapAdd(tracks.changes, track, sooner);
+  setOffset(track, center, now);
 }
 
 /** A track whose standing is out of date, if there is one. */
-export function dueTrack<Member>(tracks: Tracks<Member>, now: UnixMillis): Track<Member> | undefined {
+export function dueTrack(tracks: Tracks, now: UnixMillis): Track | undefined {
   const track = heapTop(tracks.changes);
   return track !== undefined && track.standing.changesAt! <= now ? track : undefined;
 }
 
+/** Shared milliseconds before `at`, which is not earlier than `now` and within five weeks of it. */
+export function sharedUntil(track: Track, center: Windows, at: UnixMillis, now: UnixMillis): number {
+  if (track.timeline === null || track.timeline.to < at) {
+    const first = track.timeline === null;
+    track.timeline = timelineOf(track.windows, center, now, track.timeline);
+    if (first) setOffset(track, center, now);
+  }
+  return sharedBefore(track.timeline, at);
+}
+
+function setOffset(track: Track, center: Windows, now: UnixMillis): void {
+  if (track.timeline === null) return;
+  if (track.timeline.to < now) track.timeline = timelineOf(track.windows, center, now, track.timeline);
+  track.offset = now - sharedBefore(track.timeline, now);
+}
+
 /** S51: of the two sides, the one named is the one that opens when the shared time begins. */
-export function standingOf(client: Windows, center: Windows, now: UnixMillis): Standing {
+function standingOf(client: Windows, center: Windows, now: UnixMillis): Standing {
   if (isNever(client) || isNever(center)) {
     return { open: false, code: 'no-shared-window', until: null, changesAt: null };
   }

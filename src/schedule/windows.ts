@@ -91,9 +91,14 @@ export function nextShared(list: readonly Windows[], at: UnixMillis): Interval |
   return search(sharedTimeline(list), at);
 }
 
+/** Sorted, merged, clipped to [from, to): the time in which all of them are open. */
+export function sharedBetween(list: readonly Windows[], from: UnixMillis, to: UnixMillis): Span[] {
+  return from < to ? sharedTimeline(list)(from, to) : [];
+}
+
 /** Milliseconds of [from, to) in which all of them are open. */
 export function sharedTime(list: readonly Windows[], from: UnixMillis, to: UnixMillis): number {
-  return from < to ? totalTime(sharedTimeline(list)(from, to)) : 0;
+  return totalTime(sharedBetween(list, from, to));
 }
 
 /** Whether both are open at the same time at some moment of the year after `from` (S22). */

@@ -1,4 +1,5 @@
 import { LowtideError } from '../model/errors.ts';
+import { editDistance } from '../model/nearest.ts';
 import type { UnixMillis } from '../model/time.ts';
 import { quote } from './scanner.ts';
 
@@ -35,20 +36,6 @@ function nearestZone(text: string): string {
     if (near < distance) [best, distance] = [zone, near];
   }
   return best;
-}
-
-/** Levenshtein's. */
-function editDistance(a: string, b: string): number {
-  let above = Array.from({ length: b.length + 1 }, (_, j) => j);
-  for (let i = 0; i < a.length; i++) {
-    const row = [i + 1];
-    for (let j = 0; j < b.length; j++) {
-      const change = above[j]! + (a[i] === b[j] ? 0 : 1);
-      row.push(Math.min(change, above[j + 1]! + 1, row[j]! + 1));
-    }
-    above = row;
-  }
-  return above.at(-1)!;
 }
 
 /** A zone's clocks over some time: from each of these instants on, the wall shows UTC + `offset`. */

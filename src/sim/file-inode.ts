@@ -23,6 +23,9 @@ export interface FileInode {
   /** Of a symlink. */
   readonly target: string;
   readonly rdev: DeviceNumber | null;
+  /** Extended attributes by name. */
+  xattrs: ReadonlyMap<string, Uint8Array>;
+  flags: number;
 }
 
 export function statOf(inode: FileInode): Stat {

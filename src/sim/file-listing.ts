@@ -18,6 +18,8 @@ export interface ListedEntry {
   readonly content?: string;
   readonly target?: string;
   readonly device?: string;
+  readonly xattrs?: string;
+  readonly flags?: number;
   /** Of a hard-linked file: the first of its names in this tree. */
   readonly sameAs?: string;
 }
@@ -51,8 +53,15 @@ function describe(path: string, inode: FileInode, sameAs: string | undefined): L
     ...(type === 'file' ? { content: `${inode.content.size} ${hashOf(inode.content)}` } : {}),
     ...(type === 'symlink' ? { target: inode.target } : {}),
     ...(inode.rdev === null ? {} : { device: `${inode.rdev.major}:${inode.rdev.minor}` }),
+    ...(inode.xattrs.size === 0 ? {} : { xattrs: xattrsText(inode) }),
+    ...(inode.flags === 0 ? {} : { flags: inode.flags }),
     ...(sameAs === undefined ? {} : { sameAs }),
   };
+}
+
+function xattrsText({ xattrs }: FileInode): string {
+  const texts = [...xattrs].map(([name, value]) => `${name}=${Buffer.from(value).toString('latin1')}`);
+  return texts.sort().join(' ');
 }
 
 const READ_BYTES = 1024 * 1024;

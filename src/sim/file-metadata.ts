@@ -31,7 +31,29 @@ export function applyMetadata(
       refused.push({ what: 'mode', message: `${shown}: mode not set: without its owner no set-id bits` });
     }
   }
+  if (metadata.xattrs !== undefined && files.keepsAttributes) {
+    inode.xattrs = new Map(metadata.xattrs.map(({ name, value }) => [name, value]));
+  } else if (metadata.xattrs !== undefined && metadata.xattrs.length > 0) {
+    const names = metadata.xattrs.map(({ name }) => name).join(', ');
+    const message = `${shown}: extended attributes not set: ${names}: not supported (EOPNOTSUPP)`;
+    refused.push({ what: 'extended attributes', message });
+  }
   inode.mtime = metadata.mtime;
   inode.ctime = files.time();
   return refused;
+}
+
+/** RestoreTarget.setFlags on one inode. */
+export function setFlags(
+  files: SimulatedFiles,
+  inode: FileInode,
+  shown: string,
+  flags: number,
+): MetadataRefusal[] {
+  if (!files.keepsAttributes && flags !== 0) {
+    return [{ what: 'flags', message: `${shown}: flags not set: this file system has none` }];
+  }
+  inode.flags = flags;
+  inode.ctime = files.time();
+  return [];
 }

@@ -33,6 +33,10 @@ export class SimulatedFiles {
   readonly faults: Faults;
   /** Who the node runs as: may it give files away and make devices? */
   superuser = true;
+  /** Does a restore's target have extended attributes and flags? */
+  keepsAttributes = true;
+  /** Names of users and groups by number; both are the same here. */
+  readonly accounts = new Map<number, string>([[0, 'root']]);
   uid = 1000;
   gid = 1000;
   #root: FileInode;
@@ -131,6 +135,22 @@ export class SimulatedFiles {
     Object.assign(inode, { uid, gid, ctime: this.time() });
   }
 
+  /** Sets an extended attribute; null takes it away. */
+  setXattr(path: AnyPath, name: string, value: string | null): void {
+    const inode = this.at(path);
+    const xattrs = new Map(inode.xattrs);
+    if (value === null) xattrs.delete(name);
+    else xattrs.set(name, bytesOf(value));
+    inode.xattrs = xattrs;
+    inode.ctime = this.time();
+  }
+
+  setFlags(path: AnyPath, flags: number): void {
+    const inode = this.at(path);
+    inode.flags = flags;
+    inode.ctime = this.time();
+  }
+
   /** Sets the modification time; the change time is now. */
   touch(path: AnyPath, mtime: UnixNanos = this.time()): void {
     const inode = this.at(path);
@@ -219,6 +239,8 @@ export class SimulatedFiles {
       content: new FileContent(),
       target: '',
       rdev: null,
+      xattrs: new Map(),
+      flags: 0,
       ...given,
     };
   }

@@ -1,8 +1,23 @@
 import { LowtideError } from '../model/errors.ts';
-import { baseName, displayPath, joinPath, parentPath, ROOT_PATH, type PathKey } from '../model/paths.ts';
+import {
+  baseName,
+  displayPath,
+  joinPath,
+  parentPath,
+  ROOT_PATH,
+  type ByteName,
+  type PathKey,
+} from '../model/paths.ts';
 import { errnoName, errnoWords } from '../world/errno.ts';
 import { BrokenPath } from '../world/paths-by-handle.ts';
-import type { Files, ScannedDirectory, ScannedEntry, SourceFile } from '../world/ports.ts';
+import type {
+  Accounts,
+  Files,
+  FoundAttributes,
+  ScannedDirectory,
+  ScannedEntry,
+  SourceFile,
+} from '../world/ports.ts';
 import { scannedEntry, statOf, walk, walkToDirectory, type FileInode } from './file-inode.ts';
 import type { SimulatedFiles } from './file-system.ts';
 import type { Incarnation } from './incarnation.ts';
@@ -22,6 +37,8 @@ export function simulatedFiles(files: SimulatedFiles, incarnation: Incarnation):
     scan: (path) => look(path, () => scan(files, path)),
     lstat: (path) => look(path, () => lstat(files, path)),
     openSource: (path) => look(path, () => openSource(files, path, look)),
+    attributes: (directory, entries) => look(directory, () => attributes(files, directory, entries)),
+    accounts: accountsOf(files, incarnation),
     openTarget: (root) => openSimulatedTarget(files, incarnation, root),
   };
 }
@@ -58,6 +75,34 @@ function scan(files: SimulatedFiles, path: PathKey): ScannedDirectory {
     }
   }
   return { entries, problems };
+}
+
+function attributes(
+  files: SimulatedFiles,
+  path: PathKey,
+  entries: readonly Pick<ScannedEntry, 'name' | 'type'>[],
+): FoundAttributes[] {
+  const directory = walkToDirectory(files.root, ROOT_PATH, path);
+  return entries.map(({ name }) => {
+    const inode = name === ('' as ByteName) ? directory : directory.entries.get(name);
+    if (inode === undefined) return { xattrs: [], flags: 0, refused: [] };
+    const shown = displayPath(joinPath(path, name));
+    try {
+      files.faults.check('files.attributes', shown);
+    } catch (error) {
+      const message = `${shown}: extended attributes not read: ${errnoWords(error)}`;
+      return { xattrs: [], flags: 0, refused: [{ what: 'extended attributes', message }] };
+    }
+    const xattrs = [...inode.xattrs].map(([name, value]) => ({ name, value }));
+    return { xattrs, flags: inode.flags, refused: [] };
+  });
+}
+
+function accountsOf({ accounts }: SimulatedFiles, incarnation: Incarnation): Accounts {
+  const nameOf = (id: number): Promise<string | null> => incarnation.answer(() => accounts.get(id) ?? null);
+  const idOf = (name: string): Promise<number | null> =>
+    incarnation.answer(() => [...accounts].find(([, known]) => known === name)?.[0] ?? null);
+  return { userName: nameOf, groupName: nameOf, userId: idOf, groupId: idOf };
 }
 
 function lstat(files: SimulatedFiles, path: PathKey): ScannedEntry | null {

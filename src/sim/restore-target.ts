@@ -16,7 +16,7 @@ import { BrokenPath } from '../world/paths-by-handle.ts';
 import type { Metadata, MetadataRefusal, RestoreTarget, ScannedEntry, TargetFile } from '../world/ports.ts';
 import { targetError } from '../world/target-names.ts';
 import { scannedEntry, walk, walkToDirectory, type FileInode } from './file-inode.ts';
-import { applyMetadata } from './file-metadata.ts';
+import { applyMetadata, setFlags } from './file-metadata.ts';
 import type { SimulatedFiles } from './file-system.ts';
 import type { Incarnation } from './incarnation.ts';
 import { refusal } from './refusal.ts';
@@ -142,6 +142,12 @@ class SimulatedTarget implements RestoreTarget {
       }
       return applyMetadata(this.#files, inode, shown, metadata);
     });
+  }
+
+  setFlags(path: PathKey, flags: number): Promise<readonly MetadataRefusal[]> {
+    return this.#change({ kind: 'flags', path }, () =>
+      setFlags(this.#files, walk(this.#root, this.#path, path), this.#shown(path), flags),
+    );
   }
 
   sync(): Promise<void> {

@@ -294,7 +294,7 @@ async function restoreAndCompare(
         target: pathKeyOf(to),
         paths: paths.map(pathKeyOf),
         overwrite: 'always',
-        owners: 'restore',
+        owners: 'numbers',
       },
       new AbortController().signal,
     );

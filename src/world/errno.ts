@@ -11,6 +11,8 @@ export function errnoName(error: unknown): string {
 export function errnoWords(error: unknown): string {
   const name = errnoName(error);
   if (name === '') return error instanceof Error ? error.message : String(error);
+  // What the system calls "not supported on socket" is said of files too.
+  if (name === 'EOPNOTSUPP') return `not supported here (${name})`;
   const number = error instanceof Error && 'errno' in error ? error.errno : undefined;
   return typeof number === 'number' ? `${getSystemErrorMessage(number)} (${name})` : name;
 }

@@ -3,11 +3,15 @@ import { readdir } from 'node:fs/promises';
 import { setImmediate } from 'node:timers/promises';
 import { LowtideError } from '../model/errors.ts';
 import { baseName, displayPath, joinPath, ROOT_PATH, type ByteName, type PathKey } from '../model/paths.ts';
+import { realAccounts } from './accounts.ts';
 import { errnoName, errnoWords } from './errno.ts';
 import { nativeLoader, nativeOrNull, type Native } from './native.ts';
 import { BrokenPath, ofDescriptor, openNamed, withParent } from './paths-by-handle.ts';
-import type { Files, ScannedDirectory, ScannedEntry, SourceFile } from './ports.ts';
+import { inlineWork } from './inline-work.ts';
+import type { Files, FoundAttributes, ScannedDirectory, ScannedEntry, SourceFile, Work } from './ports.ts';
 import { openRestoreTarget } from './restore-target.ts';
+import { readSmallIn } from './small-reads.ts';
+import { attributesOf } from './source-attributes.ts';
 import { openSourceFile } from './source-file.ts';
 import { lookAt, lookAtDirectory } from './stats.ts';
 
@@ -19,7 +23,7 @@ const ENTRIES_PER_CLOCK = 32;
  * The machine's files (Linux: it needs /proc). What only takes the kernel microseconds is done synchronously: lstat
  * through promises takes twice the processor time.
  */
-export function realFiles(native: () => Native = nativeLoader()): Files {
+export function realFiles(native: () => Native = nativeLoader(), work: Work = inlineWork()): Files {
   let checked = false;
   const checking = <T>(run: () => T): T => {
     if (!checked) requireProc();
@@ -30,6 +34,9 @@ export function realFiles(native: () => Native = nativeLoader()): Files {
     scan: async (path) => checking(() => scan(path)),
     lstat: async (path) => checking(() => lstat(path)),
     openSource: async (path) => checking(() => openSource(path, native)),
+    readSmall: async (reads) => checking(() => readSmallIn(work, reads)),
+    attributes: async (directory, entries) => checking(() => attributes(directory, entries, native)),
+    accounts: realAccounts(),
     openTarget: async (root) => checking(() => openRestoreTarget(root, native)),
   };
 }
@@ -71,6 +78,18 @@ async function scan(path: PathKey): Promise<ScannedDirectory> {
     }
   } catch (error) {
     throw sourceError(error, path);
+  }
+}
+
+async function attributes(
+  directory: PathKey,
+  entries: readonly Pick<ScannedEntry, 'name' | 'type'>[],
+  native: () => Native,
+): Promise<readonly FoundAttributes[]> {
+  try {
+    return await attributesOf(directory, entries, nativeOrNull(native));
+  } catch (error) {
+    throw sourceError(error, directory);
   }
 }
 

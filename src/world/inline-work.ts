@@ -1,10 +1,11 @@
+import { plainKernels } from './kernels.ts';
 import type { Task, Work } from './ports.ts';
 
 /**
  * Runs tasks where they are asked for, one after another: for the simulator and for short commands. Input and output
  * go through structured clone as they would with threads, so that what works here works there.
  */
-export function inlineWork(lanes = 1): Work {
+export function inlineWork(lanes = 1, kernels = plainKernels): Work {
   return {
     lanes,
     async run<Input, Output>(
@@ -15,7 +16,7 @@ export function inlineWork(lanes = 1): Work {
       const given = structuredClone(input, { transfer: [...transfer] });
       // A turn of its own: the caller goes on first, as it would with a thread.
       await Promise.resolve();
-      return structuredClone(task.run(given));
+      return structuredClone(task.run(given, kernels));
     },
   };
 }

@@ -3,6 +3,7 @@ import { constants } from 'node:os';
 import type * as Koffi from 'koffi';
 import { LowtideError, messageOf } from '../model/errors.ts';
 import { systemError } from './errno.ts';
+import { attributesOver, type NativeAttributes } from './native-attributes.ts';
 
 type Pointer = Uint8Array;
 
@@ -24,6 +25,7 @@ export interface Native {
   /** False if the file system cannot refuse by itself; EEXIST is thrown. */
   renameNoReplace(from: Uint8Array, to: Uint8Array): boolean;
   syncFileSystem(fd: number): Promise<void>;
+  readonly attributes: NativeAttributes;
 }
 
 const LOCK_EX_NB = 2 | 4;
@@ -90,6 +92,7 @@ function nativeOver(koffi: typeof Koffi, libc: Koffi.LibraryHandle): Native {
     throw failed('lseek');
   };
   return {
+    attributes: attributesOver(koffi, libc, failed),
     tryLock(fd) {
       if (flock(fd, LOCK_EX_NB) === 0) return true;
       if (koffi.errno() === constants.errno.EWOULDBLOCK) return false;

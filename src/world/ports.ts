@@ -1,4 +1,4 @@
-import type { Entry, EntryType, Stat } from '../model/entries.ts';
+import type { Entry, EntryType, ExtendedAttribute, Stat } from '../model/entries.ts';
 import type { Event, Problem, Progress } from '../model/events.ts';
 import type { Limits } from '../model/limits.ts';
 import type { ByteName, PathKey } from '../model/paths.ts';
@@ -102,10 +102,33 @@ export interface Files {
   /** Opens a regular file (O_NOFOLLOW | O_NONBLOCK, checked by fstat to be one). Errors as `scan`. */
   openSource(path: PathKey): Promise<SourceFile>;
   /**
+   * Extended attributes and inode flags of names in one directory, in the order of `entries` (of `/` itself: its one
+   * entry without a name). What cannot be had is said in the answer; what is gone has none. Errors as `scan`.
+   */
+  attributes(
+    directory: PathKey,
+    entries: readonly Pick<ScannedEntry, 'name' | 'type'>[],
+  ): Promise<readonly FoundAttributes[]>;
+  readonly accounts: Accounts;
+  /**
+   * Reads many small files at once, without a promise a file, if this World can: for each path 1 if its bytes are in
+   * place and its stat was exactly the one expected before and after, else 0: `openSource` says why.
+   */
+  readSmall?(reads: SmallReads): Promise<Uint8Array>;
+  /**
    * A directory to restore into, made with its parents if need be, and swept as in `makeDirectory`. Nothing is ever
    * done outside it.
    */
   openTarget(root: PathKey): Promise<RestoreTarget>;
+}
+
+export interface SmallReads {
+  /** Those of one directory in succession are read faster. */
+  readonly paths: readonly PathKey[];
+  /** For each path in turn: where its bytes go in `into`, size, mtime, ctime, inode; modulo 2^64. */
+  readonly expected: BigInt64Array;
+  /** Shared memory. */
+  readonly into: Uint8Array;
 }
 
 export interface ScannedDirectory {
@@ -117,6 +140,26 @@ export interface ScannedEntry extends Stat {
   readonly name: ByteName;
   /** Of a symlink: its target as bytes, one character (0-255) a byte. */
   readonly target?: string;
+}
+
+export interface FoundAttributes {
+  readonly xattrs: readonly ExtendedAttribute[];
+  /** Those of KEPT_FLAGS. */
+  readonly flags: number;
+  readonly refused: readonly AttributeRefusal[];
+}
+
+export interface AttributeRefusal {
+  readonly what: 'extended attributes' | 'flags';
+  readonly message: string;
+}
+
+/** Users and groups of this machine. Null: unknown. */
+export interface Accounts {
+  userName(uid: number): Promise<string | null>;
+  groupName(gid: number): Promise<string | null>;
+  userId(name: string): Promise<number | null>;
+  groupId(name: string): Promise<number | null>;
 }
 
 export interface SourceFile {
@@ -148,15 +191,20 @@ export interface RestoreTarget {
   fifo(path: PathKey, replace: boolean): Promise<void>;
   /** Needs root: else LowtideError `forbidden`. */
   device(path: PathKey, entry: Entry, replace: boolean): Promise<void>;
-  /** Owner, mode, times (in this order). Answers what the target could not take; never throws for that. */
+  /** Owner, attributes, mode, times (in this order). Answers what the target could not take; never throws for that. */
   applyMetadata(path: PathKey, metadata: Metadata): Promise<readonly MetadataRefusal[]>;
+  /**
+   * Inode flags of a file or directory, those of KEPT_FLAGS. Last of all: who is immutable takes no other name, no
+   * attribute and nothing into it. Answers as `applyMetadata`.
+   */
+  setFlags(path: PathKey, flags: number): Promise<readonly MetadataRefusal[]>;
   /** Makes finished files durable: called at the end and now and then. */
   sync(): Promise<void>;
   close(): Promise<void>;
 }
 
 export interface MetadataRefusal {
-  readonly what: 'owner' | 'mode' | 'times';
+  readonly what: 'owner' | 'mode' | 'times' | 'extended attributes' | 'flags';
   readonly message: string;
 }
 
@@ -169,6 +217,8 @@ export interface Metadata {
   readonly uid: number | null;
   readonly gid: number | null;
   readonly mtime: UnixNanos;
+  /** All that it is to have: an access control list that its directory gave it goes. Unknown if absent. */
+  readonly xattrs?: readonly ExtendedAttribute[];
 }
 
 export interface TargetFile {
@@ -214,7 +264,28 @@ export interface SqlResult {
 export interface Task<Input, Output> {
   readonly module: string;
   readonly name: string;
-  readonly run: (input: Input) => Output;
+  readonly run: (input: Input, kernels: Kernels) => Output;
+}
+
+/** Loops that are worth being compiled. Each thread has its own. */
+export interface Kernels {
+  readonly gear: GearKernel;
+}
+
+/** Finds where chunks may end (format F12, F13). Every kernel gives the same. */
+export interface GearKernel {
+  readonly name: 'plain' | 'compiled';
+  /**
+   * Candidates after each byte from `from` on, ascending: twice the position in `bytes`, plus 1 if strict. The bytes
+   * before `from` (31 of them, or all) fill the window.
+   * @param shifts h >>> strictShift is zero at a strict candidate, h >>> looseShift at any
+   */
+  find(
+    bytes: Uint8Array,
+    from: number,
+    gear: Uint32Array,
+    shifts: { readonly strictShift: number; readonly looseShift: number },
+  ): number[];
 }
 
 export interface Work {

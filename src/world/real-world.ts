@@ -21,7 +21,7 @@ export function realWorld({ monitor, limits = productionLimits }: RealWorldOptio
     clock: realClock(),
     random: realRandom(),
     disk: realDisk(native),
-    files: realFiles(native),
+    files: realFiles(native, work),
     databases: realDatabases(),
     work,
     monitor,

@@ -20,7 +20,7 @@ import type { Metadata, MetadataRefusal, RestoreTarget, ScannedEntry, TargetFile
 import { lookAt, lookAtDirectory } from './stats.ts';
 import { TargetDirectories } from './target-directories.ts';
 import { createTargetFile } from './target-file.ts';
-import { applyMetadata } from './target-metadata.ts';
+import { applyMetadata, setFlags } from './target-metadata.ts';
 import { removeQuietly, sweep, targetError, TemporaryNames } from './target-names.ts';
 import { syncFileSystems } from './target-sync.ts';
 
@@ -137,6 +137,10 @@ class RealRestoreTarget implements RestoreTarget {
 
   async applyMetadata(path: PathKey, metadata: Metadata): Promise<readonly MetadataRefusal[]> {
     return applyMetadata(this.#directories, nativeOrNull(this.#native), path, this.#shown(path), metadata);
+  }
+
+  async setFlags(path: PathKey, flags: number): Promise<readonly MetadataRefusal[]> {
+    return setFlags(this.#directories, nativeOrNull(this.#native), path, this.#shown(path), flags);
   }
 
   async sync(): Promise<void> {

@@ -45,6 +45,8 @@ export function statOf(stats: BigIntStats, targetLength = 0): Stat {
     device: stats.dev,
     links: Number(stats.nlink),
     allocated: Number(stats.blocks) * ALLOCATION_UNIT,
+    // Zero where the file system does not keep it.
+    ...(stats.birthtimeNs === 0n ? {} : { birth: stats.birthtimeNs }),
   };
   if (type !== 'character-device' && type !== 'block-device') return stat;
   return { ...stat, rdev: deviceNumberParts(stats.rdev) };

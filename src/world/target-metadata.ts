@@ -10,14 +10,16 @@ import {
   lutimesSync,
   utimesSync,
 } from 'node:fs';
-import type { Stat } from '../model/entries.ts';
+import { KEPT_FLAGS, type Stat } from '../model/entries.ts';
 import { baseName, parentPath, ROOT_PATH, type PathKey } from '../model/paths.ts';
 import type { UnixNanos } from '../model/time.ts';
 import { errnoName, errnoWords } from './errno.ts';
 import type { Native } from './native.ts';
+import type { AttributeHolder } from './native-attributes.ts';
 import { inDirectory, ofDescriptor, openIn } from './paths-by-handle.ts';
 import type { Metadata, MetadataRefusal } from './ports.ts';
 import { statOf } from './stats.ts';
+import { setFlagsOf, setXattrs } from './target-attributes.ts';
 import type { TargetDirectories } from './target-directories.ts';
 
 const SET_ID_BITS = 0o6000;
@@ -55,6 +57,8 @@ export function applyToFile(
 
 /** What is named once and then held, so that all of an entry's metadata go to one inode. */
 interface Subject {
+  readonly native: Native | null;
+  readonly holder: AttributeHolder;
   stat(): Stat;
   chown(uid: number, gid: number): void;
   chmod(mode: number): void;
@@ -64,6 +68,8 @@ interface Subject {
 
 function openFile(descriptor: number, native: Native | null): Subject {
   return {
+    native,
+    holder: descriptor,
     stat: () => statOf(fstatSync(descriptor, { bigint: true })),
     chown: (uid, gid) => fchownSync(descriptor, uid, gid),
     chmod: (mode) => fchmodSync(descriptor, mode),
@@ -89,6 +95,8 @@ function openSubject(directories: TargetDirectories, path: PathKey, native: Nati
 function named(descriptor: number, native: Native | null, close: () => void): Subject {
   const path = Buffer.from(ofDescriptor(descriptor));
   return {
+    native,
+    holder: { path, lastLink: 'follow' },
     stat: () => statOf(fstatSync(descriptor, { bigint: true })),
     chown: (uid, gid) => chownSync(path, uid, gid),
     chmod: (mode) => chmodSync(path, mode),
@@ -103,6 +111,8 @@ function named(descriptor: number, native: Native | null, close: () => void): Su
 /** @param path its name in its directory: good until another directory is opened */
 function linkNamed(descriptor: number, path: Buffer, native: Native | null, close: () => void): Subject {
   return {
+    native,
+    holder: { path, lastLink: 'kept' },
     stat: () => statOf(fstatSync(descriptor, { bigint: true })),
     chown: (uid, gid) => lchownSync(path, uid, gid),
     // Linux gives every link all rights and lets nobody change them.
@@ -136,7 +146,11 @@ function applyTo(subject: Subject, shown: string, metadata: Metadata): readonly 
       return refuseAll(`${shown} is a ${before.type}, not a ${metadata.type}`);
     attempt('owner', () => setOwner(subject, before, metadata));
     // Set-id bits would give the wrong owner's rights away, so they go with the right owner only.
-    const wanted = refused.length > 0 ? metadata.mode & ~SET_ID_BITS : metadata.mode;
+    const ownerless = refused.length > 0;
+    const wanted = ownerless ? metadata.mode & ~SET_ID_BITS : metadata.mode;
+    // After the owner, whose change drops capabilities; before a mode that may forbid it.
+    const left = xattrsLeft(subject, metadata);
+    if (left !== null) refuse('extended attributes', left);
     attempt('mode', () => subject.chmod(wanted));
     attempt('times', () => subject.setModified(metadata.mtime));
     compare(subject.stat(), metadata, wanted, refused, refuse);
@@ -144,6 +158,43 @@ function applyTo(subject: Subject, shown: string, metadata: Metadata): readonly 
     return refuseAll(`${shown}: ${errnoWords(error)}`);
   }
   return refused;
+}
+
+/** RestoreTarget.setFlags. */
+export function setFlags(
+  directories: TargetDirectories,
+  native: Native | null,
+  path: PathKey,
+  shown: string,
+  flags: number,
+): readonly MetadataRefusal[] {
+  const refuse = (why: string): readonly MetadataRefusal[] => [
+    { what: 'flags', message: `${shown}: flags not set: ${why}` },
+  ];
+  if (native === null) return refuse(NO_LIBRARY);
+  let descriptor: number | null = null;
+  try {
+    if (path !== ROOT_PATH) {
+      descriptor = openIn(directories.open(parentPath(path)), baseName(path), directories.whole(path));
+      const { type } = statOf(fstatSync(descriptor, { bigint: true }));
+      if (type !== 'file' && type !== 'directory') return refuse(`it is a ${type}`);
+    }
+    const why = setFlagsOf(native.attributes, descriptor ?? directories.open(path), flags & KEPT_FLAGS);
+    return why === null ? [] : refuse(why);
+  } catch (error) {
+    return refuse(errnoWords(error));
+  } finally {
+    if (descriptor !== null) closeSync(descriptor);
+  }
+}
+
+const NO_LIBRARY = 'the system library cannot be loaded';
+
+/** Why some could not be set; null if it has what it is to have. */
+function xattrsLeft({ native, holder }: Subject, { xattrs }: Metadata): string | null {
+  if (xattrs === undefined) return null;
+  if (native === null) return xattrs.length === 0 ? null : NO_LIBRARY;
+  return setXattrs(native.attributes, holder, xattrs);
 }
 
 /** What was set without an error is not always kept. */

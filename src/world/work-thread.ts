@@ -1,6 +1,7 @@
 /** What a worker thread of realWork runs. */
 import { parentPort } from 'node:worker_threads';
 import { isLowtideError, type ErrorCode } from '../model/errors.ts';
+import { loadKernels } from './kernels.ts';
 
 export interface Question {
   readonly id: number;
@@ -13,12 +14,14 @@ export type Answer =
   | { readonly id: number; readonly output: unknown }
   | { readonly id: number; readonly error: { readonly code: ErrorCode | null; readonly error: unknown } };
 
+const kernels = loadKernels();
+
 async function answer({ id, module, name, input }: Question): Promise<Answer> {
   try {
     const exports = (await import(module)) as Record<string, unknown>;
     const run = exports[name];
     if (typeof run !== 'function') throw new TypeError(`${module} exports no function ${name}`);
-    return { id, output: run(input) };
+    return { id, output: run(input, kernels) };
   } catch (error) {
     return failed(id, error);
   }

@@ -4,6 +4,7 @@ import { refsPageLoader } from '../../src/depot/refs-pages.ts';
 import { Depot } from '../../src/depot/depot.ts';
 import type { BackupPlan, BackupResult } from '../../src/backup/plan.ts';
 import { takeBackup } from '../../src/backup/take-backup.ts';
+import { decodeAttributes } from '../../src/format/attributes.ts';
 import { type BlockType, openBlock, parseBlockHeader } from '../../src/format/block.ts';
 import { deriveDomainKeys, KeyStore } from '../../src/format/domain-keys.ts';
 import type { SignedManifest } from '../../src/format/manifest.ts';
@@ -219,7 +220,15 @@ function watched(world: World, tell: (what: 'scan' | 'open' | 'close', path: str
     tell('scan', displayPath(path));
     return files.scan(path);
   };
-  return { ...world, files: { ...files, openSource, scan } };
+  const readSmall: typeof files.readSmall = (reads) => {
+    for (const path of reads.paths) {
+      tell('open', displayPath(path));
+      tell('close', displayPath(path));
+    }
+    return files.readSmall!(reads);
+  };
+  const batches = files.readSmall === undefined ? {} : { readSmall };
+  return { ...world, files: { ...files, openSource, scan, ...batches } };
 }
 
 function recordWrites(depot: Depot, added: BackupRig['added']): void {
@@ -227,9 +236,9 @@ function recordWrites(depot: Depot, added: BackupRig['added']): void {
   depot.writer = (group) => {
     const writer = writerOf(group);
     const add = writer.add.bind(writer);
-    writer.add = async (block) => {
-      added.push({ group, ...block });
-      await add(block);
+    writer.add = async (block, release) => {
+      added.push({ group, id: block.id, bytes: Uint8Array.from(block.bytes) });
+      await add(block, release);
     };
     return writer;
   };
@@ -303,19 +312,15 @@ async function assertIsEntry(
 ): Promise<void> {
   const shown = displayPath(entry.path);
   const { allocated: _, device: __, links, rdev, ...stat } = node.files.stat(entry.path);
-  const {
-    extents,
-    link,
-    target,
-    unsettled: ___,
-    partial,
-    extra: ____,
-    path: _____,
-    rdev: device,
-    ...found
-  } = entry;
+  const { extents, link, target, unsettled: ___, partial, extra, path: ____, rdev: device, ...found } = entry;
   assert.deepEqual(found, { ...stat, size: entry.type === 'directory' ? 0 : stat.size }, shown);
   assert.deepEqual(device, rdev, shown);
+  const { xattrs, flags } = decodeAttributes(extra!);
+  const inode = node.files.at(entry.path);
+  assert.deepEqual(
+    [new Map(xattrs.map(({ name, value }) => [name, Buffer.from(value)])), flags],
+    [new Map([...inode.xattrs].map(([name, value]) => [name, Buffer.from(value)])), inode.flags],
+  );
   assert.equal(link !== undefined, links > 1 && entry.type !== 'directory', shown);
   assert.equal(partial, cutAt !== null, shown);
   if (entry.type === 'symlink') assert.equal(target, node.files.at(entry.path).target, shown);

@@ -27,6 +27,7 @@ describe('help', () => {
       'key list',
       'key add',
       'key remove',
+      'doctor',
       'debug dump',
       'center init',
       'center run',
@@ -45,6 +46,7 @@ describe('help', () => {
       'status',
       'spool list',
       'spool discard',
+      'simulate',
     ];
     for (const path of wanted) assert.ok(paths.includes(path), path);
   });

@@ -1,7 +1,7 @@
 /**
  * What every Files must do.
  *
- *   filesConformance(name, make, { owners, devices, holes, longPaths, futureTimes })
+ *   filesConformance(name, make, { owners, devices, holes, longPaths, futureTimes, attributes })
  *
  * `make()` gives a Files and the path of a directory that exists and is empty. `meddle` is what somebody else does to
  * the tree meanwhile: `rename` replaces nothing, `remove` takes whole trees. `dispose` is called after the test. The
@@ -11,6 +11,7 @@
 import { describe, test } from 'node:test';
 import type { PathKey } from '../../src/model/paths.ts';
 import type { Files } from '../../src/world/ports.ts';
+import { attributesConformance } from './files-attributes.ts';
 import { metadataConformance } from './files-metadata.ts';
 import { sourceConformance } from './files-source.ts';
 import { targetConformance } from './files-target.ts';
@@ -36,6 +37,8 @@ export interface FilesOptions {
   readonly longPaths?: boolean;
   /** Keeps times after 2038. */
   readonly futureTimes?: boolean;
+  /** Its file system has extended attributes and inode flags. */
+  readonly attributes?: boolean;
 }
 
 export type OnFiles = (
@@ -54,6 +57,7 @@ export function filesConformance(
     holes: true,
     longPaths: true,
     futureTimes: true,
+    attributes: true,
     ...options,
   };
   const on: OnFiles = (what, run) => {
@@ -70,5 +74,6 @@ export function filesConformance(
     sourceConformance(on, can);
     targetConformance(on, can);
     metadataConformance(on, can);
+    attributesConformance(on, can);
   });
 }

@@ -44,7 +44,7 @@ export async function assertRestoresFrom(
       target: pathKeyOf(into),
       paths: [],
       overwrite: 'always',
-      owners: 'restore',
+      owners: 'numbers',
     },
     new AbortController().signal,
   );

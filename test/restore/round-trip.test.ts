@@ -24,7 +24,7 @@ function restoreAll(rig: BackupRig, target: string): Promise<RestoreReport> {
     target: pathKeyOf(target),
     paths: [],
     overwrite: 'never',
-    owners: 'restore',
+    owners: 'numbers',
   } as const;
   return restoreSnapshot(rig.world, plan, never);
 }

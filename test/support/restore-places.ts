@@ -108,7 +108,7 @@ export function restoreIn(
     target: targetOf(place),
     paths: paths.map(pathKey),
     overwrite: 'never',
-    owners: 'restore',
+    owners: 'numbers',
     ...changes,
   };
   return place.finish(restoreSnapshot(place.world, plan, stop ?? new AbortController().signal));

@@ -2,7 +2,7 @@ import { type Command, Option } from 'commander';
 import { shortId } from '../../model/ids.ts';
 import { pathKeyOf } from '../../model/paths.ts';
 import { restoreSnapshot } from '../../restore/restore.ts';
-import type { RestoreReport } from '../../restore/restore-plan.ts';
+import type { RestorePlan, RestoreReport } from '../../restore/restore-plan.ts';
 import { absolute, type Context } from '../context.ts';
 import { chosenLine, type ChoiceOptions, type PlaceOptions, withPlace, withReading } from '../place.ts';
 import { bytesText, durationText, plural } from '../text.ts';
@@ -11,7 +11,7 @@ import { action, newVerb } from '../verb.ts';
 interface RestoreOptions extends PlaceOptions, ChoiceOptions {
   readonly to: string;
   readonly overwrite: 'always' | 'never';
-  readonly owners: 'restore' | 'skip';
+  readonly owners: RestorePlan['owners'];
 }
 
 export function restoreVerb(): Command {
@@ -44,9 +44,9 @@ export function restoreVerb(): Command {
         .default('never'),
     )
     .addOption(
-      new Option('--owners <HOW>', "'skip': everything belongs to you")
-        .choices(['restore', 'skip'])
-        .default('restore'),
+      new Option('--owners <HOW>', "by number, by name where it is known here, or 'none': all belongs to you")
+        .choices(['numbers', 'names', 'none'])
+        .default('numbers'),
     )
     .option('--job <NAME>', "what 'latest' means: the newest of this job")
     .action(action(restore));

@@ -1,0 +1,239 @@
+import { HOUR_MS, MINUTE_MS, type UnixMillis } from '../model/time.ts';
+import { heapAdd, heapRemove, heapTop, newHeap } from './heap.ts';
+import { holdOn } from './holds.ts';
+import { bestOf, canBeInTime } from './lanes.ts';
+import { dueBefore, goesBefore, lastStart, urgency } from './order.ts';
+import { placeClient } from './placing.ts';
+import { isRestoring, leftOver, lineCapacity, loadOf } from './rates.ts';
+import type { Best, LineRecord, OfferRecord, PlannerState, Run } from './records.ts';
+import { stop, type Work } from './work.ts';
+
+/** Who has less in spare than this is pre-empting others that have a little more. */
+const URGENT_MS = 15 * MINUTE_MS;
+const URGENT_AHEAD_MS = 5 * MINUTE_MS;
+/** Else it must be this much more urgent than the one that gives way, so that nobody goes to and fro. */
+const AHEAD_MS = HOUR_MS;
+/** A transfer is let alone for this long after its start. */
+const SETTLING_MS = MINUTE_MS;
+/** Rounding must not keep a line from being full. */
+const NEARLY = 0.999;
+
+/** What there is room for, at one moment of a step. */
+interface Room {
+  readonly work: Work;
+  readonly streams: number;
+  readonly capacity: number;
+  /** Bytes per second that those under way can fill. */
+  load: number;
+}
+
+/** @returns streams that collecting may use: fewer while people restore and no rate says how much is theirs (S65) */
+export function streamsNow(state: PlannerState): number {
+  const { streams, restoreShare } = state.conditions;
+  const byStreams = state.total.bytesPerSecond === null && isRestoring(state);
+  return byStreams ? Math.ceil(streams * (1 - restoreShare) - 1e-9) : streams;
+}
+
+/** After the streams became fewer: those that would be started last are stopped (S48). */
+export function stopSurplus(work: Work): void {
+  const { state } = work;
+  const streams = streamsNow(state);
+  if (state.runs.size <= streams) return;
+  const going = [...state.runs.values()].filter(({ phase }) => phase !== 'stopping');
+  const surplus = going.length - streams;
+  if (surplus <= 0) return;
+  const code = streams < state.conditions.streams ? 'restores-first' : 'streams-busy';
+  going.sort((a, b) => (goesBefore(recordOf(state, a), recordOf(state, b)) ? 1 : -1));
+  for (const run of going.slice(0, surplus)) stop(work, run, code);
+}
+
+const recordOf = (state: PlannerState, run: Run): OfferRecord => state.offers.get(run.snapshot)!;
+
+/** Starts what may start, and stops what has to give way to something more urgent. */
+export function choose(work: Work): void {
+  const { state } = work;
+  if (state.waiting.size === 0) return;
+  const room = measureRoom(work);
+  startWhatCan(room);
+  giveWay(room);
+}
+
+/** Room only gets less: what was chosen for a line is good, or worse than it was, when its turn comes. */
+function startWhatCan(room: Room): void {
+  const { state } = room.work;
+  if (state.runs.size >= room.streams) return;
+  const choices = newHeap<Choice>('place');
+  const offerChoice = (line: LineRecord): void => {
+    const choice = choiceOn(room, line);
+    if (choice !== null) heapAdd(choices, choice, isBetter);
+  };
+  for (const line of state.waiting) offerChoice(line);
+  while (state.runs.size < room.streams) {
+    const best = heapTop(choices);
+    if (best === undefined) return;
+    heapRemove(choices, best, isBetter);
+    const { line } = best.record.client;
+    const again = choiceOn(room, line);
+    if (again?.record === best.record && again.rank === best.rank) start(room, best);
+    if (state.waiting.has(line)) offerChoice(line);
+  }
+}
+
+function measureRoom(work: Work): Room {
+  const { state } = work;
+  for (const line of state.waiting) line.load = 0;
+  for (const run of state.runs.values()) run.client.line.load = 0;
+  const capacity = leftOver(state, state.total.bytesPerSecond, isRestoring(state));
+  const room = { work, streams: streamsNow(state), capacity, load: 0 };
+  for (const run of state.runs.values()) addLoad(room, run);
+  return room;
+}
+
+/** What comes by a line is never more than the line carries. */
+function addLoad(room: Room, run: Run): void {
+  const { state } = room.work;
+  const { line } = run.client;
+  const capacity = lineCapacity(state, line);
+  const before = Math.min(line.load, capacity);
+  line.load += loadOf(state, run);
+  const after = Math.min(line.load, capacity);
+  room.load += after === before ? 0 : after - before;
+}
+
+const isFull = (load: number, capacity: number): boolean => load >= capacity * NEARLY;
+
+function lineIsFull({ work }: Room, line: LineRecord): boolean {
+  return isFull(line.load, lineCapacity(work.state, line));
+}
+
+interface Choice {
+  readonly record: OfferRecord;
+  /** 0: overdue, goes beside the others. 1: can be in time. 2: the rest. */
+  readonly rank: 0 | 1 | 2;
+  place: number;
+}
+
+function choiceOn(room: Room, line: LineRecord): Choice | null {
+  const { state, now } = room.work;
+  if (holdOn(state, line) !== null) return null;
+  const { tightest, oldest } = bestOf(line, now);
+  const totalFull = isFull(room.load, room.capacity);
+  if (oldest.due <= now && !somebodyBeside(totalFull ? state.runs.values() : line.runs)) {
+    return { record: oldest, rank: 0, place: -1 };
+  }
+  if (totalFull || lineIsFull(room, line)) return null;
+  return choiceByTime({ tightest, oldest });
+}
+
+function choiceByTime({ tightest, oldest }: Best): Choice {
+  return tightest === null
+    ? { record: oldest, rank: 2, place: -1 }
+    : { record: tightest, rank: 1, place: -1 };
+}
+
+function somebodyBeside(runs: Iterable<Run>): boolean {
+  for (const { beside } of runs) if (beside) return true;
+  return false;
+}
+
+function isBetter(a: Choice, b: Choice): boolean {
+  if (a.rank !== b.rank) return a.rank < b.rank;
+  return a.rank === 1 ? goesBefore(a.record, b.record) : dueBefore(a.record, b.record);
+}
+
+function start(room: Room, { record, rank }: Choice): void {
+  const { work } = room;
+  const { state, now } = work;
+  const { client } = record;
+  const { snapshot } = record.offer;
+  const run: Run = {
+    snapshot,
+    client,
+    since: now,
+    phase: 'ordered',
+    begun: false,
+    progressed: false,
+    beside: rank === 0,
+    rate: null,
+    urgent: false,
+    sample: null,
+  };
+  state.runs.set(snapshot, run);
+  client.run = run;
+  client.line.runs.add(run);
+  placeClient(state, client);
+  addLoad(room, run);
+  work.ratesChanged = true;
+  const { standing } = record.track;
+  work.starts.push({ kind: 'start', snapshot, client: client.id, until: standing.until });
+}
+
+/** S57: at most one at a time for each line that is full, and one for the center's streams or its whole rate. */
+function giveWay(room: Room): void {
+  const { state, now } = room.work;
+  const center = state.runs.size >= room.streams || isFull(room.load, room.capacity);
+  let first: OfferRecord | null = null;
+  for (const line of state.waiting) {
+    if (holdOn(state, line) !== null) continue;
+    const { tightest } = bestOf(line, now);
+    if (tightest === null) continue;
+    if (lineIsFull(room, line)) makeRoom(room, tightest, line.runs);
+    else if (center && (first === null || goesBefore(tightest, first))) first = tightest;
+  }
+  if (first !== null) makeRoom(room, first, new Set(state.runs.values()));
+}
+
+function makeRoom({ work }: Room, record: OfferRecord, runs: ReadonlySet<Run>): void {
+  const { state, now } = work;
+  let last: Run | null = null;
+  for (const run of runs) {
+    if (run.phase === 'stopping') return;
+    if (now - run.since < SETTLING_MS) continue;
+    if (last === null || givesWayBefore(state, run, last)) last = run;
+  }
+  if (last === null) return;
+  const urgent = lastStart(record) - now < URGENT_MS;
+  const ahead = urgent ? URGENT_AHEAD_MS : AHEAD_MS;
+  if (urgency(record) + ahead < standing(state, last)) stop(work, last, 'more-urgent');
+}
+
+/** The less urgent, then the one that was started later. */
+function givesWayBefore(state: PlannerState, a: Run, b: Run): boolean {
+  const [left, right] = [standing(state, a), standing(state, b)];
+  if (left !== right) return left > right;
+  return a.since === b.since ? a.snapshot > b.snapshot : a.since > b.since;
+}
+
+/** How urgent a transfer under way is: not at all if it cannot be in time or goes beside the others. */
+function standing(state: PlannerState, run: Run): UnixMillis {
+  const record = recordOf(state, run);
+  return run.beside || !canBeInTime(record, state.now) ? Infinity : urgency(record);
+}
+
+/** Who would be started if there were room everywhere. */
+export function firstOfAll(state: PlannerState): OfferRecord | null {
+  let first: Choice | null = null;
+  for (const line of state.waiting) {
+    if (holdOn(state, line) !== null) continue;
+    const choice = choiceByTime(bestOf(line, state.now));
+    if (first === null || isBetter(choice, first)) first = choice;
+  }
+  return first?.record ?? null;
+}
+
+/** As of the last choice. */
+export function wasFull(state: PlannerState, line: LineRecord): boolean {
+  return isFull(line.load, lineCapacity(state, line));
+}
+
+/** When to look again whether something has to give way, or is overdue (S52). */
+export function nextUrgency(state: PlannerState): UnixMillis {
+  let next = Infinity;
+  if (state.runs.size === 0) return next;
+  for (const line of state.waiting) {
+    const { tightest, oldest } = bestOf(line, state.now);
+    if (oldest.due > state.now) next = Math.min(next, oldest.due);
+    if (tightest !== null) next = Math.min(next, state.now + SETTLING_MS);
+  }
+  return next;
+}

@@ -1,0 +1,104 @@
+import type { ClientId } from '../model/ids.ts';
+import { DAY_MS, HOUR_MS, SECOND_MS, type UnixMillis } from '../model/time.ts';
+import { ageGroup } from './order.ts';
+import type { PlannedOffer } from './plan.ts';
+import { rateAt } from './rate-plan.ts';
+import type { ClientRecord, LineRecord, OfferRecord, PlannerState, Run } from './records.ts';
+import { sharedUntil } from './tracks.ts';
+
+/** Taken for a client of which nothing is known, where nothing limits it either. */
+const GUESSED_RATE = 10_000_000;
+/** How much a new sample counts beside all that were before. */
+const NEWEST_WEIGHT = 0.3;
+/** Shorter ones say more about round trips than about the line. */
+const SAMPLE_MS = 2 * SECOND_MS;
+/** Below this part of what it may use, it is the client that cannot go faster. */
+const HELD_BACK = 0.9;
+/** A deadline further away than this counts as this far away: shared time is counted for five weeks (S16). */
+const FURTHEST_MS = 28 * DAY_MS;
+/** An offer without deadline is overdue after this, counted from the quarter of the day in which it came. */
+const OVERDUE_MS = DAY_MS + 6 * HOUR_MS;
+
+/** What one client may use now by the conditions; infinite without limit. */
+export function clientCap({ conditions, now }: PlannerState, client: ClientRecord): number {
+  const plan = conditions.clientRates.get(client.id) ?? conditions.clientRate;
+  if (plan.rows.length === 0) return Infinity;
+  return rateAt(plan, now).bytesPerSecond ?? Infinity;
+}
+
+/** What all transfers over a line may use now while nobody restores; infinite without limit. */
+function lineCap({ total }: PlannerState, { cap }: LineRecord): number {
+  return Math.min(cap.bytesPerSecond ?? Infinity, total.bytesPerSecond ?? Infinity);
+}
+
+/** What the client is thought to be able to send: seen from it, else from others of its line, else infinite. */
+export function ability({ learnt }: PlannerState, client: ClientRecord): number {
+  return learnt.clients.get(client.id) ?? learnt.lines.get(client.line.name) ?? Infinity;
+}
+
+/**
+ * S54: works out anew how long an offer is expected to take, by when it has to be collected and when it is overdue. The
+ * caller takes it out of its lane before, and puts it back after.
+ */
+export function estimate(state: PlannerState, record: OfferRecord): void {
+  const { offer, client } = record;
+  const cap = lineCap(state, client.line);
+  const fastest = Math.min(ability(state, client), clientCap(state, client), cap);
+  const rate = fastest === Infinity ? GUESSED_RATE : fastest;
+  record.expected = Math.ceil((offer.bytes / rate) * SECOND_MS);
+  // What fills its line by itself can wait as long as the others on it need: nobody else could use the time meanwhile.
+  record.alone = Math.round(record.expected * (1 - Math.min(1, rate / cap)));
+  const deadline = deadlineOf(offer);
+  record.due = deadline ?? ageGroup(offer) + OVERDUE_MS;
+  record.deadline =
+    deadline === null ? null : Math.max(state.now, Math.min(deadline, state.now + FURTHEST_MS));
+  countShared(state, record);
+}
+
+/** The shared time before its deadline, by its track's timeline. */
+export function countShared(state: PlannerState, record: OfferRecord): void {
+  const { deadline, track } = record;
+  record.before = deadline === null ? 0 : sharedUntil(track, state.conditions.windows, deadline, state.now);
+}
+
+function deadlineOf({ deadline, target, lastCollected, offeredAt }: PlannedOffer): UnixMillis | null {
+  if (deadline !== null || target === null) return deadline;
+  return (lastCollected ?? offeredAt) + target;
+}
+
+/** The transfer has begun to send: from here on its pace is measured. */
+export function beginSample(run: Run, bytes: number, now: UnixMillis): void {
+  run.sample = { at: now, bytes, lowest: run.rate ?? Infinity };
+}
+
+/** What is granted has changed in the middle of a sample. */
+export function noteRate(run: Run): void {
+  const { sample, rate } = run;
+  if (sample !== null) run.sample = { ...sample, lowest: Math.min(sample.lowest, rate ?? Infinity) };
+}
+
+/** Learns from what a transfer did until now. `bytes` remain. */
+export function takeSample(state: PlannerState, run: Run, bytes: number): void {
+  const { sample, client } = run;
+  if (sample === null) return;
+  const elapsed = state.now - sample.at;
+  if (elapsed < 0) return beginSample(run, bytes, state.now);
+  if (elapsed < SAMPLE_MS) return;
+  const seen = ((sample.bytes - bytes) / elapsed) * SECOND_MS;
+  beginSample(run, bytes, state.now);
+  if (seen <= 0) return;
+  const known = state.learnt.clients.get(client.id);
+  if (seen < HELD_BACK * sample.lowest) learn(state, client.id, client.line.name, seen);
+  // It was the grant that held it back: it can do this at least.
+  else if (known !== undefined && seen > known) state.learnt.clients.set(client.id, seen);
+}
+
+/** What one client of a line was seen to be able to send. */
+export function learn({ learnt }: PlannerState, client: ClientId, line: string | null, seen: number): void {
+  learnt.clients.set(client, blend(learnt.clients.get(client), seen));
+  learnt.lines.set(line, blend(learnt.lines.get(line), seen));
+}
+
+function blend(known: number | undefined, seen: number): number {
+  return known === undefined ? seen : known + NEWEST_WEIGHT * (seen - known);
+}

@@ -1,0 +1,67 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { pathKeyOf, type PathKey } from '../model/paths.ts';
+import { realFiles } from './files.ts';
+import type { Files, SmallReads } from './ports.ts';
+
+async function inFolder(run: (files: Files, folder: string) => Promise<void>): Promise<void> {
+  const folder = realpathSync(mkdtempSync(join(tmpdir(), 'lowtide-small-')));
+  try {
+    await run(realFiles(), folder);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+/** Asks for files as they are now, a hundred bytes for each. */
+async function readsOf(files: Files, paths: readonly PathKey[]): Promise<SmallReads> {
+  const into = new Uint8Array(new SharedArrayBuffer(paths.length * 100));
+  const fields: bigint[] = [];
+  for (const [at, path] of paths.entries()) {
+    const { size, mtime, ctime, inode } = (await files.lstat(path))!;
+    fields.push(BigInt(at * 100), BigInt(size), mtime, ctime, inode);
+  }
+  return { paths, expected: BigInt64Array.from(fields), into };
+}
+
+test('many files of several directories come into their places', async () => {
+  await inFolder(async (files, folder) => {
+    const names = ['a', 'b', 'd/c', 'd/\u00ff', 'e/f/g', 'h'];
+    mkdirSync(join(folder, 'd'));
+    mkdirSync(join(folder, 'e/f'), { recursive: true });
+    for (const name of names) writeFileSync(join(folder, name), `content of ${name}`);
+    const reads = await readsOf(
+      files,
+      names.map((name) => pathKeyOf(join(folder, name))),
+    );
+    assert.deepEqual([...(await files.readSmall!(reads))], [1, 1, 1, 1, 1, 1]);
+    for (const [at, name] of names.entries()) {
+      const text = Buffer.from(reads.into.slice(at * 100, at * 100 + 100)).toString();
+      assert.equal(text.replace(/\0+$/, ''), `content of ${name}`);
+    }
+  });
+});
+
+test('what is not what the walk saw is not read, and nothing else is followed or waited for', async () => {
+  await inFolder(async (files, folder) => {
+    const names = ['changed', 'gone', 'link', 'pipe', 'here', 'was/moved'];
+    mkdirSync(join(folder, 'was'));
+    for (const name of names) writeFileSync(join(folder, name), `content of ${name}`);
+    const reads = await readsOf(
+      files,
+      names.map((name) => pathKeyOf(join(folder, name))),
+    );
+    writeFileSync(join(folder, 'changed'), 'other content of it');
+    for (const name of ['gone', 'link', 'pipe']) rmSync(join(folder, name));
+    symlinkSync('here', join(folder, 'link'));
+    execFileSync('mkfifo', [join(folder, 'pipe')]);
+    rmSync(join(folder, 'was'), { recursive: true });
+    symlinkSync('.', join(folder, 'was'));
+    writeFileSync(join(folder, 'moved'), 'content of was/moved');
+    assert.deepEqual([...(await files.readSmall!(reads))], [0, 0, 0, 0, 1, 0]);
+  });
+});

@@ -1,0 +1,146 @@
+import { closeSync } from 'node:fs';
+import { setImmediate } from 'node:timers/promises';
+import { type ExtendedAttribute, KEPT_FLAGS } from '../model/entries.ts';
+import { displayPath, joinPath, type ByteName, type PathKey } from '../model/paths.ts';
+import { errnoName, errnoWords } from './errno.ts';
+import type { Native } from './native.ts';
+import type { AttributeHolder, NativeAttributes } from './native-attributes.ts';
+import { inDirectory, openNamed } from './paths-by-handle.ts';
+import type { AttributeRefusal, FoundAttributes, ScannedEntry } from './ports.ts';
+
+/** The event loop runs again after about this long. */
+const TURN_MS = 8;
+const ENTRIES_PER_CLOCK = 32;
+const NOTHING: FoundAttributes = { xattrs: [], flags: 0, refused: [] };
+const SELF = '.' as ByteName;
+
+/** Files.attributes. Without libc nothing can be had, and each entry says so. */
+export async function attributesOf(
+  path: PathKey,
+  entries: readonly Pick<ScannedEntry, 'name' | 'type'>[],
+  native: Native | null,
+): Promise<readonly FoundAttributes[]> {
+  if (native === null) return entries.map(() => refusedBoth('the system library cannot be loaded'));
+  const directory = openNamed(path, 'directory');
+  try {
+    const found: FoundAttributes[] = [];
+    let turn = performance.now();
+    for (const [at, entry] of entries.entries()) {
+      if (at % ENTRIES_PER_CLOCK === 0 && performance.now() - turn > TURN_MS) {
+        await setImmediate();
+        turn = performance.now();
+      }
+      const shown = displayPath(entry.name === '' ? path : joinPath(path, entry.name));
+      found.push(new Look(native.attributes, directory, entry, shown).run());
+    }
+    return found;
+  } finally {
+    closeSync(directory);
+  }
+}
+
+function refusedBoth(why: string): FoundAttributes {
+  const refused = (['extended attributes', 'flags'] as const).map((what) => ({ what, message: why }));
+  return { ...NOTHING, refused };
+}
+
+/** One entry. */
+class Look {
+  readonly #native: NativeAttributes;
+  readonly #directory: number;
+  readonly #entry: Pick<ScannedEntry, 'name' | 'type'>;
+  readonly #shown: string;
+  readonly #refused: AttributeRefusal[] = [];
+
+  constructor(
+    native: NativeAttributes,
+    directory: number,
+    entry: Pick<ScannedEntry, 'name' | 'type'>,
+    shown: string,
+  ) {
+    this.#native = native;
+    this.#directory = directory;
+    this.#entry = entry;
+    this.#shown = shown;
+  }
+
+  run(): FoundAttributes {
+    try {
+      const { type } = this.#entry;
+      return type === 'file' || type === 'directory' ? this.#opened() : this.#byName(0);
+    } catch (error) {
+      if (isGone(error)) return NOTHING;
+      throw error;
+    }
+  }
+
+  /** Flags can be had of an open file only, and attributes of an open one for less. */
+  #opened(): FoundAttributes {
+    let descriptor: number;
+    try {
+      descriptor = this.#native.openIn(this.#directory, this.#name);
+    } catch (error) {
+      if (!isGone(error)) this.#refuse('flags', error);
+      return this.#byName(0);
+    }
+    try {
+      let flags = 0;
+      try {
+        flags = (this.#native.flags(descriptor) ?? 0) & KEPT_FLAGS;
+      } catch (error) {
+        this.#refuse('flags', error);
+      }
+      return this.#answer(descriptor, flags);
+    } finally {
+      this.#native.close(descriptor);
+    }
+  }
+
+  #byName(flags: number): FoundAttributes {
+    const path = inDirectory(this.#directory, this.#name);
+    return this.#answer({ path, lastLink: 'kept' }, flags);
+  }
+
+  #answer(holder: AttributeHolder, flags: number): FoundAttributes {
+    const xattrs = this.#xattrs(holder);
+    if (xattrs.length === 0 && flags === 0 && this.#refused.length === 0) return NOTHING;
+    return { xattrs, flags, refused: this.#refused };
+  }
+
+  #xattrs(holder: AttributeHolder): ExtendedAttribute[] {
+    const found: ExtendedAttribute[] = [];
+    try {
+      for (const name of this.#native.list(holder)) {
+        const value = this.#value(holder, name);
+        if (value !== null) found.push({ name, value });
+      }
+    } catch (error) {
+      if (!isGone(error)) this.#refuse('extended attributes', error);
+    }
+    return found;
+  }
+
+  #value(holder: AttributeHolder, name: string): Uint8Array | null {
+    try {
+      return this.#native.get(holder, name);
+    } catch (error) {
+      // The system lists some that it cannot give for this kind of entry.
+      if (!['EOPNOTSUPP', 'ENOTSUP'].includes(errnoName(error)))
+        this.#refuse('extended attributes', error, ` ${name}`);
+      return null;
+    }
+  }
+
+  get #name(): ByteName {
+    return this.#entry.name === ('' as ByteName) ? SELF : this.#entry.name;
+  }
+
+  #refuse(what: AttributeRefusal['what'], error: unknown, which = ''): void {
+    this.#refused.push({ what, message: `${this.#shown}: ${what}${which} not read: ${errnoWords(error)}` });
+  }
+}
+
+/** Or something else has its name now: reading its content will tell. */
+function isGone(error: unknown): boolean {
+  return ['ENOENT', 'ELOOP', 'ENXIO', 'ENODEV'].includes(errnoName(error));
+}
