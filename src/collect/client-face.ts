@@ -187,7 +187,10 @@ export class ClientFace implements CenterApi {
   /** Everything else that it could do takes an order, which nobody gives to who offers nothing. */
   async #refusePeer(): Promise<void> {
     if (!(await isPeer(this.#collector.parts.ledger.db, this.#client))) return;
-    throw new LowtideError('forbidden', 'a center that was let in as a peer may read here, and bring nothing');
+    throw new LowtideError(
+      'forbidden',
+      'a center that was let in as a peer may read here, and bring nothing',
+    );
   }
 
   /** One request that the center answers by work of its own. */
@@ -211,7 +214,7 @@ export class ClientFace implements CenterApi {
       domains: await this.#domains(await this.#owner(order)),
       limits: collector.parts.world.limits,
       stop: order.stop.signal,
-      onBlock: () => collector.touch(order),
+      onBlock: (bytes) => collector.arrived(order, bytes),
       working: (work) => collector.working(order, work),
       onDurable: (bytes) => this.#onDurable(order, bytes),
     });

@@ -16,6 +16,7 @@ import {
   type PlannerEvent,
   type Reason,
   type Reasons,
+  type Step,
 } from '../schedule/plan.ts';
 import { newPlanner, type PlannerState, step } from '../schedule/planner.ts';
 import { parseWindows } from '../schedule/windows.ts';
@@ -199,7 +200,7 @@ export class Collector {
     this.#telling = true;
     try {
       for (let next = this.#events.shift(); next !== undefined; next = this.#events.shift()) {
-        for (const grant of this.#step(next)) this.#carryOut(grant);
+        this.#carryOutAll(this.#step(next));
       }
     } finally {
       this.#telling = false;
@@ -254,6 +255,16 @@ export class Collector {
     this.#callBell.ring();
   }
 
+  /** A block has come. Whoever sends far more than it was granted takes it from others: it is stopped and waits. */
+  arrived(order: ActiveOrder, bytes: number): void {
+    this.touch(order);
+    const { block_bytes_max, flush_bytes } = this.parts.world.limits;
+    const slack = 2 * block_bytes_max + flush_bytes;
+    if (!order.watch.came(bytes, order.rate, slack, order.lastActivity)) return;
+    this.tell({ kind: 'misbehaved', client: order.client });
+    if (!order.stop.signal.aborted) order.stop.abort('client-misbehaved');
+  }
+
   touch(order: ActiveOrder): void {
     order.lastActivity = this.parts.world.clock.monotonic();
   }
@@ -279,16 +290,29 @@ export class Collector {
     }
   }
 
-  #step(event: PlannerEvent): readonly Grant[] {
+  #carryOutAll({ grants, rates }: Pick<Step<PlannerState>, 'grants' | 'rates'>): void {
+    const granted = new Map(
+      rates.map(({ snapshot, bytesPerSecond }) => [snapshot, wholeRate(bytesPerSecond)]),
+    );
+    for (const grant of grants) this.#carryOut(grant, granted.get(grant.snapshot) ?? null);
+    for (const [snapshot, rate] of granted) {
+      const order = this.book.ofSnapshot(snapshot);
+      if (order === null || order.rate === rate) continue;
+      order.rate = rate;
+      this.book.send(order.client, { kind: 'rate', order: order.id, rate });
+    }
+  }
+
+  #step(event: PlannerEvent): Step<PlannerState> {
     const result = step(this.#planner, event, this.parts.world.clock.now());
     this.#planner = result.state;
     this.#nextChange = result.nextChange;
     this.#reasons = result.reasons;
-    return result.grants;
+    return result;
   }
 
-  #carryOut(grant: Grant): void {
-    if (grant.kind === 'start') return this.#startOrder(grant);
+  #carryOut(grant: Grant, rate: number | null): void {
+    if (grant.kind === 'start') return this.#startOrder(grant, rate);
     const order = this.book.ofSnapshot(grant.snapshot);
     if (order === null) return;
     order.stop.abort(grant.code);
@@ -296,12 +320,14 @@ export class Collector {
   }
 
   /** S3 of fig. 5. The order goes out once the ledger has it, unless it was stopped meanwhile. */
-  #startOrder({ snapshot, client, until }: Grant & { kind: 'start' }): void {
+  #startOrder({ snapshot, client, until }: Grant & { kind: 'start' }, rate: number | null): void {
     const { random, clock } = this.parts.world;
     const id = hexOf(random.bytes(16)) as OrderId;
-    const order = newOrder({ id, client, snapshot, until }, clock.monotonic());
+    const order = newOrder({ id, client, snapshot, until, rate }, clock.monotonic());
     this.book.add(order);
-    this.#journal.began(order, () => this.book.send(client, { kind: 'send', order: id, snapshot, until }));
+    this.#journal.began(order, () => {
+      this.book.send(client, { kind: 'send', order: id, snapshot, until, rate: order.rate });
+    });
   }
 
   /** A client that accepted an order and sends nothing must not keep a stream. */
@@ -341,6 +367,10 @@ export class Collector {
     await late;
   }
 }
+
+/** Whole bytes go over the wire. */
+const wholeRate = (rate: number | null): number | null =>
+  rate === null ? null : Math.max(0, Math.round(rate));
 
 function plannerConditions(conditions: Conditions): CenterConditions {
   return conditionsWith(parseWindows(conditions.windows, conditions.zone), conditions.streams);

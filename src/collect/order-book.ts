@@ -3,6 +3,7 @@ import { LowtideError } from '../model/errors.ts';
 import type { Order } from '../model/exchange.ts';
 import type { BlockId, ClientId, OrderId, SnapshotId } from '../model/ids.ts';
 import type { UnixMillis } from '../model/time.ts';
+import { RateWatch } from './rate-watch.ts';
 
 /** One order that a client was given and that has not ended. Lives in memory: after a restart there are none. */
 export interface ActiveOrder {
@@ -18,6 +19,9 @@ export interface ActiveOrder {
   failed: boolean;
   /** Blocks that a commit named: their client must send them, whatever is above. */
   readonly needed: Set<BlockId>;
+  /** Bytes a second that it may send; null: as fast as it goes. */
+  rate: number | null;
+  readonly watch: RateWatch;
   /** Bytes made durable under this order. */
   received: number;
   /** When the last of them were; null if there were none. */
@@ -33,7 +37,7 @@ export interface ActiveOrder {
 }
 
 export function newOrder(
-  grant: Pick<ActiveOrder, 'id' | 'client' | 'snapshot' | 'until'>,
+  grant: Pick<ActiveOrder, 'id' | 'client' | 'snapshot' | 'until' | 'rate'>,
   monotonicNow: number,
 ): ActiveOrder {
   return {
@@ -42,6 +46,7 @@ export function newOrder(
     accepted: false,
     failed: false,
     needed: new Set(),
+    watch: new RateWatch(),
     received: 0,
     durableAt: null,
     calls: 0,

@@ -39,7 +39,7 @@ export interface Stream {
   /** Ends the stream at the next block: what came before is made durable and acknowledged. */
   readonly stop: AbortSignal;
   /** Told of every block that comes. */
-  readonly onBlock: () => void;
+  readonly onBlock: (bytes: number) => void;
   /** Runs what takes time here and not at the client. */
   readonly working: <T>(work: () => Promise<T>) => Promise<T>;
   /** Told of bytes that are durable now. */
@@ -69,7 +69,7 @@ export async function* receiveBlocks(pool: WriterPool, stream: Stream): AsyncGen
   };
   try {
     for await (const block of untilStopped(stream.from, stream.stop)) {
-      stream.onBlock();
+      stream.onBlock(block.bytes.length);
       checkIncoming(block, stream);
       await storing(() => writer.add(block));
       pending += block.bytes.length;

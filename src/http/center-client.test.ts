@@ -138,7 +138,7 @@ async function runAll(connect: () => CenterApi): Promise<{ answers: unknown[]; s
     copy('c'),
   ];
   fresh.orders.push(
-    { kind: 'send', order, snapshot, until: null },
+    { kind: 'send', order, snapshot, until: null, rate: null },
     { kind: 'stop', order, code: 'window-closed' },
   );
   const api = connect();

@@ -5,6 +5,7 @@ import type { BlockId } from '../model/ids.ts';
 import type { Limits } from '../model/limits.ts';
 import { untilStopped } from '../model/stopping.ts';
 import { blockFrame, decodeIds, END_FRAME, ID_BYTES, readFrames } from '../protocol/frames.ts';
+import { type Pace, PacedBlocks } from '../protocol/pace.ts';
 import { connectError } from './connecting.ts';
 import { patiently, send } from './patience.ts';
 import type { Asking, Requester } from './requester.ts';
@@ -68,15 +69,33 @@ class Sending {
       late: () => new LowtideError('center-unreachable', 'the center stopped reading'),
       idle_ms: limits.idle_ms,
     };
+    const pace = from instanceof PacedBlocks ? from.pace : null;
+    pace?.inPieces();
     try {
-      for await (const block of untilStopped(from, over))
-        await send(this.#request, patience, ...blockFrame(block));
+      for await (const block of untilStopped(from, over)) {
+        for (const part of blockFrame(block)) {
+          for (const piece of piecesOf(part, pace)) {
+            await pace?.take(piece.length, over);
+            if (over.aborted) return;
+            await send(this.#request, patience, piece);
+          }
+        }
+      }
       if (!over.aborted) this.#request.end(END_FRAME);
     } catch (error) {
       if (over.aborted || error instanceof Ended) return;
       this.failure = error;
       this.#request.destroy(connectError(error, null));
     }
+  }
+}
+
+/** As they are to be written, one by one, so that a slow grant is kept within a block too. */
+function* piecesOf(bytes: Uint8Array, pace: Pace | null): Generator<Uint8Array> {
+  for (let at = 0; at < bytes.length;) {
+    const end = pace?.bytesPerSecond == null ? bytes.length : at + pace.pieceBytes;
+    yield bytes.subarray(at, end);
+    at = end;
   }
 }
 

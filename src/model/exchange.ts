@@ -128,7 +128,11 @@ export type Order =
       readonly order: OrderId;
       readonly snapshot: SnapshotId;
       readonly until: UnixMillis | null;
+      /** Bytes a second, from the first one on; null: as fast as it goes. */
+      readonly rate: number | null;
     }
+  /** Another rate for an order that is being carried out. */
+  | { readonly kind: 'rate'; readonly order: OrderId; readonly rate: number | null }
   | { readonly kind: 'stop'; readonly order: OrderId; readonly code: string }
   | { readonly kind: 'news' }
   | { readonly kind: 'policy' };

@@ -155,8 +155,11 @@ export const withdrawMessage: z.ZodType<Withdrawal> = z.strictObject({
 
 const order = idText<OrderId>(32);
 
+const rate = wholeNumber.nullable();
+
 export const orderMessage: z.ZodType<Order> = z.discriminatedUnion('kind', [
-  z.object({ kind: z.literal('send'), order, snapshot, until: instant.nullable() }),
+  z.object({ kind: z.literal('send'), order, snapshot, until: instant.nullable(), rate }),
+  z.object({ kind: z.literal('rate'), order, rate }),
   z.object({ kind: z.literal('stop'), order, code: textUpTo(100) }),
   z.object({ kind: z.literal('news') }),
   z.object({ kind: z.literal('policy') }),

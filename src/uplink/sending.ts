@@ -6,6 +6,7 @@ import type { Order } from '../model/exchange.ts';
 import { type BlockId, shortId, type SnapshotId } from '../model/ids.ts';
 import { untilStopped } from '../model/stopping.ts';
 import type { CenterApi } from '../protocol/center-api.ts';
+import { type Pace, PacedBlocks } from '../protocol/pace.ts';
 import { isOwnDamage, noteState, openCopies } from './copy-states.ts';
 import type { UplinkWork } from './parts.ts';
 import { storeCustody, storeReceipt } from './receipts.ts';
@@ -23,6 +24,8 @@ interface Sending {
   readonly signed: SignedManifest;
   readonly base: SignedManifest | null;
   readonly stop: AbortSignal;
+  /** The rate that was granted, which may change meanwhile. */
+  readonly pace: Pace;
   bytes: number;
   /** Why the spool could not give a block. */
   damage: LowtideError | null;
@@ -37,10 +40,11 @@ export async function sendSnapshot(
   work: UplinkWork,
   api: CenterApi,
   order: SendOrder,
+  pace: Pace,
   stop: AbortSignal,
 ): Promise<void> {
   await requireOwed(work, order);
-  const sending = await openSending(work, api, order, stop);
+  const sending = await openSending(work, api, order, pace, stop);
   if (sending === null) return;
   try {
     await sendAll(sending);
@@ -72,6 +76,7 @@ async function openSending(
   work: UplinkWork,
   api: CenterApi,
   order: SendOrder,
+  pace: Pace,
   stop: AbortSignal,
 ): Promise<Sending | null> {
   const { depot } = work;
@@ -79,7 +84,7 @@ async function openSending(
     const signed = await depot.manifest(order.snapshot);
     const { base } = signed.manifest;
     const baseManifest = base === null ? null : await depot.manifest(base);
-    return { work, api, order, signed, base: baseManifest, stop, bytes: 0, damage: null };
+    return { work, api, order, signed, base: baseManifest, stop, pace, bytes: 0, damage: null };
   } catch (error) {
     if (!isLowtideError(error, 'damaged-manifest', 'no-such-snapshot')) throw error;
     const loss = { centers: work.centers, code: 'damaged-manifest', why: error.message } as const;
@@ -136,7 +141,8 @@ async function sendMissing(sending: Sending, ids: readonly BlockId[]): Promise<v
   }
   if (missing.length === 0) return;
   const awaited = new Set(missing);
-  for await (const durable of untilStopped(api.blocks(order.order, blocksToSend(sending, missing)), stop)) {
+  const blocks = new PacedBlocks(blocksToSend(sending, missing), sending.pace, stop);
+  for await (const durable of untilStopped(api.blocks(order.order, blocks), stop)) {
     for (const id of durable) awaited.delete(id);
   }
   if (awaited.size > 0 && !stop.aborted) {

@@ -7,6 +7,7 @@ import type { OrderId, SnapshotId } from '../model/ids.ts';
 import { untilStopped } from '../model/stopping.ts';
 import { HOUR_MS, MINUTE_MS } from '../model/time.ts';
 import { type CenterApi, PROTOCOL_VERSION } from '../protocol/center-api.ts';
+import { Pace } from '../protocol/pace.ts';
 import { Alarms } from './alarms.ts';
 import { offerOwed } from './offering.ts';
 import type { UplinkParts, UplinkWork } from './parts.ts';
@@ -169,6 +170,7 @@ export class Uplink {
     try {
       for await (const order of untilStopped(api.orders(stop), stop)) {
         if (order.kind === 'send') this.#startSending(api, order, sending);
+        else if (order.kind === 'rate') sending.get(order.order)?.pace.setRate(order.rate);
         else if (order.kind === 'stop') sending.get(order.order)?.stop.abort();
         else if (order.kind === 'news') this.#hear();
       }
@@ -249,7 +251,8 @@ export class Uplink {
     // One snapshot is sent once at a time, whatever a center orders.
     if ([...sending.values()].some((other) => other.snapshot === snapshot)) return;
     const abort = new AbortController();
-    const done = sendSnapshot(this.#work, api, order, abort.signal)
+    const pace = new Pace(this.#work.world.clock, order.rate);
+    const done = sendSnapshot(this.#work, api, order, pace, abort.signal)
       .then(() => this.#work.alarms.clear(`sending ${snapshot}`))
       .catch((error: unknown) => {
         this.#unsure.add(snapshot);
@@ -260,7 +263,7 @@ export class Uplink {
         // Something may have to be told: that a snapshot was given up, for one.
         this.wake();
       });
-    sending.set(order.order, { snapshot, stop: abort, done });
+    sending.set(order.order, { snapshot, stop: abort, pace, done });
   }
 
   /** What hello will be told too is told there. */
@@ -325,5 +328,6 @@ export class Uplink {
 interface UnderWay {
   readonly snapshot: SnapshotId;
   readonly stop: AbortController;
+  readonly pace: Pace;
   readonly done: Promise<void>;
 }
