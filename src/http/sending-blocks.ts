@@ -93,7 +93,7 @@ class Sending {
 /** As they are to be written, one by one, so that a slow grant is kept within a block too. */
 function* piecesOf(bytes: Uint8Array, pace: Pace | null): Generator<Uint8Array> {
   for (let at = 0; at < bytes.length;) {
-    const end = pace?.bytesPerSecond == null ? bytes.length : at + pace.pieceBytes;
+    const end = pace === null || pace.bytesPerSecond === null ? bytes.length : at + pace.pieceBytes;
     yield bytes.subarray(at, end);
     at = end;
   }
