@@ -44,7 +44,7 @@ export class Owners {
   }
 }
 
-/** What is known above of some snapshots that the caller speaks for, each row with its manifest. */
+/** What is known above of some snapshots that the caller may read, each row with its manifest. */
 export async function recordsAbove(
   parts: CollectorParts,
   caller: ClientId,

@@ -6,8 +6,8 @@ import { HttpCenter } from '../../test/support/http-center.ts';
 import type { ClientShelf } from '../../test/support/memory-center.ts';
 import type { SealedBlock } from '../format/block.ts';
 import { isLowtideError, LowtideError } from '../model/errors.ts';
-import type { CopyRecord, Hello, Order, Wishes } from '../model/exchange.ts';
-import type { BlockId, OrderId, SnapshotId } from '../model/ids.ts';
+import type { CopyRecord, Hello, KnownClient, Order, Wishes } from '../model/exchange.ts';
+import type { BlockId, CenterId, ClientId, OrderId, SnapshotId } from '../model/ids.ts';
 import type { CenterApi } from '../protocol/center-api.ts';
 import type { CenterConnection } from './center-client.ts';
 import type { Joined } from './join.ts';
@@ -75,6 +75,17 @@ const copy = (digit: string, changes: Partial<CopyRecord> = {}): CopyRecord => (
   ...changes,
 });
 
+const knownClient = (digits: string): KnownClient => ({
+  client: digits.repeat(16) as ClientId,
+  name: `machine ${digits}`,
+  role: 'relay',
+  instanceKey: new Uint8Array(32).fill(5),
+  node: 'cd'.repeat(16) as CenterId,
+  pass: 'ef'.repeat(32),
+  revoked: true,
+  memberships: [{ membership: new Uint8Array([1]), name: 'there', via: digits.repeat(16) as ClientId }],
+});
+
 /** What a call answers or throws, in a form that can be compared. */
 async function outcome(work: () => Promise<unknown>): Promise<unknown> {
   try {
@@ -115,6 +126,11 @@ const calls: readonly ((api: CenterApi) => Promise<unknown>)[] = [
   (api) => api.commit(order),
   (api) => Array.fromAsync(api.blocks(order, each(blocks.slice(7)))),
   (api) => api.commit(order),
+  (api) => api.clients(null),
+  (api) => api.clients('1a'.repeat(16) as ClientId),
+  (api) => api.keyrings(ann.identity.client, null),
+  (api) => api.keyrings(ann.identity.client, 'more'),
+  (api) => api.keyrings('1a'.repeat(16) as ClientId, null),
   (api) => api.copies({}),
   (api) => api.copies({ after: 'b'.repeat(64), manifests: true }),
   (api) => api.copies({ snapshots: ['c'.repeat(64) as SnapshotId] }),
@@ -132,6 +148,8 @@ async function runAll(connect: () => CenterApi): Promise<{ answers: unknown[]; s
   fresh.order = order;
   fresh.needed = ids;
   fresh.snapshots.add(snapshot);
+  fresh.clients = [knownClient('1a'), knownClient('2b')];
+  fresh.keyrings = [new Uint8Array([1, 2]), new Uint8Array(1000).fill(7)];
   fresh.copies = [
     copy('a'),
     copy('b', { phase: 'waiting', code: 'window', until: 7, receipt: null }),

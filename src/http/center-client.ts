@@ -8,11 +8,15 @@ import type { CenterApi } from '../protocol/center-api.ts';
 import { decodeMessage, encodeMessage } from '../protocol/fields.ts';
 import { decodeBlock, decodeIds, encodeIds, ID_BYTES, readFrames } from '../protocol/frames.ts';
 import {
+  clientPageMessage,
+  clientsQueryMessage,
   commitMessage,
   copyPageMessage,
   copyQueryMessage,
   copyStatesMessage,
   helloMessage,
+  keyringPageMessage,
+  keyringsQueryMessage,
   membersMessage,
   offerMessage,
   orderLineOf,
@@ -143,6 +147,14 @@ class CenterClient implements CenterConnection {
   commit: CenterApi['commit'] = (order) => {
     const { commit_ms } = this.#requester.limits;
     return this.#ask(`/v1/orders/${order}/commit`, Buffer.alloc(0), commitMessage(this.#limits), commit_ms);
+  };
+
+  clients: CenterApi['clients'] = (after) =>
+    this.#ask('/v1/clients', encodeMessage(clientsQueryMessage, { after }), clientPageMessage);
+
+  keyrings: CenterApi['keyrings'] = (client, after) => {
+    const body = encodeMessage(keyringsQueryMessage, { after });
+    return this.#ask(`/v1/clients/${client}/keyrings`, body, keyringPageMessage(this.#limits));
   };
 
   copies: CenterApi['copies'] = (query) =>

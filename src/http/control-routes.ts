@@ -2,11 +2,15 @@ import { parseClientId, parseOrderId, parseSnapshotId } from '../model/ids.ts';
 import { encodeMessage } from '../protocol/fields.ts';
 import { encodeIds } from '../protocol/frames.ts';
 import {
+  clientPageMessage,
+  clientsQueryMessage,
   commitMessage,
   copyPageMessage,
   copyQueryMessage,
   copyStatesMessage,
   helloMessage,
+  keyringPageMessage,
+  keyringsQueryMessage,
   membersMessage,
   offerMessage,
   welcomeMessage,
@@ -68,6 +72,18 @@ export const controlRoutes: readonly Route[] = [
     const client = parseClientId(exchange.id);
     const ids = await readIds(exchange, world.limits.ids_per_message);
     return { type: IDS_TYPE, body: encodeIds(await exchange.api.stored(client, ids)) };
+  }),
+
+  post('/v1/clients', async (_service, exchange) => {
+    const { after } = await readMessage(exchange, clientsQueryMessage, SMALL_BYTES_MAX);
+    return json(encodeMessage(clientPageMessage, await exchange.api.clients(after)));
+  }),
+
+  post('/v1/clients/:id/keyrings', async ({ world }, exchange) => {
+    const client = parseClientId(exchange.id);
+    const { after } = await readMessage(exchange, keyringsQueryMessage, SMALL_BYTES_MAX);
+    const page = await exchange.api.keyrings(client, after);
+    return json(encodeMessage(keyringPageMessage(world.limits), page));
   }),
 
   post('/v1/copies', async ({ world }, exchange) => {

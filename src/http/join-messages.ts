@@ -32,7 +32,7 @@ export const renewMessage: z.ZodType<RenewRequest> = z.strictObject({
 export const enrolledMessage: z.ZodType<Enrolled> = z.object({
   client,
   name: textUpTo(200),
-  role: z.enum(['agent', 'relay']),
+  role: z.enum(['agent', 'relay', 'peer']),
   chain: textUpTo(PEM_LENGTH_MAX),
   center: faceMessage,
 });

@@ -36,6 +36,8 @@ export interface JoinOptions {
   readonly host: string;
   /** What it is called as a node itself, if it is a relay. */
   readonly node?: CenterId;
+  /** True for a center that will only read there. */
+  readonly peer?: boolean;
   readonly http?: Partial<HttpLimits>;
 }
 
@@ -49,13 +51,13 @@ export async function joinCenter(
   world: World,
   directory: string,
   token: JoinToken,
-  { host, node, http }: JoinOptions,
+  { host, node, peer = false, http }: JoinOptions,
 ): Promise<Joined> {
   const limits = { ...httpLimits, ...http };
-  checkToken(token, node ?? null);
+  checkToken(token, node ?? null, peer);
   const ca = await fetchRoot(token, limits.connect_ms);
   const identity = await loadOrCreate(world, directory);
-  const request = joinRequest(identity, token, { host, node: node ?? null, at: world.clock.now() });
+  const request = joinRequest(identity, token, { host, node: node ?? null, peer, at: world.clock.now() });
   const body = encodeMessage(joinMessage, request);
   const answer = await askOnce(token, ca, '/v1/join', body, limits);
   const center = acceptEnrollment(identity, token, answer, ca, world.clock.now());

@@ -67,7 +67,7 @@ const centerShape = z.strictObject({
   ca: z.string(),
   chain: z.string(),
   name: z.string(),
-  role: z.enum(['agent', 'relay']),
+  role: z.enum(['agent', 'relay', 'peer']),
   joinedAt: z.number(),
 });
 
@@ -153,11 +153,6 @@ export async function removeCenter(
   await world.disk.remove(`${directory}/centers/${id}.json`);
   await world.disk.syncDirectory(`${directory}/centers`);
   return { ...identity, centers: identity.centers.filter(({ face }) => face.id !== id) };
-}
-
-/** All centers that some node joined leads to, each once. */
-export function centersReached(identity: Pick<ClientIdentity, 'centers'>): readonly CenterFace[] {
-  return unitedCenters(identity.centers.map(({ centers }) => centers));
 }
 
 /** Every center of these lists once, as the first that names it does. */

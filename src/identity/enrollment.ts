@@ -134,7 +134,8 @@ export class Enrollment {
     const now = this.#world.clock.now();
     const client = await this.#ledger.transaction(async (db) => {
       const found = await findClient(db, request.client);
-      if (found === null) throw notEnrolled();
+      // One that comes by relays only has no pass to renew: a token lets it in.
+      if (found === null || found.pass === '') throw notEnrolled();
       checkRenewProof(request, found.instance_key);
       if (found.revoked_at !== null) throw revoked(found);
       if (Math.abs(now - request.at) > RENEW_SKEW_MS) {
@@ -225,7 +226,9 @@ async function enroll(
   }
   if (now >= token.expires_at)
     throw new LowtideError('token-expired', 'the join token has expired: ask for a new one');
-  checkRole(token.role, word.node === null ? 'agent' : 'relay');
+  // Which of the two a machine without a node is, its token says.
+  const leaf = token.role === 'peer' ? 'peer' : 'agent';
+  checkRole(token.role, word.node === null ? leaf : 'relay');
   const known = await findClient(db, request.client);
   if (token.used_at !== null) return answerAgain(token, known, request);
   await checkMayRegister(db, token, known, request);
@@ -243,7 +246,7 @@ async function enroll(
   };
   if (!(await consumeToken(db, hash, id, now))) throw tokenUsed();
   await putClient(db, client);
-  await putMember(db, { client: id, joined, via: id, name, node, membership });
+  if (token.role !== 'peer') await putMember(db, { client: id, joined, via: id, name, node, membership });
   const row = await findClient(db, id);
   if (row === null) throw new TypeError('a client that was just registered is missing');
   return { client: row, tokenHash: hash, usedAt: now, fresh: true };
@@ -252,12 +255,22 @@ async function enroll(
 /** @throws LowtideError `token-other-role` */
 export function checkRole(forRole: Role, role: Role): void {
   if (forRole === role) return;
-  const how =
-    forRole === 'relay'
-      ? "the join token is for a relay: 'lowtide relay join' uses it, and 'token' without --relay makes one for an agent"
-      : "the join token is for an agent: 'lowtide agent join' uses it, and 'token --relay' makes one for a relay";
-  throw new LowtideError('token-other-role', how);
+  const [whose, user] = USERS[forRole];
+  const message = `the join token is for ${whose}: '${user}' uses it, and '${TOKEN_VERBS[role]}' makes the one that is needed here`;
+  throw new LowtideError('token-other-role', message);
 }
+
+const USERS: Record<Role, readonly [whose: string, user: string]> = {
+  agent: ['an agent', 'lowtide agent join'],
+  relay: ['a relay', 'lowtide relay join'],
+  peer: ['another center', 'lowtide center pull --from'],
+};
+
+const TOKEN_VERBS: Record<Role, string> = {
+  agent: 'token',
+  relay: 'token --relay',
+  peer: 'token --peer',
+};
 
 const tokenUsed = (): LowtideError =>
   new LowtideError('token-used', 'the join token has been used by another machine: ask for a new one');

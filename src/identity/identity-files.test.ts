@@ -8,11 +8,11 @@ import { LIFETIME, parseCertificate, readServerCertificate } from './certificate
 import {
   addCenter,
   centerOf,
-  centersReached,
   createClientIdentity,
   type JoinedCenter,
   loadClientIdentity,
   removeCenter,
+  unitedCenters,
 } from './client-identity.ts';
 
 let world: TestWorld;
@@ -117,7 +117,8 @@ test('a relay is known with the centers that it leads to; a file that says nothi
   };
   const joined = await addCenter(world, at, await addCenter(world, at, made, tokyo), shop);
   assert.deepEqual((await loadClientIdentity(world, at)).centers, [tokyo, shop]);
-  assert.deepEqual(centersReached(joined), [tokyo.face, osaka.face]);
+  const reached = unitedCenters(joined.centers.map(({ centers }) => centers));
+  assert.deepEqual(reached, [tokyo.face, osaka.face]);
 
   const path = `${at}/centers/${tokyo.face.id}.json`;
   const { kind: _kind, centers: _centers, ...old } = JSON.parse(await readFile(path, 'utf8'));

@@ -21,23 +21,25 @@ export interface Joining {
   readonly host: string;
   /** What it is called as a node itself, if it is a relay. */
   readonly node: CenterId | null;
+  /** True for a center that will only read there. */
+  readonly peer?: boolean;
   readonly at: UnixMillis;
 }
 
 /**
- * Before anything is asked: a token is for an agent or for a relay, and no relay joins itself.
+ * Before anything is asked: a token is for an agent, a relay or another center, and no relay joins itself.
  * @throws LowtideError `token-other-role`, `joined-in-circle`
  */
-export function checkToken(token: JoinToken, node: CenterId | null): void {
-  checkRole(token.role, node === null ? 'agent' : 'relay');
+export function checkToken(token: JoinToken, node: CenterId | null, peer = false): void {
+  checkRole(token.role, peer ? 'peer' : node === null ? 'agent' : 'relay');
   if (token.center !== node) return;
   throw new LowtideError('joined-in-circle', 'this relay has made the token itself: it cannot join itself');
 }
 
 /** @throws LowtideError as `checkToken` */
 export function joinRequest(identity: ClientIdentity, token: JoinToken, joining: Joining): JoinRequest {
-  const { host, node, at } = joining;
-  checkToken(token, node);
+  const { host, node, peer, at } = joining;
+  checkToken(token, node, peer);
   const { client, instance, tls } = identity;
   const { center, secret } = token;
   const instanceKey = instance.publicKey;

@@ -9,7 +9,8 @@ import { bytesOf, count, decodeCbor, encodeCbor } from '../format/cbor.ts';
 import { centerIdOf } from '../format/signing.ts';
 import { type Address, formatAddress, parseAddress } from './addresses.ts';
 
-export type Role = 'agent' | 'relay';
+/** `peer`: another center, which may read everything and bring nothing. */
+export type Role = 'agent' | 'relay' | 'peer';
 
 /**
  * What lets one machine join one node, a center or a relay: where it is, how to know it, which centers it leads to, and a
@@ -47,7 +48,7 @@ const shape = z.strictObject({
   n: z.string().max(200),
   kind: z.enum(['center', 'relay']),
   r: bytesOf(16),
-  role: z.enum(['agent', 'relay']),
+  role: z.enum(['agent', 'relay', 'peer']),
   s: bytesOf(TOKEN_SECRET_BYTES),
   to: z
     .array(z.strictObject({ k: bytesOf(32), n: z.string().max(200) }))

@@ -23,11 +23,14 @@ export interface Tables {
   jobs: JobTable;
 }
 
+/** `peer`: another center, which may read everything here and do nothing else. */
+export type ClientRole = 'agent' | 'relay' | 'peer';
+
 /** Who may send here (a center or relay), and what it looked like last. */
 interface ClientTable {
   id: ClientId;
   name: string;
-  role: 'agent' | 'relay';
+  role: ClientRole;
   /** Ed25519 public key of the newest instance. */
   instance_key: Uint8Array;
   /** SHA-256 of the certificate's public key: revoked with it. */
@@ -60,7 +63,7 @@ interface TokenTable {
   /** SHA-256 of the secret. The secret itself is nowhere. */
   hash: string;
   name: string;
-  role: 'agent' | 'relay';
+  role: ClientRole;
   created_at: UnixMillis;
   expires_at: UnixMillis;
   used_at: UnixMillis | null;

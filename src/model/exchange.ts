@@ -72,6 +72,23 @@ export interface Member {
   readonly name: string;
 }
 
+/** A client as a node knows it, told to whoever may read what is that client's. */
+export interface KnownClient {
+  readonly client: ClientId;
+  readonly name: string;
+  readonly role: 'agent' | 'relay';
+  /** Ed25519, 32 bytes. */
+  readonly instanceKey: Uint8Array;
+  /** As a node, if it is a relay. */
+  readonly node: CenterId | null;
+  /** SHA-256 of the key of its certificate, 64 hex digits; '' if it comes by relays only. */
+  readonly pass: string;
+  /** Shut out there. */
+  readonly revoked: boolean;
+  /** What it has signed, and who told of it there: itself, or a relay in whose subtree it is. */
+  readonly memberships: readonly (Member & { readonly via: ClientId })[];
+}
+
 export interface CopyQuery {
   readonly client?: ClientId;
   /** At most limits.page_rows. */

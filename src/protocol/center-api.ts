@@ -5,6 +5,7 @@ import type {
   CopyRecord,
   CopyState,
   Hello,
+  KnownClient,
   Member,
   Order,
   Page,
@@ -51,6 +52,13 @@ export interface CenterApi extends BlockSource {
   blocks(order: OrderId, from: AsyncIterable<SealedBlock>): AsyncIterable<readonly BlockId[]>;
   /** Closes the order if everything is there. Repeated: the same receipt, byte for byte. */
   commit(order: OrderId): Promise<CommitAnswer>;
+  /**
+   * The clients that the caller may read: itself, a relay its subtree, a peer everybody. With `copies`, `keyrings` and
+   * `fetch` it is all that a peer may ask (beside hello). In order of id, at most limits.page_rows.
+   */
+  clients(after: ClientId | null): Promise<Page<KnownClient>>;
+  /** Keyrings of such a client, oldest version first, as signed records. Errors: `not-found`. */
+  keyrings(client: ClientId, after: string | null): Promise<Page<Uint8Array>>;
   /** The caller's copies: states, receipts, manifests. How truth comes down. */
   copies(query: CopyQuery): Promise<Page<CopyRecord>>;
   /**

@@ -6,6 +6,7 @@ import type {
   CopyState,
   Hello,
   Hop,
+  KnownClient,
   Member,
   Order,
   Page,
@@ -107,6 +108,52 @@ export const membersMessage: z.ZodType<{ readonly members: readonly Member[] }> 
     .array(z.strictObject({ membership: bytesText(1, MEMBERSHIP_BYTES_MAX), name: textUpTo(200) }))
     .max(ROWS_MAX),
 });
+
+export interface ClientsQuery {
+  readonly after: ClientId | null;
+}
+
+export const clientsQueryMessage: z.ZodType<ClientsQuery> = z.strictObject({ after: client.nullable() });
+
+export const clientPageMessage: z.ZodType<Page<KnownClient>> = z.object({
+  rows: z
+    .array(
+      z.object({
+        client,
+        name: textUpTo(200),
+        role: z.enum(['agent', 'relay']),
+        instanceKey: bytesText(32, 32),
+        node: center.nullable(),
+        pass: textUpTo(64),
+        revoked: z.boolean(),
+        memberships: z
+          .array(
+            z.object({
+              membership: bytesText(1, MEMBERSHIP_BYTES_MAX),
+              name: textUpTo(200),
+              via: client,
+            }),
+          )
+          .max(1000),
+      }),
+    )
+    .max(ROWS_MAX),
+  next: textUpTo(200).nullable(),
+});
+
+export interface KeyringsQuery {
+  readonly after: string | null;
+}
+
+export const keyringsQueryMessage: z.ZodType<KeyringsQuery> = z.strictObject({
+  after: textUpTo(200).nullable(),
+});
+
+export const keyringPageMessage = (limits: Limits): z.ZodType<Page<Uint8Array>> =>
+  z.object({
+    rows: z.array(bytesText(1, limits.keyring_bytes_max)).max(ROWS_MAX),
+    next: textUpTo(200).nullable(),
+  });
 
 export const copyStatesMessage: z.ZodType<{ readonly copies: readonly CopyState[] }> = z.object({
   copies: z.array(z.object(copyState)).max(1000),

@@ -23,11 +23,12 @@ const CENTER_METHODS: MethodKinds<CenterApi> = {
   stored: 'call',
   blocks: 'stream',
   commit: 'call',
+  clients: 'call',
+  keyrings: 'call',
   copies: 'call',
   withdraw: 'call',
   fetch: 'stream',
 };
-
 
 /** What serves those below: a center, or a relay. */
 export interface Serving {

@@ -5,6 +5,7 @@ import type {
   CopyQuery,
   CopyRecord,
   Hello,
+  KnownClient,
   Member,
   Order,
   Page,
@@ -19,6 +20,9 @@ export class ClientShelf {
   readonly blocks = new Map<BlockId, Uint8Array>();
   readonly offers: { manifest: Uint8Array; keyring: Uint8Array; wishes: Wishes }[] = [];
   readonly members: Member[] = [];
+  /** Whom this client may read, and its keyrings. */
+  clients: KnownClient[] = [];
+  keyrings: Uint8Array[] = [];
   readonly withdrawn: { id: SnapshotId; record: Uint8Array; centers: readonly CenterId[] }[] = [];
   readonly snapshots = new Set<SnapshotId>();
   readonly orders: Order[] = [{ kind: 'news' }];
@@ -156,6 +160,19 @@ class MemoryFace implements CenterApi {
     return missing.length > 0
       ? { kind: 'missing', missing }
       : { kind: 'receipt', receipt: new Uint8Array([1, 2, 3]) };
+  }
+
+  async clients(after: ClientId | null): Promise<Page<KnownClient>> {
+    this.#maybeFail();
+    const rows = this.#shelf.clients.filter(({ client }) => after === null || client > after);
+    return { rows: rows.slice(0, 1), next: rows.length > 1 ? rows[0]!.client : null };
+  }
+
+  async keyrings(client: ClientId, after: string | null): Promise<Page<Uint8Array>> {
+    this.#maybeFail();
+    if (client !== this.#client) throw new LowtideError('not-found', 'there is no such thing here');
+    const rows = this.#shelf.keyrings;
+    return after === null ? { rows: rows.slice(0, 1), next: 'more' } : { rows: rows.slice(1), next: null };
   }
 
   async copies(query: CopyQuery): Promise<Page<CopyRecord>> {

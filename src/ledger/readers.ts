@@ -1,0 +1,79 @@
+import type { KnownClient, Page } from '../model/exchange.ts';
+import type { ClientId } from '../model/ids.ts';
+import { findClient } from './clients.ts';
+import type { Database } from './ledger.ts';
+import { speaksFor } from './members.ts';
+import type { MemberRow } from './tables.ts';
+
+/** Another center: it may read what is anybody's here, and bring nothing. */
+export async function isPeer(db: Database, caller: ClientId): Promise<boolean> {
+  return (await findClient(db, caller))?.role === 'peer';
+}
+
+/** Whether `caller` may read what is `client`'s: whoever speaks for it, and a peer. */
+export async function mayRead(db: Database, caller: ClientId, client: ClientId): Promise<boolean> {
+  return (await speaksFor(db, caller, client)) || (await isPeer(db, caller));
+}
+
+/** Clients that `caller` may read, in order of id; no peers. */
+export async function readableClients(
+  db: Database,
+  caller: ClientId,
+  after: ClientId | null,
+  most: number,
+): Promise<Page<KnownClient>> {
+  const everybody = await isPeer(db, caller);
+  const rows = await db
+    .selectFrom('clients')
+    .selectAll()
+    .where('role', '!=', 'peer')
+    .$if(after !== null, (select) => select.where('id', '>', after!))
+    .$if(!everybody, (select) =>
+      select.where((e) =>
+        e.or([
+          e('id', '=', caller),
+          e('id', 'in', e.selectFrom('members').select('client').where('via', '=', caller)),
+        ]),
+      ),
+    )
+    .orderBy('id')
+    .limit(most)
+    .execute();
+  const words = await membershipsOf(
+    db,
+    rows.map(({ id }) => id),
+  );
+  const known = rows.map(({ id, name, role, instance_key, node, pass, revoked_at }): KnownClient => ({
+    client: id,
+    name,
+    role: role === 'relay' ? 'relay' : 'agent',
+    instanceKey: instance_key,
+    node,
+    pass,
+    revoked: revoked_at !== null,
+    memberships: words.get(id) ?? [],
+  }));
+  return { rows: known, next: rows.length === most ? (rows.at(-1)?.id ?? null) : null };
+}
+
+async function membershipsOf(
+  db: Database,
+  clients: readonly ClientId[],
+): Promise<Map<ClientId, KnownClient['memberships'][number][]>> {
+  if (clients.length === 0) return new Map();
+  const rows: readonly MemberRow[] = await db
+    .selectFrom('members')
+    .selectAll()
+    .where('client', 'in', clients)
+    .orderBy('client')
+    .orderBy('joined')
+    .orderBy('via')
+    .execute();
+  const words = new Map<ClientId, KnownClient['memberships'][number][]>();
+  for (const { client, membership, name, via } of rows) {
+    const list = words.get(client) ?? [];
+    list.push({ membership, name, via });
+    words.set(client, list);
+  }
+  return words;
+}
