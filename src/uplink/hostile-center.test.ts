@@ -149,6 +149,7 @@ describe('P1: a center', () => {
       order: digit.repeat(32) as OrderId,
       snapshot,
       until: null,
+      rate: null,
     });
     asked.length = 0;
     extra.push(order(theirs, 'a'), order(own, 'b'), order('cd'.repeat(32) as typeof own, 'c'));
