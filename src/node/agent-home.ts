@@ -104,6 +104,9 @@ function liveSettings(software: Software, jobs: JobsFile, config: () => AgentCon
     get spoolBytes() {
       return config().spoolBytes;
     },
+    get yield() {
+      return config().yield;
+    },
     get compressionLevel() {
       return COMPRESSION_LEVELS[config().compression];
     },

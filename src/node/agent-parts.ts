@@ -33,6 +33,8 @@ export interface AgentSettings {
   /** Bytes of data blocks that the spool may hold. */
   readonly spoolBytes: number;
   readonly compressionLevel: number;
+  /** Transfers give way to everything else on their line. */
+  readonly yield: boolean;
   /** Read anew whenever it is needed: people change it while the agent runs. */
   readonly jobs: () => Promise<readonly Job[]>;
 }

@@ -64,8 +64,9 @@ export class Agent {
       (await settings.jobs()).find((each) => each.name === name) ?? null;
     const sender = new OwnSnapshots({ world, depot, ledger, client, instance, signingKey, job });
     const drains = (): void => this.#drainBell.ring();
+    const heard = { onReceipt: drains, onChange: drains };
     const self = { world, depot, ledger, client, instance, software: settings.software, node: null };
-    this.uplinks = makeUplinks(parts.upstreams, { ...self, sender, onReceipt: drains, onChange: drains });
+    this.uplinks = makeUplinks(parts.upstreams, { ...self, sender, yields: () => settings.yield, ...heard });
   }
 
   /**
@@ -80,7 +81,11 @@ export class Agent {
       const agent = new Agent({ world, depot, ledger, identity, settings, upstreams });
       try {
         await depot.putKeyring(identity.keyring.signed);
-        await agent.#troubles.survive('bringing spool and ledger together', () => finishRuns(agent.parts), undefined);
+        await agent.#troubles.survive(
+          'bringing spool and ledger together',
+          () => finishRuns(agent.parts),
+          undefined,
+        );
         await agent.#drain();
         return agent;
       } catch (error) {
@@ -193,7 +198,11 @@ export class Agent {
     let next = Infinity;
     for (const job of jobs) {
       const work = async (): Promise<UnixMillis | null> => this.#takeIfDue(job, stop);
-      const due = await this.#troubles.survive(`job ${job.name}`, work, clock.now() + limits.plan_interval_ms);
+      const due = await this.#troubles.survive(
+        `job ${job.name}`,
+        work,
+        clock.now() + limits.plan_interval_ms,
+      );
       if (due !== null) next = Math.min(next, due);
       if (stop.aborted) break;
     }

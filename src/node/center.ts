@@ -40,7 +40,10 @@ export class Center {
     const { path, face, receiptKey, conditions } = options;
     const depot = await Depot.open(world, `${path}/store`, 'write');
     const ledger = await Ledger.open(world, `${path}/ledger.db`);
-    const collector = await Collector.start({ world, depot, ledger, center: face, receiptKey, above: null }, conditions);
+    const collector = await Collector.start(
+      { world, depot, ledger, center: face, receiptKey, above: null },
+      conditions,
+    );
     return new Center(world, depot, ledger, collector);
   }
 

@@ -38,7 +38,11 @@ export async function recordTaken(parts: AgentParts, taken: TakenSnapshot): Prom
   const now = world.clock.now();
   const { takenAt } = signed.manifest;
   const facts = { newBytes: size.bytes, newBlocks: size.blocks, packGroup, knownAt: now, job: run.job };
-  const own = job && { travel: { transfer: job.transfer, zone: job.zone }, freeAfter: job.freeAfter, label: job.paths.join(' ') };
+  const own = job && {
+    travel: { transfer: job.transfer, zone: job.zone },
+    freeAfter: job.freeAfter,
+    label: job.paths.join(' '),
+  };
   await ledger.transaction(async (db) => {
     await addSnapshot(db, signed, { ...facts, ...own });
     for (const center of owed) await oweCopy(db, signed.id, center.id, now);

@@ -21,6 +21,8 @@ export interface RelaySettings {
   readonly conditions: Conditions;
   /** When it may send upwards. */
   readonly transfer: { readonly windows: string; readonly zone: string };
+  /** Transfers upwards give way to everything else on their line. */
+  readonly yield: boolean;
   /** Bytes that its store may hold, custody and cache together. */
   readonly storeBytes: number;
   /** Bytes of these that may be blocks which were passed on: restores find them near. */

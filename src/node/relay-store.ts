@@ -106,12 +106,14 @@ async function liveBlocks({ depot, ledger, world }: RelayParts): Promise<PackedK
   for await (const signed of depot.manifests()) {
     if ('error' in signed) continue;
     const held = (await findSnapshot(ledger.db, signed.id))?.pack_group != null;
-    for await (const step of walkRefs(signed.manifest.refs, load)) if (step.kind === 'page') live.add(step.ref.id);
+    for await (const step of walkRefs(signed.manifest.refs, load))
+      if (step.kind === 'page') live.add(step.ref.id);
     if (!held) continue;
     const { base } = signed.manifest;
     const lean: SignedManifest | null =
       base !== null && (await depot.hasManifest(base)) ? await depot.manifest(base) : null;
-    for await (const refs of blocksNewIn(depot, world.limits, signed, lean)) for (const ref of refs) live.add(ref.id);
+    for await (const refs of blocksNewIn(depot, world.limits, signed, lean))
+      for (const ref of refs) live.add(ref.id);
   }
   return live;
 }

@@ -173,7 +173,13 @@ function makeWork(parts: RelayParts, news: (client: ClientId) => void): Work {
   });
   const self = { world, depot, ledger, client, instance, software: settings.software, node: face.id };
   const onReceipt = (): void => drainBell.ring();
-  const uplinks = makeUplinks(upstreams, { ...self, sender, onReceipt, onChange });
+  const uplinks = makeUplinks(upstreams, {
+    ...self,
+    sender,
+    yields: () => settings.yield,
+    onReceipt,
+    onChange,
+  });
   return { uplinks, drainBell, turns: new Turns() };
 }
 

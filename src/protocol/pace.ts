@@ -21,6 +21,9 @@ const PIECE_BYTES_MAX = 256 * 1024;
  */
 export class Pace {
   readonly #clock: PaceClock;
+  #granted: number | null;
+  #ceiling: number | null = null;
+  /** The less of the two. */
   #bytesPerSecond: number | null;
   #allowance = 0;
   #filledAt: number;
@@ -29,6 +32,7 @@ export class Pace {
   /** @param bytesPerSecond null: as fast as it goes */
   constructor(clock: PaceClock, bytesPerSecond: number | null) {
     this.#clock = clock;
+    this.#granted = bytesPerSecond;
     this.#bytesPerSecond = bytesPerSecond;
     this.#filledAt = clock.monotonic();
   }
@@ -37,9 +41,22 @@ export class Pace {
     return this.#bytesPerSecond;
   }
 
+  /** What was granted. */
   setRate(bytesPerSecond: number | null): void {
+    this.#granted = bytesPerSecond;
+    this.#settle();
+  }
+
+  /** What the sender allows itself, if that is less. */
+  setCeiling(bytesPerSecond: number | null): void {
+    this.#ceiling = bytesPerSecond;
+    this.#settle();
+  }
+
+  #settle(): void {
     this.#fill();
-    this.#bytesPerSecond = bytesPerSecond;
+    const both = Math.min(this.#granted ?? Infinity, this.#ceiling ?? Infinity);
+    this.#bytesPerSecond = both === Infinity ? null : both;
     this.#allowance = Math.min(this.#allowance, this.#burst());
   }
 

@@ -82,7 +82,15 @@ export class RelayMachine extends Machine<Relay> {
     if ((await world.disk.stat(`${DATA}/store/config`)) === null) await Relay.create(world, DATA);
     const { face, identity, options } = this;
     const { conditions, transfer, storeBytes, cacheBytes, upstreams, meddle } = options;
-    const settings = { software: 'lowtide sim', conditions, transfer, storeBytes, cacheBytes, centers: [] };
+    const settings = {
+      software: 'lowtide sim',
+      conditions,
+      transfer,
+      yield: false,
+      storeBytes,
+      cacheBytes,
+      centers: [],
+    };
     const { client, name } = identity;
     const ways = waysTo(upstreams, { world, network: this.#network, client, name, meddle });
     const keys = { face, receiptKey: this.#receiptKey, identity };
@@ -135,10 +143,17 @@ export class AgentMachine extends Machine<Agent> {
       host: this.name,
       spoolBytes: this.options.spoolBytes,
       compressionLevel: 1,
+      yield: false,
       jobs: async () => this.jobs,
     };
     const { centers, meddle } = this.options;
-    const upstreams = waysTo(centers, { world, network: this.#network, client: this.identity.client, name: this.name, meddle });
+    const upstreams = waysTo(centers, {
+      world,
+      network: this.#network,
+      client: this.identity.client,
+      name: this.name,
+      meddle,
+    });
     return await Agent.open(world, { path: DATA, identity: this.identity, settings, upstreams });
   }
 

@@ -129,7 +129,15 @@ const verbs: Readonly<Record<string, Verb>> = {
 
   /** relay NAME above=NAME,NAME windows=.. streams=.. transfer=.. store=1G cache=0 speed=BYTES-PER-SECOND */
   async relay(scenario, { args, options }) {
-    const { windows = 'any', streams = '2', transfer = 'any', store = '1G', cache = '0', above, speed } = options;
+    const {
+      windows = 'any',
+      streams = '2',
+      transfer = 'any',
+      store = '1G',
+      cache = '0',
+      above,
+      speed,
+    } = options;
     const { zone } = scenario;
     const upstreams = namesIn(above).map((name) => scenario.above(name));
     const relay = await scenario.theFleet.addRelay(args[0]!, {

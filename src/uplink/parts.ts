@@ -31,6 +31,8 @@ export interface UplinkParts {
   /** A new connection; throws LowtideError `center-unreachable` and the like. */
   readonly connect: () => Promise<CenterApi>;
   readonly sender: Sender;
+  /** Whether transfers give way to everything else on their line. */
+  readonly yields: () => boolean;
   /** Called after a receipt was stored: what it frees may be freed now. */
   readonly onReceipt: () => void;
   /** Called when what is known of a snapshot's copies has changed. */

@@ -10,6 +10,7 @@ import { type CenterApi, PROTOCOL_VERSION } from '../protocol/center-api.ts';
 import { Pace } from '../protocol/pace.ts';
 import { Alarms } from './alarms.ts';
 import { offerOwed } from './offering.ts';
+import { giveWay } from './giving-way.ts';
 import type { UplinkParts, UplinkWork } from './parts.ts';
 import { rememberConditions } from './conditions.ts';
 import { collectAnswers, collectAnswersOn, reconcile } from './reconciling.ts';
@@ -252,13 +253,17 @@ export class Uplink {
     if ([...sending.values()].some((other) => other.snapshot === snapshot)) return;
     const abort = new AbortController();
     const pace = new Pace(this.#work.world.clock, order.rate);
+    const { clock } = this.#work.world;
+    const way = this.#work.yields() ? giveWay(clock, api, order.order, pace, abort.signal) : null;
     const done = sendSnapshot(this.#work, api, order, pace, abort.signal)
       .then(() => this.#work.alarms.clear(`sending ${snapshot}`))
       .catch((error: unknown) => {
         this.#unsure.add(snapshot);
         if (!abort.signal.aborted) this.#report(`sending ${snapshot}`, 'sending', error);
       })
-      .finally(() => {
+      .finally(async () => {
+        abort.abort();
+        await way;
         sending.delete(order.order);
         // Something may have to be told: that a snapshot was given up, for one.
         this.wake();
