@@ -174,9 +174,10 @@ describe('agent.yaml', () => {
     assert.deepEqual(await readAgentConfig(world, path), {
       spoolBytes: 20 * 2 ** 30,
       compression: 'default',
+      yield: false,
     });
     await writeFile(path, 'spool: 1.5T\ncompression: max\n');
-    assert.deepEqual(await readAgentConfig(world, path), { spoolBytes: 1.5 * 2 ** 40, compression: 'max' });
+    assert.deepEqual(await readAgentConfig(world, path), { spoolBytes: 1.5 * 2 ** 40, compression: 'max', yield: false });
   });
 
   it('says where a mistake is', async () => {
