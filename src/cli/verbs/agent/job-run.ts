@@ -137,7 +137,9 @@ async function waitUntilCollected(
 
 async function notCollected(people: AgentPeople, { complete }: Collected): Promise<LowtideError> {
   const status = await people.status({});
-  const waiting = status.spool.snapshots.flatMap((snapshot) => copyLines(snapshot, status));
+  const waiting = status.spool.snapshots.flatMap((snapshot) =>
+    copyLines(snapshot, { ...status, role: 'agent' }),
+  );
   const reason =
     waiting.at(-1) ?? (complete ? 'it is owed to no center' : 'the rest of it has not been taken yet');
   return new LowtideError('not-collected', `the backup is in the spool and not collected yet: ${reason}`);
