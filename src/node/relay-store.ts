@@ -105,7 +105,7 @@ async function liveBlocks({ depot, ledger, world }: RelayParts): Promise<PackedK
   const load = refsPageLoader(depot, world.limits);
   for await (const signed of depot.manifests()) {
     if ('error' in signed) continue;
-    const held = (await findSnapshot(ledger.db, signed.id))?.pack_group != null;
+    const held = ((await findSnapshot(ledger.db, signed.id))?.pack_group ?? null) !== null;
     for await (const step of walkRefs(signed.manifest.refs, load)) if (step.kind === 'page') live.add(step.ref.id);
     if (!held) continue;
     const { base } = signed.manifest;
