@@ -40,7 +40,7 @@ export async function serveNode(
 ): Promise<void> {
   const { node, authority, settings, people, socket } = served;
   log.names.set(authority.face.id, authority.face.name);
-  for (const client of await listClients(node.ledger.db)) log.names.set(client.id, client.name);
+  await learnNames(log, served);
   await using open = new AsyncDisposableStack();
   const server = await listen(context, served);
   const closeServer = once(() => server.close());
@@ -52,7 +52,7 @@ export async function serveNode(
   context.output.line(`  listens on ${formatAddress(settings.listen)}, reached at ${reached}`);
   await runParts(stop, [
     (until) => node.run(until),
-    (until) => watchSettings(context, served, until),
+    (until) => keepUp(context, log, served, until),
     (until) => aborted(until).then(closeServer),
   ]);
 }
@@ -71,13 +71,19 @@ async function listen({ world }: Context, { node, authority, settings, enrollmen
   });
 }
 
+/** Machines of the subtree come without a word to the log. */
+async function learnNames(log: LogMonitor, { node }: Served): Promise<void> {
+  for (const { id, name } of await listClients(node.ledger.db)) log.names.set(id, name);
+}
+
 /** Conditions take effect within a minute of a change of the file. */
-async function watchSettings({ world }: Context, served: Served, stop: AbortSignal): Promise<void> {
+async function keepUp({ world }: Context, log: LogMonitor, served: Served, stop: AbortSignal): Promise<void> {
   const { node, settings, refresh } = served;
   let inForce = JSON.stringify(settings.conditions);
   while (!stop.aborted) {
     await world.clock.sleep(MINUTE_MS, stop);
     if (stop.aborted) return;
+    await learnNames(log, served);
     const { conditions } = await refresh();
     const text = JSON.stringify(conditions);
     if (text === inForce || stop.aborted) continue;

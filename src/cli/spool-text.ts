@@ -41,8 +41,12 @@ export interface WaysStatus {
 export function copyLines({ copies }: Pick<SpooledSnapshot, 'copies'>, status: WaysStatus): string[] {
   const { centers, zone, now, running, role } = status;
   return copies.map((copy) => {
-    const name = centers.find(({ id }) => id === copy.center)?.name ?? shortId(copy.center);
+    const center = centers.find(({ id }) => id === copy.center);
+    const name = center?.name ?? shortId(copy.center);
     const moving = copy.phase === 'waiting' || copy.phase === 'in-transit';
+    if (moving && center === undefined) {
+      return `no way leads to ${name} any more: join one, or 'lowtide ${role} release ${name}'`;
+    }
     if (moving && !running) return `waiting for the ${role} to run, to send it to ${name}`;
     const closed = moving ? unreachable(copy.center, status) : null;
     if (closed !== null) return `waiting for the connection to ${closed.name}: ${closed.message}`;

@@ -36,6 +36,8 @@ export interface CatalogRow {
 export interface HistoryLine {
   readonly at: UnixMillis;
   readonly what: HistoryRow['what'];
+  /** At a relay: the center above that it is about. */
+  readonly center: CenterId | null;
   readonly address: string | null;
   readonly bytes: number;
   readonly code: string;
@@ -110,7 +112,14 @@ export async function catalog(db: Database, query: CatalogQuery): Promise<Catalo
 
 export async function historyLines(db: Database, snapshot: SnapshotId): Promise<HistoryLine[]> {
   const rows = await historyOf(db, snapshot);
-  return rows.map(({ at, what, address, bytes, code }) => ({ at, what, address, bytes, code }));
+  return rows.map(({ at, what, center, address, bytes, code }) => ({
+    at,
+    what,
+    center,
+    address,
+    bytes,
+    code,
+  }));
 }
 
 /** A computer whose backups may come here. */

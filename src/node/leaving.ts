@@ -28,22 +28,18 @@ export interface LeavingDesk {
 }
 
 export interface Left extends NamedCenter {
-  /** Names of centers that something is still owed to and that no way leads to any more. */
-  readonly stranded: readonly string[];
+  /** Centers that something is still owed to and that no way leads to any more. */
+  readonly stranded: readonly NamedCenter[];
 }
 
 /**
  * Forgets a node above. What is owed to the centers that it led to stays owed.
- * @throws LowtideError `no-route` if it was not joined, `wrong-state` if the settings name what no way would lead to
+ * @throws LowtideError `not-enrolled` if it was not joined, `wrong-state` if the settings name what no way would lead to
  */
 export async function leaveNode(desk: LeavingDesk, text: string): Promise<Left> {
   const { client, ledger } = desk;
-  const { id, name } = centerNamed(
-    client.centers.map(({ face }) => face),
-    text,
-  );
-  const joined = client.centers.find(({ face }) => face.id === id);
-  if (joined === undefined) throw new LowtideError('not-enrolled', `this machine has not joined ${text}`);
+  const joined = joinedAs(client, text);
+  const { id, name } = joined.face;
   const others = client.centers.filter((each) => each !== joined);
   await mustNotName(desk, lostWith(client.centers, others));
   await removeCenter(desk.world, desk.directory, client, id);
@@ -51,11 +47,19 @@ export async function leaveNode(desk: LeavingDesk, text: string): Promise<Left> 
   const reached = unitedCenters(others.map(({ centers }) => centers));
   const stranded = (await owed(ledger, desk.own)).filter((each) => !reached.some((face) => face.id === each));
   const known = unitedCenters(client.centers.map(({ centers }) => centers));
-  return {
-    id,
-    name,
-    stranded: stranded.map((each) => (known.find((face) => face.id === each) ?? unnamedCenter(each)).name),
-  };
+  const named = stranded.map((each) => known.find((face) => face.id === each) ?? unnamedCenter(each));
+  return { id, name, stranded: named.map((center) => ({ id: center.id, name: center.name })) };
+}
+
+function joinedAs({ centers }: ClientIdentity, text: string): JoinedCenter {
+  const found = centers.filter(({ face }) => face.name === text || face.id.startsWith(text.toLowerCase()));
+  const [joined] = text === '' ? [] : found;
+  if (joined !== undefined && found.length === 1) return joined;
+  const names = centers.map(({ face }) => `${face.name} (${face.id.slice(0, 12)})`).join(', ');
+  throw new LowtideError(
+    'not-enrolled',
+    `this machine has joined ${found.length > 1 ? 'more than one' : 'no'} center or relay ${text}; joined: ${names === '' ? 'none' : names}`,
+  );
 }
 
 export interface ReleasedCenter extends NamedCenter, Released {

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { shortId } from '../../../model/ids.ts';
 import type { Left } from '../../../node/leaving.ts';
 import type { Context } from '../../context.ts';
 import { type DataOptions, withAgent, withRelay } from '../../reach.ts';
@@ -33,8 +34,8 @@ async function leave(context: Context, role: SenderRole, node: string, options: 
   output.line(`Left ${name}: this ${role} sends nothing there any more.`);
   for (const center of stranded) {
     output.warn(
-      `warning: something is still owed to ${center}, and no way leads there now: join one, or say ` +
-        `'lowtide ${role} release ${center}'`,
+      `warning: something is still owed to ${center.name}, and no way leads there now: join one, or say ` +
+        `'lowtide ${role} release ${shortId(center.id)}'`,
     );
   }
 }

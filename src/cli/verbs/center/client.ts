@@ -54,6 +54,7 @@ async function list(context: Context, role: NodeRole, options: NodeOptions): Pro
     seen_at: seenAt,
     revoked_at: revokedAt,
   }));
+  const out = new Set(clients.filter(({ revokedAt }) => revokedAt !== null).map(({ name }) => name));
   const time = (at: number | null): string => (at === null ? 'never' : timeText(at, zone));
   output.table(
     'client',
@@ -65,11 +66,21 @@ async function list(context: Context, role: NodeRole, options: NodeOptions): Pro
       { title: `Joined (${zone})`, text: ({ enrolled_at }) => time(enrolled_at) },
       { title: `Seen (${zone})`, text: ({ seen_at, direct }) => (direct ? time(seen_at) : '-') },
       { title: 'Snapshots', align: 'right', text: ({ snapshots }) => countText(snapshots) },
-      { title: 'Standing', text: ({ revoked_at }) => (revoked_at === null ? 'let in' : 'shut out') },
+      { title: 'Standing', text: (row) => standingText(row, out) },
       { title: 'Id', text: ({ id }) => id.slice(0, 12) },
     ],
     `No computer has joined yet: 'lowtide ${role} token' lets one in.`,
   );
+}
+
+/** One that comes through relays only is shut out with all of them. */
+function standingText(
+  { revoked_at, direct, via }: Pick<ClientLine, 'via' | 'direct'> & { readonly revoked_at: number | null },
+  out: ReadonlySet<string>,
+): string {
+  if (revoked_at !== null) return 'shut out';
+  const cutOff = !direct && via.length > 0 && via.every((name) => out.has(name));
+  return cutOff ? `shut out with ${via.join(' and ')}` : 'let in';
 }
 
 const viaText = ({ via, direct }: Pick<ClientLine, 'via' | 'direct'>): string =>

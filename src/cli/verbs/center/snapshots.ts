@@ -1,8 +1,9 @@
 import type { Command } from 'commander';
 import { LowtideError } from '../../../model/errors.ts';
-import { shortId } from '../../../model/ids.ts';
+import { type CenterId, shortId } from '../../../model/ids.ts';
 import { Ledger } from '../../../ledger/ledger.ts';
 import { loadAuthority } from '../../../identity/authority.ts';
+import { loadClientIdentity } from '../../../identity/client-identity.ts';
 import { centerPaths } from '../../../node/center-home.ts';
 import { relayPaths } from '../../../node/relay-home.ts';
 import { catalog, type CatalogRow, historyLines, type HistoryLine } from '../../../node/center-view.ts';
@@ -60,12 +61,15 @@ const withChoice = (verb: Command, role: NodeRole): Command =>
     .option('--client <NAME>', 'of this computer only')
     .option('--job <NAME>', 'of this job only');
 
+/** Of the centers above a relay. */
+type CenterNames = ReadonlyMap<CenterId, string>;
+
 /** Reads beside the running node. */
 async function withLedger<T>(
   { world }: Context,
   role: NodeRole,
   options: CatalogOptions,
-  work: (ledger: Ledger, rows: readonly CatalogRow[]) => Promise<T>,
+  work: (ledger: Ledger, rows: readonly CatalogRow[], names: CenterNames) => Promise<T>,
 ): Promise<T> {
   const data = dataFolder(role, options.data);
   const paths = role === 'center' ? centerPaths(data) : relayPaths(data);
@@ -78,7 +82,11 @@ async function withLedger<T>(
       ...(client !== undefined && { client }),
       ...(job !== undefined && { job }),
     };
-    return await work(ledger, await catalog(ledger.db, query));
+    const above = role === 'relay' ? (await loadClientIdentity(world, paths.identity)).centers : [];
+    const names = new Map(
+      above.flatMap(({ face, centers }) => [face, ...centers]).map(({ id, name }) => [id, name]),
+    );
+    return await work(ledger, await catalog(ledger.db, query), names);
   } finally {
     await ledger.close();
   }
@@ -146,10 +154,10 @@ async function ledger(
   options: CatalogOptions,
 ): Promise<void> {
   const { output } = context;
-  await withLedger(context, role, options, async (ledger, rows) => {
+  await withLedger(context, role, options, async (ledger, rows, names) => {
     const wanted = text === undefined ? rows : [rowNamed(rows, role, text)];
     if (wanted.length === 0) output.line('There is no backup yet.');
-    for (const row of wanted) showRow(context, row, await historyLines(ledger.db, row.id));
+    for (const row of wanted) showRow(context, row, await historyLines(ledger.db, row.id), names);
   });
 }
 
@@ -169,7 +177,12 @@ function rowNamed(rows: readonly CatalogRow[], role: NodeRole, text: string): Ca
   );
 }
 
-function showRow({ output, world }: Context, row: CatalogRow, history: readonly HistoryLine[]): void {
+function showRow(
+  { output, world }: Context,
+  row: CatalogRow,
+  history: readonly HistoryLine[],
+  names: CenterNames,
+): void {
   const { zone } = world.clock;
   output.message({ message_type: 'snapshot', ...jsonOf(row), history });
   const facts = [
@@ -186,8 +199,9 @@ function showRow({ output, world }: Context, row: CatalogRow, history: readonly 
   ] as const;
   output.result(`Snapshot ${row.id}${row.complete ? '' : ' (partial)'}`);
   for (const line of pairLines(facts)) output.result('  ' + line);
-  for (const { at, what, address, bytes, code } of history) {
+  for (const { at, what, center, address, bytes, code } of history) {
     const details = [
+      ...(center !== null && names.has(center) ? [names.get(center)!] : []),
       ...(bytes > 0 ? [bytesText(bytes)] : []),
       ...(address === null ? [] : [`from ${address}`]),
       ...(code === '' ? [] : [code]),
