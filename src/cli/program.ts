@@ -18,6 +18,7 @@ const verbs: readonly (readonly [heading: string, verbs: Readonly<Record<string,
     'Many computers and a center:',
     {
       center: async () => (await import('./verbs/center/center.ts')).centerGroup(),
+      relay: async () => (await import('./verbs/relay/relay.ts')).relayGroup(),
       agent: async () => (await import('./verbs/agent/agent.ts')).agentGroup(),
       job: async () => (await import('./verbs/agent/job.ts')).jobGroup(),
       status: async () => (await import('./verbs/agent/status.ts')).statusVerb(),

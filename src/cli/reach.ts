@@ -5,9 +5,11 @@ import { agentPaths, openAgentHome } from '../node/agent-home.ts';
 import { centerPaths, openCenterHome } from '../node/center-home.ts';
 import { type AgentPeople, agentPeople } from '../node/people-agent.ts';
 import { type CenterPeople, centerPeople } from '../node/people-center.ts';
+import { type RelayPeople, relayPeople } from '../node/people-relay.ts';
+import { openRelayHome, relayPaths } from '../node/relay-home.ts';
 import { httpsConnector } from './connector.ts';
 import { type CommonOptions, type Context, dataFolder } from './context.ts';
-import { software } from './software.ts';
+import { software, softwareName } from './software.ts';
 
 export interface DataOptions extends CommonOptions {
   readonly data?: string;
@@ -58,8 +60,45 @@ export async function withAgent<T>(
   }
 }
 
+/** Asks the running relay, or opens its data folder when none runs. */
+export async function withRelay<T>(
+  context: Context,
+  options: DataOptions,
+  work: (reached: Reached<RelayPeople>) => Promise<T>,
+): Promise<T> {
+  const { world, stop } = context;
+  const data = dataFolder('relay', options.data);
+  const { socket, identity } = relayPaths(data);
+  const remote = await remotePeople<RelayPeople>(socket, stop);
+  if (remote !== null) return await work({ people: remote, running: true });
+  const connector = httpsConnector(world, identity);
+  try {
+    const home = await openRelayHome(world, data, softwareName(), connector);
+    try {
+      const people = relayPeople({ home, running: false, reload: () => {} });
+      return await work({ people, running: false });
+    } finally {
+      await home.node.close();
+    }
+  } finally {
+    connector.close();
+  }
+}
+
+/** What people may ask of a center and of a relay alike. */
+export async function withCollecting<T>(
+  context: Context,
+  role: 'center' | 'relay',
+  options: DataOptions,
+  work: (reached: Reached<CenterPeople>) => Promise<T>,
+): Promise<T> {
+  return role === 'center'
+    ? await withCenter(context, options, work)
+    : await withRelay(context, options, work);
+}
+
 /** Asks the running center, or opens its data folder when none runs. */
-export async function withCenter<T>(
+async function withCenter<T>(
   context: Context,
   options: DataOptions,
   work: (reached: Reached<CenterPeople>) => Promise<T>,
@@ -70,9 +109,9 @@ export async function withCenter<T>(
   if (remote !== null) return await work({ people: remote, running: true });
   const home = await openCenterHome(world, data);
   try {
-    return await work({ people: centerPeople({ home, running: false }), running: false });
+    return await work({ people: centerPeople({ ...home, running: false }), running: false });
   } finally {
-    await home.center.close();
+    await home.node.close();
   }
 }
 

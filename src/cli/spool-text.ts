@@ -1,5 +1,6 @@
 import { shortId } from '../model/ids.ts';
-import type { AgentStatus, SpooledSnapshot, UpstreamStatus } from '../node/agent-view.ts';
+import type { AgentStatus, SpooledSnapshot } from '../node/agent-view.ts';
+import type { CenterStatus, UpstreamStatus } from '../node/upstream-view.ts';
 import { copyText } from './copy-text.ts';
 import { bytesText, tableLines, timeText } from './text.ts';
 
@@ -15,7 +16,7 @@ export function spoolLines(status: AgentStatus): string[] {
     { title: 'State' },
   ] as const;
   const rows = spool.snapshots.flatMap((snapshot) => {
-    const [first = 'owed to no center', ...rest] = copyLines(snapshot, status);
+    const [first = 'owed to no center', ...rest] = copyLines(snapshot, { ...status, role: 'agent' });
     const { id, job, takenAt, bytes, complete } = snapshot;
     const part = complete ? '' : ' (partial)';
     return [
@@ -26,13 +27,27 @@ export function spoolLines(status: AgentStatus): string[] {
   return tableLines(columns, rows);
 }
 
+/** What a machine that sends upwards knows of its ways. */
+export interface WaysStatus {
+  readonly role: 'agent' | 'relay';
+  readonly now: number;
+  readonly zone: string;
+  readonly running: boolean;
+  readonly upstreams: readonly UpstreamStatus[];
+  readonly centers: readonly CenterStatus[];
+}
+
 /** How each copy stands. Where nothing that leads to its center can be reached, that is the reason, whatever was said before. */
-export function copyLines({ copies }: SpooledSnapshot, status: AgentStatus): string[] {
-  const { centers, zone, now, running } = status;
+export function copyLines({ copies }: Pick<SpooledSnapshot, 'copies'>, status: WaysStatus): string[] {
+  const { centers, zone, now, running, role } = status;
   return copies.map((copy) => {
-    const name = centers.find(({ id }) => id === copy.center)?.name ?? shortId(copy.center);
+    const center = centers.find(({ id }) => id === copy.center);
+    const name = center?.name ?? shortId(copy.center);
     const moving = copy.phase === 'waiting' || copy.phase === 'in-transit';
-    if (moving && !running) return `waiting for the agent to run, to send it to ${name}`;
+    if (moving && center === undefined) {
+      return `no way leads to ${name} any more: join one, or 'lowtide ${role} release ${name}'`;
+    }
+    if (moving && !running) return `waiting for the ${role} to run, to send it to ${name}`;
     const closed = moving ? unreachable(copy.center, status) : null;
     if (closed !== null) return `waiting for the connection to ${closed.name}: ${closed.message}`;
     const text = copyText(copy, name, zone, now);
@@ -41,7 +56,7 @@ export function copyLines({ copies }: SpooledSnapshot, status: AgentStatus): str
 }
 
 /** The best of the ways to a center, if none is open; null if one is. */
-function unreachable(center: string, { centers, upstreams }: AgentStatus): UpstreamStatus | null {
+function unreachable(center: string, { centers, upstreams }: WaysStatus): UpstreamStatus | null {
   const ways = centers.find(({ id }) => id === center)?.ways ?? [];
   const all = ways.flatMap((way) => upstreams.filter(({ id }) => id === way));
   return all.some(({ connected }) => connected) ? null : (all[0] ?? null);

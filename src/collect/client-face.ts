@@ -77,7 +77,6 @@ export class ClientFace implements CenterApi {
   }
 
   async *orders(stop: AbortSignal): AsyncIterable<Order> {
-    await this.#refusePeer();
     const session = this.#collector.openSession(this.#client);
     try {
       yield { kind: 'news' };
@@ -184,7 +183,7 @@ export class ClientFace implements CenterApi {
     }
   }
 
-  /** Everything else that it could do takes an order, which nobody gives to who offers nothing. */
+  /** Everything else takes an order, which is given to who offers something. */
   async #refusePeer(): Promise<void> {
     if (!(await isPeer(this.#collector.parts.ledger.db, this.#client))) return;
     throw new LowtideError(

@@ -18,6 +18,8 @@ async function twoAndOneStream() {
   await ann.offer(anns);
   const { order } = await listener.order();
   const waiting = ben.listen();
+  // Ann was first: two offers of one instant are taken in the order of their ids.
+  await kit.pass(1);
   await ben.offer(bens);
   return { kit, ann, ben, anns, bens, listener, waiting, order };
 }

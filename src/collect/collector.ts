@@ -135,9 +135,7 @@ export class Collector {
     const { client } = session;
     if (!this.book.closeSession(session)) return;
     this.tell({ kind: 'offline', client });
-    for (const { offer, other } of this.#ways.leave(client)) {
-      if (this.book.ofSnapshot(offer.snapshot) === null) this.#redirect({ ...offer, client: other });
-    }
+    for (const snapshot of this.#ways.leave(client)) this.#reroute(snapshot);
   }
 
   /** Something about snapshots of this client has changed that was not its own doing. */
@@ -161,6 +159,14 @@ export class Collector {
     this.#ways.take(offer);
     this.tell({ kind: 'withdrawn', snapshot: offer.snapshot });
     this.#plan(offer);
+  }
+
+  /** What is planned by a client that has gone comes by another way, if there is one, once its last call is over. */
+  #reroute(snapshot: SnapshotId): void {
+    const client = this.#ways.clientOf(snapshot);
+    if (client === null || this.book.isOnline(client) || this.book.ofSnapshot(snapshot) !== null) return;
+    const other = this.#ways.another(snapshot, (each) => this.book.isOnline(each));
+    if (other !== null) this.#redirect(other);
   }
 
   /** Collects nothing more of it. */
@@ -217,6 +223,7 @@ export class Collector {
       this.#journal.ended(order, outcome, code);
     }
     this.tell({ kind: 'ended', snapshot: order.snapshot, outcome });
+    if (outcome !== 'committed') this.#reroute(order.snapshot);
   }
 
   /**

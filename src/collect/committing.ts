@@ -63,9 +63,14 @@ export async function commitOrder(
   if (receipt === null) throw new LowtideError('wrong-state', 'this snapshot is not on offer any more');
   if (from !== null) collector.endOrder(from.order, 'committed', '');
   // Also if the order had ended already: nobody shall be ordered to send this again.
-  collector.drop(snapshot);
-  for (const leaning of await baseHasCome(parts, snapshot)) collector.queue(leaning);
+  await closed(collector, snapshot);
   return { kind: 'receipt', receipt };
+}
+
+/** Nothing of it is collected any more; what was offered before it and leans on it can be. */
+export async function closed(collector: Collector, snapshot: SnapshotId): Promise<void> {
+  collector.drop(snapshot);
+  for (const leaning of await baseHasCome(collector.parts, snapshot)) collector.queue(leaning);
 }
 
 /**
@@ -105,7 +110,7 @@ async function recordArrival(
     if (copy?.phase === phase && copy.receipt !== null) return { receipt: copy.receipt, fresh: false };
     if (copy?.phase === 'void')
       throw new LowtideError('wrong-state', 'its owner has withdrawn this snapshot');
-    const receipt = makeReceipt(parts, arrival);
+    const receipt = makeReceipt(parts, signed, receivedAt);
     const now = world.clock.now();
     const own = { snapshot: signed.id, center: center.id, receipt, arrivedAt: receivedAt };
     await markArrived(db, own, phase, now);
@@ -173,8 +178,12 @@ async function receiptedBase(parts: CollectorParts, signed: SignedManifest): Pro
   return await parts.depot.manifest(base);
 }
 
-function makeReceipt(parts: CollectorParts, arrival: Arrival): Uint8Array {
-  const { manifest, id } = arrival.signed;
+/** @param receivedAt when the last block was durable */
+export function makeReceipt(
+  parts: CollectorParts,
+  { manifest, id }: SignedManifest,
+  receivedAt: UnixMillis,
+): Uint8Array {
   return signReceipt(
     {
       kind: parts.above === null ? 'center' : 'custody',
@@ -184,7 +193,7 @@ function makeReceipt(parts: CollectorParts, arrival: Arrival): Uint8Array {
       refs: manifest.refs.id,
       blocks: manifest.refs.blocks,
       bytes: manifest.refs.bytes,
-      receivedAt: arrival.receivedAt,
+      receivedAt,
       verifiedAt: parts.world.clock.now(),
     },
     parts.receiptKey,

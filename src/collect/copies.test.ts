@@ -5,8 +5,9 @@ import { oweCopy } from '../ledger/copies.ts';
 import { historyOf } from '../ledger/history.ts';
 import { listOffers } from '../ledger/offers.ts';
 import { type ErrorCode, isLowtideError } from '../model/errors.ts';
-import type { CopyRecord } from '../model/exchange.ts';
+import type { CopyQuery, CopyRecord, Page } from '../model/exchange.ts';
 import type { CenterId } from '../model/ids.ts';
+import type { CenterApi } from '../protocol/center-api.ts';
 
 const refusedWith = (code: ErrorCode) => (error: unknown) => isLowtideError(error, code);
 
@@ -23,20 +24,30 @@ describe('copies', () => {
       // As a branch would have them: a page may end between two copies of one snapshot.
       await oweCopy(kit.ledger.db, snapshot.id, 'ff'.repeat(16) as CenterId, kit.simulation.now);
     }
-    const rows: CopyRecord[] = [];
-    let after: string | null = null;
-    do {
-      const page: Awaited<ReturnType<typeof ann.api.copies>> = await ann.api.copies(
-        after === null ? {} : { after },
-      );
-      assert.ok(page.rows.length <= kit.world.limits.page_rows);
-      rows.push(...page.rows);
-      after = page.next;
-    } while (after !== null);
-    const names = rows.map(({ snapshot, center }) => `${snapshot} ${center}`);
-    assert.equal(new Set(names).size, 24);
-    assert.equal(names.length, 24);
-    assert.deepEqual([...new Set(rows.map(({ snapshot }) => snapshot))], own.toSorted());
+    const rowsFor = async (api: CenterApi, query: CopyQuery): Promise<CopyRecord[]> => {
+      const rows: CopyRecord[] = [];
+      let after: string | null = null;
+      do {
+        const page: Page<CopyRecord> = await api.copies({ ...query, ...(after !== null && { after }) });
+        assert.ok(page.rows.length <= kit.world.limits.page_rows);
+        rows.push(...page.rows);
+        after = page.next;
+      } while (after !== null);
+      const names = rows.map(({ snapshot, center }) => `${snapshot} ${center}`);
+      assert.equal(new Set(names).size, names.length);
+      return rows;
+    };
+    const idsOf = (rows: readonly CopyRecord[]) => [...new Set(rows.map(({ snapshot }) => snapshot))];
+    // What the center knows of others is no answer of its own.
+    const anns = await rowsFor(ann.api, {});
+    assert.equal(anns.length, 12);
+    assert.deepEqual(idsOf(anns), own.toSorted());
+    const osaka = await kit.peer('osaka');
+    assert.equal((await rowsFor(osaka.api, {})).length, 36);
+    const read = await rowsFor(osaka.api, { client: ann.id, manifests: true });
+    assert.equal(read.length, 24);
+    assert.deepEqual(idsOf(read), own.toSorted());
+    assert.ok(read.every(({ manifest }) => manifest !== null));
   });
 
   it('of others, and fetching or withdrawing theirs, give what there is of nothing', async () => {

@@ -9,6 +9,7 @@ import type { ClientId, SnapshotId } from '../model/ids.ts';
 import type { Collector } from './collector.ts';
 import { cursorAbove, pageAbove, placeAbove, recordsAbove } from './known-above.ts';
 import { isClosed } from './own-copy.ts';
+import type { CollectorParts } from './parts.ts';
 
 /**
  * The state of the node's own copy. Of one that has not come yet it is what the planner says now; the ledger has what was
@@ -80,7 +81,7 @@ export async function copyPage(
   caller: ClientId,
   query: CopyQuery,
 ): Promise<Page<CopyRecord>> {
-  const { ledger, world, above } = collector.parts;
+  const { world, above } = collector.parts;
   const { page_rows: most } = world.limits;
   if ((query.snapshots?.length ?? 0) > most) {
     throw new LowtideError('too-large', `ask for at most ${most} snapshots at once`);
@@ -88,16 +89,21 @@ export async function copyPage(
   const isForRestore = above !== null && query.manifests === true;
   const place = isForRestore ? placeAbove(query.after) : null;
   if (place !== null) return await pageAbove(collector.parts, caller, query, place);
-  const rows = await rowsFor(ledger.db, caller, query, most);
+  const found = await rowsFor(collector.parts, caller, query, most);
+  const records = await recordsOf(collector, found, query);
+  const rows = found.slice(0, records.length);
   const last = rows.at(-1);
-  const full = last !== undefined && rows.length === most;
-  const records = await recordsOf(collector, rows, query);
+  const full = last !== undefined && (rows.length === most || rows.length < found.length);
   if (full) return { rows: records, next: `${last.snapshot}/${last.center}` };
   if (!isForRestore) return { rows: records, next: null };
   if (query.snapshots === undefined) return { rows: records, next: cursorAbove({ way: 0, after: '' }) };
   return { rows: await completed(collector, caller, query.snapshots, records), next: null };
 }
 
+/** Of one answer, together at most; always at least one. */
+const MANIFESTS_BYTES_MAX = 8 << 20;
+
+/** As many of them as one answer holds. */
 async function recordsOf(
   collector: Collector,
   rows: readonly CopyRow[],
@@ -106,12 +112,15 @@ async function recordsOf(
   const states = await statesOf(collector, rows);
   const hops = await ownHops(collector, [...new Set(rows.map(({ snapshot }) => snapshot))]);
   const records: CopyRecord[] = [];
+  let bytes = 0;
   for (const [at, row] of rows.entries()) {
     const manifest = manifests === true ? await manifestOf(collector, row) : null;
     const above = JSON.parse(row.hops) as Hop[];
     const own = hops.get(row.snapshot);
     const way = own === undefined ? above : [own, ...above];
     records.push({ ...states[at]!, receipt: row.receipt, manifest, hops: way });
+    bytes += manifest?.length ?? 0;
+    if (bytes >= MANIFESTS_BYTES_MAX) break;
   }
   return records;
 }
@@ -136,7 +145,12 @@ async function completed(
   return [...filled, ...news].slice(0, parts.world.limits.page_rows);
 }
 
-async function rowsFor(db: Database, caller: ClientId, query: CopyQuery, most: number): Promise<CopyRow[]> {
+async function rowsFor(
+  { ledger: { db }, above, center }: CollectorParts,
+  caller: ClientId,
+  query: CopyQuery,
+  most: number,
+): Promise<CopyRow[]> {
   const after = query.after === undefined ? null : cursorOf(query.after);
   const everybody = await isPeer(db, caller);
   return await db
@@ -151,6 +165,8 @@ async function rowsFor(db: Database, caller: ClientId, query: CopyQuery, most: n
         ]),
       ),
     )
+    // What a center knows of others is no answer of its own: it is told to peers only.
+    .$if(above === null && !everybody, (select) => select.where('copies.center', '=', center.id))
     .$if(query.client !== undefined, (select) => select.where('snapshots.client', '=', query.client!))
     .$if(query.snapshots !== undefined, (select) => select.where('snapshots.id', 'in', query.snapshots!))
     .$if(after !== null, (select) =>

@@ -33,6 +33,8 @@ export async function welcome(collector: Collector, me: Hello, address: string |
   const struck = verdict === 'strange' || (verdict === 'again' && isStruck(client));
   const session = { token, before: (struck ? STRUCK : '') + shownText(me.session), address };
   await setSession(ledger.db, me.client, session, world.clock.now());
+  // What is above must know whom it may answer through here, before there is anything to offer.
+  if (client.session === null) above?.changed();
   const incarnation = await ledger.fact('incarnation');
   return {
     protocol: PROTOCOL_VERSION,

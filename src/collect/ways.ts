@@ -3,9 +3,9 @@ import type { ClientId, SnapshotId } from '../model/ids.ts';
 
 interface Way {
   /** By whom it is planned now. */
-  offer: Offer;
-  /** Others that have offered it since they came. */
-  readonly others: Set<ClientId>;
+  client: ClientId;
+  /** What each said that can bring it, with the hours and sizes of its own. */
+  readonly offers: Map<ClientId, Offer>;
 }
 
 /** Who offers what: a snapshot may be had from its client and from relays, and is collected once. */
@@ -14,37 +14,49 @@ export class Ways {
 
   /** @returns by whom it was planned until now, if that was somebody else; the caller decides whether that changes */
   offered(offer: Offer): ClientId | null {
-    const known = this.#ways.get(offer.snapshot);
-    if (known === undefined) this.#ways.set(offer.snapshot, { offer, others: new Set() });
-    else if (known.offer.client === offer.client) known.offer = offer;
-    else {
-      known.others.add(offer.client);
-      return known.offer.client;
+    const { snapshot, client } = offer;
+    const known = this.#ways.get(snapshot);
+    if (known === undefined) {
+      this.#ways.set(snapshot, { client, offers: new Map([[client, offer]]) });
+      return null;
     }
-    return null;
+    known.offers.set(client, offer);
+    return known.client === client ? null : known.client;
   }
 
   /** From now on it is planned by this way. */
-  take(offer: Offer): void {
-    const { others } = this.#ways.get(offer.snapshot) ?? { others: new Set<ClientId>() };
-    const before = this.#ways.get(offer.snapshot)?.offer.client;
-    if (before !== undefined) others.add(before);
-    others.delete(offer.client);
-    this.#ways.set(offer.snapshot, { offer, others });
+  take({ snapshot, client }: Offer): void {
+    const way = this.#ways.get(snapshot);
+    if (way !== undefined) way.client = client;
   }
 
   forget(snapshot: SnapshotId): void {
     this.#ways.delete(snapshot);
   }
 
-  /** @returns what was planned by it and may be had from another */
-  leave(client: ClientId): { readonly offer: Offer; readonly other: ClientId }[] {
-    const orphans: { offer: Offer; other: ClientId }[] = [];
-    for (const { offer, others } of this.#ways.values()) {
-      others.delete(client);
-      const [other] = others;
-      if (offer.client === client && other !== undefined) orphans.push({ offer, other });
+  /**
+   * A client has gone: what it offered counts no more, except to wait for it where nobody else can bring that.
+   * @returns what was planned by it
+   */
+  leave(client: ClientId): SnapshotId[] {
+    const planned: SnapshotId[] = [];
+    for (const [snapshot, way] of this.#ways) {
+      if (way.client === client) planned.push(snapshot);
+      else way.offers.delete(client);
     }
-    return orphans;
+    return planned;
+  }
+
+  /** By whom it is planned. */
+  clientOf(snapshot: SnapshotId): ClientId | null {
+    return this.#ways.get(snapshot)?.client ?? null;
+  }
+
+  /** What somebody else has offered last who is there; null if nobody has. */
+  another(snapshot: SnapshotId, isOnline: (client: ClientId) => boolean): Offer | null {
+    const way = this.#ways.get(snapshot);
+    if (way === undefined) return null;
+    const others = [...way.offers.values()].filter(({ client }) => client !== way.client && isOnline(client));
+    return others.at(-1) ?? null;
   }
 }

@@ -86,6 +86,8 @@ const knownClient = (digits: string): KnownClient => ({
   memberships: [{ membership: new Uint8Array([1]), name: 'there', via: digits.repeat(16) as ClientId }],
 });
 
+const members = ['ann', 'shop'].map((name, at) => ({ membership: new Uint8Array([at, 255]), name }));
+
 /** What a call answers or throws, in a form that can be compared. */
 async function outcome(work: () => Promise<unknown>): Promise<unknown> {
   try {
@@ -126,6 +128,11 @@ const calls: readonly ((api: CenterApi) => Promise<unknown>)[] = [
   (api) => api.commit(order),
   (api) => Array.fromAsync(api.blocks(order, each(blocks.slice(7)))),
   (api) => api.commit(order),
+  (api) => api.enroll([]),
+  (api) => api.enroll(members),
+  (api) => api.stored(ann.identity.client, ids.slice(0, 8)),
+  (api) => api.stored(ann.identity.client, ['ee'.repeat(32) as BlockId]),
+  (api) => api.stored('1a'.repeat(16) as ClientId, ids.slice(0, 8)),
   (api) => api.clients(null),
   (api) => api.clients('1a'.repeat(16) as ClientId),
   (api) => api.keyrings(ann.identity.client, null),
@@ -139,6 +146,8 @@ const calls: readonly ((api: CenterApi) => Promise<unknown>)[] = [
   (api) => Array.fromAsync(api.fetch(snapshot, [], never)),
   (api) => Array.fromAsync(api.fetch('00'.repeat(32) as SnapshotId, ids, never)),
   (api) => api.withdraw(snapshot, new Uint8Array([7]), []),
+  (api) =>
+    api.withdraw(snapshot, new Uint8Array([8]), ['ab'.repeat(16) as CenterId, house.authority.face.id]),
   (api) => api.withdraw('00'.repeat(32) as SnapshotId, new Uint8Array([7]), []),
 ];
 
@@ -162,8 +171,9 @@ async function runAll(connect: () => CenterApi): Promise<{ answers: unknown[]; s
   const api = connect();
   const answers: unknown[] = [];
   for (const call of calls) answers.push(await outcome(() => call(api)));
-  const { offers, withdrawn, blocks: held, open } = fresh;
-  return { answers: plain(answers) as unknown[], shelf: plain({ offers, withdrawn, held: [...held], open }) };
+  const { offers, members, withdrawn, blocks: held, open } = fresh;
+  const left = { offers, members, withdrawn, held: [...held], open };
+  return { answers: plain(answers) as unknown[], shelf: plain(left) };
 }
 
 /** Buffers and arrays of bytes alike. */

@@ -1,7 +1,8 @@
 import type { CopyPhase, CopyState, Hop } from '../model/exchange.ts';
 import type { CenterId, SnapshotId } from '../model/ids.ts';
 import type { UnixMillis } from '../model/time.ts';
-import type { Database } from './ledger.ts';
+import { appendHistory } from './history.ts';
+import type { Database, Ledger } from './ledger.ts';
 import type { CopyRow } from './tables.ts';
 
 /** A copy in one of these is still to come, or needs somebody; the other two are `safe` and `void`. */
@@ -175,6 +176,39 @@ export async function downgradeCopy(
     .where('snapshot', '=', snapshot)
     .where('center', '=', center)
     .execute();
+}
+
+export interface Released {
+  /** Copies that are owed no more. */
+  readonly released: number;
+  /** Copies that stay owed, because they are owed to nobody else and nobody else has them. */
+  readonly kept: number;
+}
+
+/**
+ * The operator's word that nothing is owed to a center any more: its open copies are void, on record in the history.
+ * @param own the node's own id, if it is a relay: that it has a copy itself does not count
+ */
+export async function releaseCenter(
+  ledger: Ledger,
+  center: CenterId,
+  now: UnixMillis,
+  own: CenterId | null = null,
+): Promise<Released> {
+  return await ledger.transaction(async (db) => {
+    const open = await copiesIn(db, [center], OPEN_PHASES);
+    let released = 0;
+    for (const { snapshot } of open) {
+      const others = (await copiesOf(db, snapshot)).filter(
+        (copy) => copy.center !== center && copy.center !== own && copy.phase !== 'void',
+      );
+      if (others.length === 0) continue;
+      await setPhase(db, { snapshot, center, phase: 'void', code: 'released', until: null }, now);
+      await appendHistory(db, snapshot, 'released', now, { center });
+      released++;
+    }
+    return { released, kept: open.length - released };
+  });
 }
 
 export function copyState(row: CopyRow): CopyState {

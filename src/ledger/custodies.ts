@@ -29,12 +29,6 @@ export async function custodiesOf(db: Database, snapshot: SnapshotId): Promise<C
   return await db.selectFrom('custodies').selectAll().where('snapshot', '=', snapshot).execute();
 }
 
-/** Snapshots that a relay has in custody, as far as is known here. */
-export async function heldBy(db: Database, holder: CenterId): Promise<SnapshotId[]> {
-  const rows = await db.selectFrom('custodies').select('snapshot').where('holder', '=', holder).execute();
-  return rows.map(({ snapshot }) => snapshot);
-}
-
 /** A relay cannot keep what it has signed for: its own copy must come again, and what it passes on waits for that. */
 export async function custodyTakenBack(
   db: Database,

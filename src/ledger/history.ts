@@ -23,11 +23,13 @@ export async function historyOf(db: Database, snapshot: SnapshotId): Promise<His
   return await db.selectFrom('history').selectAll().where('snapshot', '=', snapshot).orderBy('id').execute();
 }
 
+/** @param code only with this one */
 export async function hasHappened(
   db: Database,
   snapshot: SnapshotId,
   what: HistoryKind,
   center: CenterId,
+  code?: string,
 ): Promise<boolean> {
   const row = await db
     .selectFrom('history')
@@ -35,6 +37,7 @@ export async function hasHappened(
     .where('snapshot', '=', snapshot)
     .where('what', '=', what)
     .where('center', '=', center)
+    .$if(code !== undefined, (select) => select.where('code', '=', code!))
     .executeTakeFirst();
   return row !== undefined;
 }

@@ -85,15 +85,20 @@ export async function openAgentHome(
     },
     jobs,
     settings: liveSettings(software, jobs, () => config),
-    upstreams: client.centers.map((center) => ({
-      face: center.face,
-      centers: [center.face],
-      connect: () => connector.connect(client, center),
-    })),
+    upstreams: upstreamsOf(client, connector),
     refresh: async () => {
       config = await lastGood.current();
     },
   };
+}
+
+/** The ways up of a machine: one for each node that it has joined. */
+export function upstreamsOf(client: ClientIdentity, connector: Connector): readonly Upstream[] {
+  return client.centers.map((joined) => ({
+    face: joined.face,
+    centers: joined.centers,
+    connect: () => connector.connect(client, joined),
+  }));
 }
 
 function liveSettings(software: Software, jobs: JobsFile, config: () => AgentConfig): AgentSettings {

@@ -1,10 +1,11 @@
 import type { Depot } from '../depot/depot.ts';
 import type { OpenKeyring } from '../format/keyring.ts';
 import type { SigningKey } from '../format/signing.ts';
+import { unitedCenters } from '../identity/client-identity.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import { LowtideError } from '../model/errors.ts';
 import type { CenterFace } from '../model/exchange.ts';
-import type { CenterId, ClientId, InstanceId } from '../model/ids.ts';
+import type { ClientId, InstanceId } from '../model/ids.ts';
 import type { Job } from '../model/jobs.ts';
 import type { CenterApi } from '../protocol/center-api.ts';
 import type { World } from '../world/ports.ts';
@@ -53,15 +54,12 @@ export interface AgentParts {
 export const META_GROUP = 'meta';
 
 /** Centers that some way leads to, each once, in the order of the ways. */
-export function centersReached(upstreams: readonly Upstream[]): readonly CenterFace[] {
-  const all = new Map<CenterId, CenterFace>();
-  for (const { centers } of upstreams)
-    for (const face of centers) if (!all.has(face.id)) all.set(face.id, face);
-  return [...all.values()];
+export function centersReached(upstreams: readonly Pick<Upstream, 'centers'>[]): readonly CenterFace[] {
+  return unitedCenters(upstreams.map(({ centers }) => centers));
 }
 
 /** The ways to centers before the ways to relays: what is direct is best. */
-export function bestFirst(upstreams: readonly Upstream[]): readonly Upstream[] {
+export function bestFirst<Way extends Pick<Upstream, 'face'>>(upstreams: readonly Way[]): readonly Way[] {
   const direct = upstreams.filter(({ face }) => face.kind === 'center');
   return [...direct, ...upstreams.filter((upstream) => !direct.includes(upstream))];
 }

@@ -1,16 +1,22 @@
 import type { Database, Ledger } from '../ledger/ledger.ts';
 import { spooledSnapshots } from '../ledger/snapshots.ts';
 import type { CopyRow, SnapshotRow } from '../ledger/tables.ts';
-import type { CenterFace, CopyPhase } from '../model/exchange.ts';
+import type { CopyPhase } from '../model/exchange.ts';
 import type { CenterId, ClientId, InstanceId, SnapshotId } from '../model/ids.ts';
 import type { Job } from '../model/jobs.ts';
 import type { UnixMillis } from '../model/time.ts';
 import { dueAt, parseCalendar } from '../schedule/calendar.ts';
-import { knownConditions } from '../uplink/conditions.ts';
 import type { UplinkStatus } from '../uplink/uplink.ts';
 import type { World } from '../world/ports.ts';
-import { bestFirst, centersReached } from './agent-parts.ts';
+import { centersReached } from './agent-parts.ts';
 import { type Protection, protectionOf } from './protection.ts';
+import {
+  type CenterStatus,
+  type JoinedNode,
+  knownCenters,
+  type UpstreamStatus,
+  upstreamStatus,
+} from './upstream-view.ts';
 
 /** Everything that `lowtide status` says, as plain data. Times are milliseconds since 1970. */
 export interface AgentStatus {
@@ -30,26 +36,6 @@ export interface AgentStatus {
   readonly centers: readonly CenterStatus[];
   readonly jobs: readonly JobStatus[];
   readonly spool: SpoolStatus;
-}
-
-export interface CenterStatus {
-  readonly id: CenterId;
-  readonly name: string;
-  /** The upstreams that lead to it, best first. */
-  readonly ways: readonly CenterId[];
-}
-
-export interface UpstreamStatus {
-  readonly id: CenterId;
-  readonly kind: 'center' | 'relay';
-  readonly name: string;
-  readonly addresses: readonly string[];
-  readonly connected: boolean;
-  readonly code: string;
-  readonly message: string;
-  /** When it collects, as it said last. */
-  readonly windows: string | null;
-  readonly zone: string | null;
 }
 
 export interface JobStatus {
@@ -90,13 +76,6 @@ export interface SpooledSnapshot {
   }[];
 }
 
-/** A node that was joined, for people. */
-export interface JoinedNode {
-  readonly face: CenterFace;
-  readonly centers: readonly CenterFace[];
-  readonly addresses: readonly string[];
-}
-
 /** What status is made of, the same beside a running agent and inside it. */
 export interface StatusParts {
   readonly world: World;
@@ -128,34 +107,15 @@ export async function agentStatus(parts: StatusParts): Promise<AgentStatus> {
     zone: world.clock.zone,
     running: live !== null,
     taking: live?.taking ?? null,
-    upstreams: await Promise.all(parts.upstreams.map((upstream) => upstreamStatus(parts, upstream))),
-    centers: knownCenters(parts),
+    upstreams: await Promise.all(
+      parts.upstreams.map((upstream) =>
+        upstreamStatus(ledger, upstream, live?.uplinks.get(upstream.face.id) ?? null, 'agent'),
+      ),
+    ),
+    centers: knownCenters(parts.upstreams),
     jobs: await Promise.all(parts.jobs.map((job) => jobStatus(parts, job))),
     spool: { ...spool, snapshots: await spooled(ledger.db) },
   };
-}
-
-function knownCenters({ upstreams }: StatusParts): CenterStatus[] {
-  const ways = bestFirst(upstreams);
-  return centersReached(upstreams).map(({ id, name }) => {
-    const leading = ways.filter(({ centers }) => centers.some((center) => center.id === id));
-    return { id, name, ways: leading.map(({ face }) => face.id) };
-  });
-}
-
-async function upstreamStatus(
-  { live, ledger }: StatusParts,
-  { face: { id, kind, name }, addresses }: JoinedNode,
-): Promise<UpstreamStatus> {
-  const conditions = await knownConditions(ledger, id);
-  const uplink = live?.uplinks.get(id);
-  const { connected, code, message } = uplink ?? {
-    connected: false,
-    code: '',
-    message: 'the agent is not running',
-  };
-  const known = { windows: conditions?.windows ?? null, zone: conditions?.zone ?? null };
-  return { id, kind, name, addresses, connected, code, message, ...known };
 }
 
 async function jobStatus(parts: StatusParts, job: Job): Promise<JobStatus> {

@@ -1,11 +1,10 @@
-import { type Authority, createAuthority, loadAuthority } from '../identity/authority.ts';
+import { type Authority, loadAuthority } from '../identity/authority.ts';
 import { Enrollment } from '../identity/enrollment.ts';
-import { checkDisplayName } from '../identity/names.ts';
-import { isLowtideError } from '../model/errors.ts';
-import { parseWindows } from '../schedule/windows.ts';
 import type { World } from '../world/ports.ts';
 import { Center } from './center.ts';
-import { type CenterSettings, createCenterSettings, readCenterSettings } from './center-settings.ts';
+import { createCenterSettings, readCenterSettings } from './center-settings.ts';
+import type { CollectingSettings } from './collecting-settings.ts';
+import { foundNode } from './founding.ts';
 
 export const centerPaths = (data: string) => ({
   identity: `${data}/identity`,
@@ -20,38 +19,27 @@ export interface CenterHome {
   readonly data: string;
   readonly authority: Authority;
   /** As they were when it was opened. */
-  readonly settings: CenterSettings;
-  readonly center: Center;
+  readonly settings: CollectingSettings;
+  readonly node: Center;
   readonly enrollment: Enrollment;
 }
 
-/**
- * Makes a center: keys, store, ledger, settings. The keys come last, so that an interrupted call can be repeated.
- * @throws LowtideError `node-exists`, `depot-exists`, `bad-name`, `bad-schedule`, `bad-zone`
- */
+/** Makes a center. @throws LowtideError as `foundNode` */
 export async function createCenterHome(
   world: World,
   data: string,
   name: string,
-  settings: CenterSettings,
+  settings: CollectingSettings,
 ): Promise<Authority> {
-  checkDisplayName(name, 'the name of a center');
-  parseWindows(settings.conditions.windows, settings.conditions.zone);
   const paths = centerPaths(data);
-  if (!(await hasAuthority(world, paths.identity))) await world.disk.remove(paths.config);
-  if ((await world.disk.stat(`${paths.store}/config`)) === null) await Center.create(world, data);
-  await createCenterSettings(world, paths.config, settings);
-  return await createAuthority(world, paths.identity, { name, kind: 'center' });
-}
-
-async function hasAuthority(world: World, directory: string): Promise<boolean> {
-  try {
-    await loadAuthority(world, directory, 'center');
-    return true;
-  } catch (error) {
-    if (isLowtideError(error, 'not-a-node')) return false;
-    throw error;
-  }
+  return await foundNode(world, {
+    kind: 'center',
+    name,
+    paths,
+    settings,
+    createStore: () => Center.create(world, data),
+    createSettings: () => createCenterSettings(world, paths.config, settings),
+  });
 }
 
 /** @throws LowtideError `not-a-node`, `bad-config`, `forbidden`, `wrong-key`, `locked` */
@@ -61,6 +49,6 @@ export async function openCenterHome(world: World, data: string): Promise<Center
   const settings = await readCenterSettings(world, paths.config);
   const { face, receiptKey } = authority;
   const options = { path: data, face, receiptKey, conditions: settings.conditions };
-  const center = await Center.open(world, options);
-  return { data, authority, settings, center, enrollment: new Enrollment(world, center.ledger, authority) };
+  const node = await Center.open(world, options);
+  return { data, authority, settings, node, enrollment: new Enrollment(world, node.ledger, authority) };
 }

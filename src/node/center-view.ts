@@ -1,7 +1,8 @@
 import { listClients } from '../ledger/clients.ts';
 import { historyOf } from '../ledger/history.ts';
 import type { Database } from '../ledger/ledger.ts';
-import type { HistoryRow } from '../ledger/tables.ts';
+import { listMembers } from '../ledger/members.ts';
+import type { ClientRow, HistoryRow, MemberRow } from '../ledger/tables.ts';
 import type { CopyPhase } from '../model/exchange.ts';
 import type { CenterId, ClientId, SnapshotId } from '../model/ids.ts';
 import type { UnixMillis } from '../model/time.ts';
@@ -27,12 +28,16 @@ export interface CatalogRow {
   readonly bytes: number;
   /** What had to travel. */
   readonly newBytes: number;
+  /** Whether a relay has it still, to pass it on. False at a center. */
+  readonly kept: boolean;
 }
 
 /** 223-4. */
 export interface HistoryLine {
   readonly at: UnixMillis;
   readonly what: HistoryRow['what'];
+  /** At a relay: the center above that it is about. */
+  readonly center: CenterId | null;
   readonly address: string | null;
   readonly bytes: number;
   readonly code: string;
@@ -63,6 +68,7 @@ export async function catalog(db: Database, query: CatalogQuery): Promise<Catalo
       's.files',
       's.bytes',
       's.new_bytes',
+      's.pack_group',
     ])
     .select(['c.phase', 'c.code', 'c.until', 'c.arrived_at', 'clients.name as client_name'])
     .select((e) =>
@@ -100,19 +106,31 @@ export async function catalog(db: Database, query: CatalogQuery): Promise<Catalo
     files: row.files,
     bytes: row.bytes,
     newBytes: row.new_bytes,
+    kept: row.pack_group !== null,
   }));
 }
 
 export async function historyLines(db: Database, snapshot: SnapshotId): Promise<HistoryLine[]> {
   const rows = await historyOf(db, snapshot);
-  return rows.map(({ at, what, address, bytes, code }) => ({ at, what, address, bytes, code }));
+  return rows.map(({ at, what, center, address, bytes, code }) => ({
+    at,
+    what,
+    center,
+    address,
+    bytes,
+    code,
+  }));
 }
 
-/** A computer that may send to this center. */
+/** A computer whose backups may come here. */
 export interface ClientLine {
   readonly id: ClientId;
   readonly name: string;
-  readonly role: 'agent' | 'relay';
+  readonly role: ClientRow['role'];
+  /** Names of what it sends through: itself not among them, so empty for one that has only joined here. */
+  readonly via: readonly string[];
+  /** Whether it may come here itself. */
+  readonly direct: boolean;
   readonly address: string | null;
   readonly enrolledAt: UnixMillis;
   readonly seenAt: UnixMillis | null;
@@ -127,10 +145,15 @@ export async function clientLines(db: Database): Promise<ClientLine[]> {
     .groupBy('client')
     .execute();
   const byClient = new Map(counts.map(({ client, count }) => [client, count]));
-  return (await listClients(db)).map((row) => ({
+  const clients = await listClients(db);
+  const names = new Map(clients.map(({ id, name }) => [id, name]));
+  const members = Map.groupBy(await listMembers(db), ({ client }) => client);
+  return clients.map((row) => ({
     id: row.id,
     name: row.name,
     role: row.role,
+    via: waysOf(members.get(row.id) ?? [], names),
+    direct: row.pass !== '',
     address: row.address,
     enrolledAt: row.enrolled_at,
     seenAt: row.seen_at,
@@ -138,3 +161,9 @@ export async function clientLines(db: Database): Promise<ClientLine[]> {
     snapshots: byClient.get(row.id) ?? 0,
   }));
 }
+
+const waysOf = (rows: readonly MemberRow[], names: ReadonlyMap<ClientId, string>): string[] => [
+  ...new Set(
+    rows.filter(({ client, via }) => via !== client).map(({ via }) => names.get(via) ?? via.slice(0, 12)),
+  ),
+];

@@ -7,20 +7,22 @@ import { chainEnd, resolveSnapshot } from '../ledger/snapshots.ts';
 import { bytesOfHex } from '../model/bytes.ts';
 import { isLowtideError, LowtideError, messageOf } from '../model/errors.ts';
 import type { Problem, Progress } from '../model/events.ts';
-import type { CopyState } from '../model/exchange.ts';
+import type { CenterFace, CopyState } from '../model/exchange.ts';
 import type { CenterId, ClientId, SnapshotId } from '../model/ids.ts';
 import type { Job } from '../model/jobs.ts';
 import { pathKeyOf } from '../model/paths.ts';
-import { formatAddress } from '../identity/addresses.ts';
 import { checkWindowsMeet, parseWindows } from '../schedule/windows.ts';
 import { type KnownConditions, knownConditions } from '../uplink/conditions.ts';
-import type { AgentHome } from './agent-home.ts';
+import { type AgentHome, agentPaths } from './agent-home.ts';
 import { type AgentStatus, agentStatus } from './agent-view.ts';
+import { askAbove, withinPatience } from './asking.ts';
 import { type Agent } from './agent.ts';
-import { findJob } from './agent-parts.ts';
+import { centersReached, findJob } from './agent-parts.ts';
+import { type Left, leaveNode, type LeavingDesk, type ReleasedCenter, releaseFrom } from './leaving.ts';
 import { addKey, type KeyLine, keyLines, removeKey } from './keys.ts';
 import { spoolBytes } from './spool.ts';
 import { checked } from './people.ts';
+import { type JoinedNode, joinedNodes } from './upstream-view.ts';
 
 /** What people may ask of an agent: over its local socket while it runs, else of the data folder itself. */
 export interface AgentPeople {
@@ -33,6 +35,10 @@ export interface AgentPeople {
   /** Whether the job's newest snapshot is whole and receipted wherever it is owed. */
   collected(ask: { readonly job: string; readonly sequence: number }): Promise<Collected>;
   discard(ask: { readonly snapshot: string }): Promise<{ readonly discarded: readonly SnapshotId[] }>;
+  /** Forgets a node that was joined. */
+  leave(ask: { readonly node: string }): Promise<Left>;
+  /** Nothing is owed to a center any more. */
+  release(ask: { readonly center: string }): Promise<ReleasedCenter>;
   keys(ask: object): Promise<KeyState>;
   addKey(ask: NewKey): Promise<KeyLine>;
   removeKey(ask: { readonly key: string }): Promise<KeyLine>;
@@ -98,6 +104,7 @@ const newJob = z.strictObject({
   /** Names or ids; empty for all. */
   centers: z.array(z.string()).default([]),
   spool: z.enum(['files', 'difference']).default('files'),
+  freeAfter: z.enum(['centers', 'custody']).default('centers'),
   private: z.boolean().default(false),
 });
 const newKey = z.discriminatedUnion('kind', [
@@ -126,6 +133,10 @@ export function agentPeople(desk: AgentDesk): AgentPeople {
     discard: checked(z.strictObject({ snapshot: z.string().min(1) }), ({ snapshot }) =>
       discard(desk, snapshot),
     ),
+    leave: checked(z.strictObject({ node: z.string() }), ({ node }) => leaveNode(leavingDesk(desk), node)),
+    release: checked(z.strictObject({ center: z.string() }), ({ center }) =>
+      releaseFrom(leavingDesk(desk), center),
+    ),
     keys: checked(nothing, async () => keyState(desk)),
     addKey: checked(newKey, async (key) => {
       const { line } = await addKey(keyDesk(desk), slotSpec(key));
@@ -147,7 +158,7 @@ export function agentPeople(desk: AgentDesk): AgentPeople {
 async function statusOf(desk: AgentDesk): Promise<AgentStatus> {
   const { agent, home, running } = desk;
   const { world, ledger, identity, settings } = agent.parts;
-  if (running) await askCenters(agent);
+  if (running) await askAbove(agent.parts.world.clock, agent.uplinks);
   const uplinks = new Map(
     agent.uplinks.map((uplink, at) => [home.client.centers[at]!.face.id, uplink.status]),
   );
@@ -159,37 +170,11 @@ async function statusOf(desk: AgentDesk): Promise<AgentStatus> {
     name: identity.name,
     software: settings.software,
     jobs: await settings.jobs(),
-    centers: centersOf(home),
+    upstreams: joinedNodes(home.client),
     spool: { bytes: await spoolBytes(agent.parts), quota: settings.spoolBytes },
     live: running ? { taking: agent.taking, uplinks, nextDue: (job) => agent.nextDue(job) } : null,
   });
 }
-
-export const centersOf = (home: AgentHome) =>
-  home.client.centers.map(({ face, addresses }) => ({
-    id: face.id,
-    name: face.name,
-    addresses: addresses.map(formatAddress),
-  }));
-
-/**
- * What a center said last may be hours old; one that does not answer must not hold up the status. One that could not be
- * reached is tried again: somebody looks.
- */
-async function askCenters(agent: Agent): Promise<void> {
-  for (const uplink of agent.uplinks) if (!uplink.status.connected) uplink.wake();
-  await withinPatience(agent, ...agent.uplinks.map((uplink) => uplink.refresh()));
-}
-
-/** Waits for answers as long as people like to wait, whether they come or not. */
-async function withinPatience(agent: Agent, ...asking: readonly Promise<void>[]): Promise<void> {
-  const { clock } = agent.parts.world;
-  const over = new AbortController();
-  await Promise.race([Promise.allSettled(asking), clock.sleep(ASK_MS, over.signal)]);
-  over.abort();
-}
-
-const ASK_MS = 3000;
 
 async function addJob(desk: AgentDesk, wish: z.output<typeof newJob>) {
   const { agent, home } = desk;
@@ -199,11 +184,11 @@ async function addJob(desk: AgentDesk, wish: z.output<typeof newJob>) {
     ...wish,
     zone: wish.zone ?? world.clock.zone,
     centers: centers.map(({ id }) => id),
-    freeAfter: 'centers',
   };
   const windows = parseWindows(job.transfer, job.zone);
   const unknown: string[] = [];
-  for (const { id, name } of centers.length > 0 ? centers : centersOf(home)) {
+  for (const { face } of nodesTo(home, centers)) {
+    const { id, name, kind } = face;
     const known = (await knownConditions(ledger, id)) ?? (await askConditions(desk, id));
     if (known === null) {
       unknown.push(`when ${name} collects is not known yet: 'lowtide status' says if the hours never meet`);
@@ -213,7 +198,7 @@ async function addJob(desk: AgentDesk, wish: z.output<typeof newJob>) {
       checkWindowsMeet(windows, parseWindows(known.windows, known.zone), world.clock.now());
     } catch (error) {
       if (!isLowtideError(error, 'windows-never-meet')) throw error;
-      throw new LowtideError(error.code, `center ${name}: ${error.message}`);
+      throw new LowtideError(error.code, `${kind} ${name}: ${error.message}`);
     }
   }
   await home.jobs.add(job);
@@ -228,12 +213,19 @@ async function askConditions(
 ): Promise<KnownConditions | null> {
   const uplink = agent.uplinks[home.client.centers.findIndex(({ face }) => face.id === id)];
   if (running || uplink === undefined) return null;
-  await withinPatience(agent, uplink.learn());
+  await withinPatience(agent.parts.world.clock, uplink.learn());
   return await knownConditions(agent.parts.ledger, id);
 }
 
-function centerNamed(home: AgentHome, text: string) {
-  const found = centersOf(home).find(({ id, name }) => name === text || id === text);
+/** The nodes to which snapshots for these centers go first; for all if there are none. */
+function nodesTo(home: AgentHome, centers: readonly CenterFace[]): readonly JoinedNode[] {
+  const wanted = new Set(centers.map(({ id }) => id));
+  const joined = joinedNodes(home.client);
+  return wanted.size === 0 ? joined : joined.filter((node) => node.centers.some(({ id }) => wanted.has(id)));
+}
+
+function centerNamed(home: AgentHome, text: string): CenterFace {
+  const found = centersReached(joinedNodes(home.client)).find(({ id, name }) => name === text || id === text);
   if (found !== undefined) return found;
   throw new LowtideError(
     'not-enrolled',
@@ -282,6 +274,22 @@ async function discard({ agent }: AgentDesk, text: string): Promise<{ discarded:
   const { ledger, identity } = agent.parts;
   const row = await resolveSnapshot(ledger.db, text.toLowerCase(), identity.client);
   return { discarded: await agent.discard(row.id) };
+}
+
+function leavingDesk({ agent, home, reload }: AgentDesk): LeavingDesk {
+  const { world, ledger, settings } = agent.parts;
+  return {
+    world,
+    ledger,
+    directory: agentPaths(home.data).identity,
+    client: home.client,
+    own: null,
+    namedBy: async (center) => {
+      const job = (await settings.jobs()).find(({ centers }) => centers.includes(center));
+      return job === undefined ? null : `the job ${job.name}`;
+    },
+    reload,
+  };
 }
 
 function keyState({ agent, home }: AgentDesk): KeyState {

@@ -8,17 +8,31 @@ import type { CenterId, ClientId, SnapshotId } from '../model/ids.ts';
 import { parseManifest } from '../format/manifest.ts';
 import type { UnixMillis } from '../model/time.ts';
 import type { ReasonCode } from '../schedule/plan.ts';
-import type { CenterHome } from './center-home.ts';
+import type { Collector } from '../collect/collector.ts';
+import type { Authority } from '../identity/authority.ts';
+import type { Enrollment } from '../identity/enrollment.ts';
+import type { Role } from '../identity/token.ts';
+import type { Ledger } from '../ledger/ledger.ts';
+import type { CenterFace } from '../model/exchange.ts';
+import type { World } from '../world/ports.ts';
 import { type ClientLine, clientLines } from './center-view.ts';
+import type { CollectingSettings } from './collecting-settings.ts';
 import { checked } from './people.ts';
 
-/** What people may ask of a center: over its local socket while it runs, else of the data folder itself. */
+/** What people may ask of a node that others join: over its local socket while it runs, else of the data folder itself. */
 export interface CenterPeople {
   plan(ask: object): Promise<CenterPlan>;
   token(wish: TokenAsk): Promise<TokenAnswer>;
   clients(ask: object): Promise<{ readonly clients: readonly ClientLine[] }>;
   /** Shuts a computer out, also one that is connected, within half a minute. What it has sent stays. */
-  revoke(ask: { readonly client: string }): Promise<{ readonly client: ClientId; readonly name: string }>;
+  revoke(ask: { readonly client: string }): Promise<Revoked>;
+}
+
+export interface Revoked {
+  readonly client: ClientId;
+  readonly name: string;
+  /** Names of the computers below it that have no other way here. */
+  readonly below: readonly string[];
 }
 
 export type TokenAsk = z.input<typeof tokenAsk>;
@@ -26,14 +40,18 @@ export type TokenAsk = z.input<typeof tokenAsk>;
 export interface TokenAnswer {
   readonly token: string;
   readonly name: string;
+  readonly role: Role;
   readonly expires: UnixMillis;
   readonly addresses: readonly string[];
+  /** Names of the centers that it leads to. */
+  readonly centers: readonly string[];
 }
 
 /** What waits and why (SEED 221), with the conditions that it waits under. */
 export interface CenterPlan {
   readonly center: CenterId;
   readonly name: string;
+  readonly kind: CenterFace['kind'];
   readonly running: boolean;
   readonly now: UnixMillis;
   readonly windows: string;
@@ -46,6 +64,8 @@ export interface PlannedLine {
   readonly snapshot: SnapshotId;
   readonly client: ClientId;
   readonly clientName: string;
+  /** The relay that offers it here; null if its computer does. */
+  readonly via: string | null;
   readonly job: string;
   readonly takenAt: UnixMillis;
   readonly offeredAt: UnixMillis;
@@ -60,20 +80,25 @@ export interface PlannedLine {
   readonly text: string;
 }
 
+/** What the handlers need: a center's or a relay's data folder, open. */
 export interface CenterDesk {
-  readonly home: CenterHome;
+  readonly node: { readonly world: World; readonly ledger: Ledger; readonly collector: Collector };
+  readonly authority: Authority;
+  readonly settings: Pick<CollectingSettings, 'addresses'>;
+  readonly enrollment: Enrollment;
   /** False where a command has opened the data folder itself. */
   readonly running: boolean;
 }
 
 const tokenAsk = z.strictObject({
   name: z.string(),
+  role: z.enum(['agent', 'relay', 'peer']).default('agent'),
   lifetimeMs: z.number().positive().nullable().default(null),
 });
 const nothing = z.strictObject({});
 
 export function centerPeople(desk: CenterDesk): CenterPeople {
-  const { ledger } = desk.home.center;
+  const { ledger } = desk.node;
   return {
     plan: checked(nothing, () => planOf(desk)),
     token: checked(tokenAsk, (ask) => makeToken(desk, ask)),
@@ -82,37 +107,41 @@ export function centerPeople(desk: CenterDesk): CenterPeople {
   };
 }
 
-async function makeToken({ home }: CenterDesk, ask: z.output<typeof tokenAsk>): Promise<TokenAnswer> {
-  const { addresses } = home.settings;
-  const { text, token } = await home.enrollment.makeToken({
+async function makeToken(desk: CenterDesk, ask: z.output<typeof tokenAsk>): Promise<TokenAnswer> {
+  const { addresses } = desk.settings;
+  const { text, token } = await desk.enrollment.makeToken({
     addresses,
     name: ask.name,
-    role: 'agent',
+    role: ask.role,
     ...(ask.lifetimeMs !== null && { lifetimeMs: ask.lifetimeMs }),
   });
-  return { token: text, name: token.name, expires: token.expires, addresses: addresses.map(formatAddress) };
+  const { name, role, expires, centers } = token;
+  const facts = { name, role, expires, centers: centers.map((face) => face.name) };
+  return { token: text, ...facts, addresses: addresses.map(formatAddress) };
 }
 
-async function planOf({ home, running }: CenterDesk): Promise<CenterPlan> {
-  const { center, authority } = home;
-  const { ledger, collector, world } = center;
+async function planOf({ node, authority, running }: CenterDesk): Promise<CenterPlan> {
+  const { ledger, collector, world } = node;
   const names = new Map((await clientLines(ledger.db)).map(({ id, name }) => [id, name]));
+  const nameOf = (client: ClientId): string => names.get(client) ?? client.slice(0, 12);
   const offers = await listOffers(ledger.db);
   return {
     center: authority.face.id,
     name: authority.face.name,
+    kind: authority.face.kind,
     running,
     now: world.clock.now(),
     ...collector.conditions,
     offers: offers.map((offer) => {
-      const { snapshot, client, wishes, offeredAt, received } = offer;
-      const { job, takenAt } = parseManifest(offer.manifest).manifest;
+      const { snapshot, wishes, offeredAt, received } = offer;
+      const { client, job, takenAt } = parseManifest(offer.manifest).manifest;
       const reason = collector.reasonFor(snapshot) ?? UNPLANNED;
       const { code, until, text } = reason;
       return {
         snapshot,
         client,
-        clientName: names.get(client) ?? client.slice(0, 12),
+        clientName: nameOf(client),
+        via: offer.client === client ? null : nameOf(offer.client),
         job,
         takenAt,
         offeredAt,
@@ -131,19 +160,23 @@ async function planOf({ home, running }: CenterDesk): Promise<CenterPlan> {
 const UNPLANNED = {
   code: 'base-unknown',
   until: null,
-  text: 'leans on a snapshot that this center does not have: the computer must send everything again',
+  text: 'leans on a snapshot that is not here: the computer must send everything again',
 } as const;
 
-async function revoke({ home }: CenterDesk, text: string): Promise<{ client: ClientId; name: string }> {
-  const { ledger, world } = home.center;
+async function revoke({ node, authority }: CenterDesk, text: string): Promise<Revoked> {
+  const { ledger, world } = node;
   const row: ClientRow | null =
     (await findClientByName(ledger.db, text)) ?? (await findClient(ledger.db, text as ClientId));
   if (row === null) {
     throw new LowtideError(
       'not-found',
-      `there is no client ${text}: 'lowtide center client list' shows them`,
+      `there is no client ${text}: 'lowtide ${authority.face.kind} client list' shows them`,
     );
   }
   await revokeClient(ledger.db, row.id, world.clock.now());
-  return { client: row.id, name: row.name };
+  const lines = await clientLines(ledger.db);
+  const below = lines
+    .filter(({ via, direct }) => !direct && via.length === 1 && via[0] === row.name)
+    .map(({ name }) => name);
+  return { client: row.id, name: row.name, below };
 }

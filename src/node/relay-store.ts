@@ -2,7 +2,7 @@ import { PackedKeys } from '../backup/packed-keys.ts';
 import { SHARED_GROUP } from '../collect/receiving.ts';
 import { blocksNewIn, refsPageLoader } from '../depot/refs-pages.ts';
 import { walkRefs } from '../format/refs.ts';
-import type { SignedManifest } from '../format/manifest.ts';
+import { parseManifest, type SignedManifest } from '../format/manifest.ts';
 import { appendHistory } from '../ledger/history.ts';
 import { listOffers } from '../ledger/offers.ts';
 import {
@@ -13,9 +13,12 @@ import {
   setPackGroup,
   spooledSnapshots,
 } from '../ledger/snapshots.ts';
-import { LowtideError } from '../model/errors.ts';
+import { isLowtideError, LowtideError } from '../model/errors.ts';
 import type { SnapshotId } from '../model/ids.ts';
 import type { RelayParts } from './relay-parts.ts';
+
+/** A pack is written anew to be rid of what is dead in it, unless more than this share of it is alive. */
+const MOSTLY_ALIVE = 3 / 4;
 
 export interface RelayUsage {
   /** Of everything in the store. */
@@ -69,51 +72,111 @@ async function dropOldManifests({ depot, ledger, face }: RelayParts): Promise<vo
   }
 }
 
-/** Keeps the cache within its bounds, oldest packs first. */
-export async function trimCache(parts: RelayParts): Promise<void> {
-  const { bytes, custody } = await relayUsage(parts);
-  await free(parts, bytes - custody - parts.settings.cacheBytes);
-}
-
 /**
- * @throws LowtideError `disk-full` if the store is full of what is in custody: before anything more is read, and no
- *   custody is given
+ * The store's bounds. To find out what may go costs a walk over all that is in custody, so it is tried only if more can
+ * have become free since the last try.
  */
-export async function makeRoom(parts: RelayParts): Promise<void> {
-  const { storeBytes } = parts.settings;
-  const { bytes } = await parts.depot.usage();
-  if (bytes < storeBytes) return;
-  await free(parts, bytes - storeBytes + parts.world.limits.flush_bytes);
-  const after = await parts.depot.usage();
-  if (after.bytes < storeBytes) return;
-  throw new LowtideError(
-    'disk-full',
-    `${parts.face.name} holds ${after.bytes} of ${storeBytes} bytes that it could not pass on yet: it takes more when it has`,
-  );
+export class StoreRoom {
+  readonly #parts: RelayParts;
+  /** Bytes beyond the cache's bounds that the last try left, because they live or their packs are mostly alive. */
+  #left = 0;
+  /** How full the store was when nothing could go. */
+  #full: RelayUsage | null = null;
+
+  constructor(parts: RelayParts) {
+    this.#parts = parts;
+  }
+
+  /** Keeps the cache within its bounds, give or take a pack, oldest first. */
+  async trimCache(): Promise<void> {
+    const { world } = this.#parts;
+    const excess = await this.#excess();
+    this.#left = Math.min(this.#left, Math.max(0, excess));
+    if (excess < this.#left + world.limits.pack_bytes) return;
+    await free(this.#parts, excess);
+    this.#left = Math.max(0, await this.#excess());
+  }
+
+  /**
+   * @throws LowtideError `disk-full` if the store is full of what is in custody: before anything more is read, and no
+   *   custody is given
+   */
+  async makeRoom(): Promise<void> {
+    const { settings, world, face, depot } = this.#parts;
+    const { storeBytes } = settings;
+    const { bytes } = await depot.usage();
+    if (bytes < storeBytes) return;
+    const before = await relayUsage(this.#parts);
+    const tried = this.#full?.bytes === before.bytes && this.#full.custody === before.custody;
+    if (!tried) await free(this.#parts, bytes - storeBytes + world.limits.flush_bytes);
+    const after = await relayUsage(this.#parts);
+    this.#full = after;
+    if (after.bytes < storeBytes) return;
+    const message = `${face.name} holds ${after.bytes} of ${storeBytes} bytes that it could not pass on yet: it takes more when it has`;
+    if (!tried) world.monitor.event({ kind: 'alarm', code: 'disk-full', message });
+    throw new LowtideError('disk-full', message);
+  }
+
+  async #excess(): Promise<number> {
+    const { bytes, custody } = await relayUsage(this.#parts);
+    return bytes - custody - this.#parts.settings.cacheBytes;
+  }
 }
 
 async function free(parts: RelayParts, enough: number): Promise<void> {
   if (enough <= 0) return;
   const live = await liveBlocks(parts);
+  if (live === null) return;
   // What is pinned is in custody and stays in any case; that it is alive spares the condemning.
-  await parts.depot.compactGroup(SHARED_GROUP, (id) => live.has(id), { threshold: 1 / 2, enough });
+  const options = { threshold: MOSTLY_ALIVE, enough };
+  await parts.depot.compactGroup(SHARED_GROUP, (id) => live.has(id), options);
 }
 
-/** Blocks in custody, and pages of refs of the bases. */
-async function liveBlocks({ depot, ledger, world }: RelayParts): Promise<PackedKeys> {
+/** Blocks in custody or on their way into it, and pages of refs of the bases. Null if nobody can tell which those are. */
+async function liveBlocks(parts: RelayParts): Promise<PackedKeys | null> {
+  const { depot, ledger } = parts;
   const live = new PackedKeys();
-  const load = refsPageLoader(depot, world.limits);
   for await (const signed of depot.manifests()) {
     if ('error' in signed) continue;
-    const held = (await findSnapshot(ledger.db, signed.id))?.pack_group != null;
-    for await (const step of walkRefs(signed.manifest.refs, load))
-      if (step.kind === 'page') live.add(step.ref.id);
-    if (!held) continue;
-    const { base } = signed.manifest;
-    const lean: SignedManifest | null =
-      base !== null && (await depot.hasManifest(base)) ? await depot.manifest(base) : null;
-    for await (const refs of blocksNewIn(depot, world.limits, signed, lean))
-      for (const ref of refs) live.add(ref.id);
+    const held = ((await findSnapshot(ledger.db, signed.id))?.pack_group ?? null) !== null;
+    if (held && !(await addNew(parts, signed, live))) return null;
+    if (!held) await addPages(parts, signed, live);
+  }
+  for (const { manifest, received } of await listOffers(ledger.db)) {
+    if (received > 0) await addNew(parts, parseManifest(manifest), live);
   }
   return live;
+}
+
+/** What of a snapshot is not in its base. False if some of its pages cannot be read. */
+async function addNew(
+  { depot, world }: RelayParts,
+  signed: SignedManifest,
+  live: PackedKeys,
+): Promise<boolean> {
+  const { base } = signed.manifest;
+  const lean = base !== null && (await depot.hasManifest(base)) ? await depot.manifest(base) : null;
+  try {
+    for await (const refs of blocksNewIn(depot, world.limits, signed, lean)) {
+      for (const ref of refs) live.add(ref.id);
+    }
+    return true;
+  } catch (error) {
+    if (isLowtideError(error)) return false;
+    throw error;
+  }
+}
+
+async function addPages(
+  { depot, world }: RelayParts,
+  signed: SignedManifest,
+  live: PackedKeys,
+): Promise<void> {
+  try {
+    for await (const step of walkRefs(signed.manifest.refs, refsPageLoader(depot, world.limits))) {
+      if (step.kind === 'page') live.add(step.ref.id);
+    }
+  } catch (error) {
+    if (!isLowtideError(error)) throw error;
+  }
 }

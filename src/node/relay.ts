@@ -14,7 +14,7 @@ import { OpenWays } from './above.ts';
 import type { Upstream } from './agent-parts.ts';
 import { drainWhenRung } from './draining.ts';
 import type { RelayIdentity, RelayParts, RelaySettings } from './relay-parts.ts';
-import { letGo, makeRoom, trimCache } from './relay-store.ts';
+import { letGo, StoreRoom } from './relay-store.ts';
 import { Troubles } from './troubles.ts';
 import { Turns } from './turns.ts';
 import { makeUplinks } from './uplinks.ts';
@@ -43,6 +43,7 @@ export class Relay {
   readonly #drainBell: Bell;
   readonly #troubles: Troubles;
   readonly #turns: Turns;
+  readonly #room: StoreRoom;
 
   private constructor(parts: RelayParts, collector: Collector, work: Work) {
     this.parts = parts;
@@ -50,6 +51,7 @@ export class Relay {
     this.uplinks = work.uplinks;
     this.#drainBell = work.drainBell;
     this.#turns = work.turns;
+    this.#room = work.room;
     this.#troubles = new Troubles(parts.world.monitor);
   }
 
@@ -82,7 +84,7 @@ export class Relay {
       copies: ways.copies,
       isOpen: ways.isOpen,
       path: () => [...new Set([...remembered, ...pathOf(work.uplinks)])],
-      makeRoom: () => work.turns.take(() => makeRoom(parts)),
+      makeRoom: () => work.turns.take(() => work.room.makeRoom()),
       changed: () => {
         for (const uplink of work.uplinks) uplink.wake();
         work.drainBell.ring();
@@ -129,20 +131,24 @@ export class Relay {
 
   /** What was passed on is let go; then the cache is trimmed. False if that failed. */
   async #drain(): Promise<boolean> {
-    const { ledger } = this.parts;
     const done = await this.#troubles.survive(
       'letting go of what was passed on',
       () =>
         this.#turns.take(async () => {
           await letGo(this.parts);
-          await trimCache(this.parts);
+          await this.#room.trimCache();
           return true;
         }),
       false,
     );
+    await this.#troubles.survive('keeping the way up', () => this.#keepPath(), undefined);
+    return done;
+  }
+
+  async #keepPath(): Promise<void> {
+    const { ledger } = this.parts;
     const path = JSON.stringify(pathOf(this.uplinks));
     if (path !== '[]' && (await ledger.fact(PATH_FACT)) !== path) await ledger.setFact(PATH_FACT, path);
-    return done;
   }
 }
 
@@ -151,6 +157,7 @@ interface Work {
   readonly drainBell: Bell;
   /** What moves or frees blocks. */
   readonly turns: Turns;
+  readonly room: StoreRoom;
 }
 
 function makeWork(parts: RelayParts, news: (client: ClientId) => void): Work {
@@ -173,14 +180,9 @@ function makeWork(parts: RelayParts, news: (client: ClientId) => void): Work {
   });
   const self = { world, depot, ledger, client, instance, software: settings.software, node: face.id };
   const onReceipt = (): void => drainBell.ring();
-  const uplinks = makeUplinks(upstreams, {
-    ...self,
-    sender,
-    yields: () => settings.yield,
-    onReceipt,
-    onChange,
-  });
-  return { uplinks, drainBell, turns: new Turns() };
+  const heard = { onReceipt, onChange };
+  const uplinks = makeUplinks(upstreams, { ...self, sender, yields: () => settings.yield, ...heard });
+  return { uplinks, drainBell, turns: new Turns(), room: new StoreRoom(parts) };
 }
 
 const pathOf = (uplinks: readonly Uplink[]): CenterId[] => [

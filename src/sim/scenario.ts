@@ -5,15 +5,13 @@ import type { SnapshotRow } from '../ledger/tables.ts';
 import { LowtideError } from '../model/errors.ts';
 import type { SnapshotId } from '../model/ids.ts';
 import type { Job } from '../model/jobs.ts';
-import { pathKeyOf } from '../model/paths.ts';
 import { HOUR_MS, MINUTE_MS, SECOND_MS, type UnixMillis } from '../model/time.ts';
 import { relayUsage } from '../node/relay-store.ts';
 import { spoolBytes } from '../node/spool.ts';
-import { agentSources, findManifest } from '../node/sources.ts';
-import { restoreSnapshot } from '../restore/restore.ts';
 import { Fleet } from './fleet.ts';
 import type { AgentMachine, CenterMachine, RelayMachine } from './machines.ts';
 import type { NodeState } from './node.ts';
+import { restoreAndCompare } from './scenario-restore.ts';
 import type { Command, ScenarioBlock } from './scenario-text.ts';
 import { Simulation } from './simulation.ts';
 import { transcript } from './transcript.ts';
@@ -217,6 +215,13 @@ const verbs: Readonly<Record<string, Verb>> = {
     return [];
   },
 
+  /** line MACHINE MACHINE speed=BYTES-PER-SECOND: from now on. */
+  async line(scenario, { args, options }) {
+    const { network } = scenario.theFleet;
+    network.setLine(args[0]!, args[1]!, { bytesPerSecond: sizeOf(options['speed']!) });
+    return [];
+  },
+
   /** save MACHINE as=NAME: a copy of everything that the machine keeps. */
   async save(scenario, { args, options }) {
     scenario.save(options['as']!, scenario.theFleet.machine(args[0]!).node.snapshotState());
@@ -232,13 +237,10 @@ const verbs: Readonly<Record<string, Verb>> = {
   /** restore AGENT SNAPSHOT [PATH..] to=DIR: says where the bytes came from and whether they equal the source. */
   async restore(scenario, { args, options }) {
     const [name, which, ...paths] = args;
-    return await restoreAndCompare(
-      scenario,
-      scenario.agent(name!),
-      which!,
-      paths,
-      options['to'] ?? '/restored',
-    );
+    const agent = scenario.agent(name!);
+    const to = options['to'] ?? '/restored';
+    const wanted = { agent, snapshot: () => snapshotNamed(agent, which!), paths, to };
+    return await restoreAndCompare(scenario.theFleet.simulation, wanted);
   },
 
   /** status AGENT: every snapshot with its copies. */
@@ -280,60 +282,6 @@ function setSpeed(
   for (const node of above) {
     scenario.theFleet.network.setLine(name, node.name, { bytesPerSecond: sizeOf(speed) });
   }
-}
-
-async function restoreAndCompare(
-  scenario: Scenario,
-  agent: AgentMachine,
-  which: string,
-  paths: readonly string[],
-  to: string,
-): Promise<string[]> {
-  const { simulation } = scenario.theFleet;
-  const { parts } = agent.running!;
-  const work = async (): Promise<string[]> => {
-    const id = await snapshotNamed(agent, which);
-    const report = await restoreSnapshot(
-      parts.world,
-      {
-        signed: await findManifest(parts, id),
-        keys: parts.identity.keyring.keys,
-        sources: agentSources(parts),
-        target: pathKeyOf(to),
-        paths: paths.map(pathKeyOf),
-        overwrite: 'always',
-        owners: 'numbers',
-      },
-      new AbortController().signal,
-    );
-    const sources = report.bySource
-      .filter(({ bytes }) => bytes > 0)
-      .map(({ name, bytes }) => `${name}=${bytes}`);
-    const end = report.complete
-      ? 'complete'
-      : `incomplete: ${report.problems.map(({ path, code }) => `${path} ${code}`).join(', ')}`;
-    return [`restored files=${report.files} bytes=${report.bytes} from ${sources.join(' ')} ${end}`];
-  };
-  const lines = await simulation.finish(work().catch((error: unknown) => refused(error)));
-  const same = paths.every((path) => sameTree(agent, path, to + path));
-  return [...lines, ...(paths.length > 0 ? [same ? 'equal to the source' : 'differs from the source'] : [])];
-}
-
-/** Content, types, modes, owners and times, as whoever looks at both folders sees them. */
-function sameTree({ node }: AgentMachine, one: string, other: string): boolean {
-  const listed = [one, other].map((path) =>
-    node.files.exists(path)
-      ? JSON.stringify(node.files.tree(path), (_, value) =>
-          typeof value === 'bigint' ? String(value) : value,
-        )
-      : '',
-  );
-  return listed[0] !== '' && listed[0] === listed[1];
-}
-
-function refused(error: unknown): string[] {
-  if (!(error instanceof LowtideError)) throw error;
-  return [`refused ${error.code}: ${error.message}`];
 }
 
 /** `docs#2` is the second snapshot of job docs. */

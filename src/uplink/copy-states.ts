@@ -2,7 +2,7 @@ import { copiesOf, findCopy, setHops, setPhase } from '../ledger/copies.ts';
 import { custodiesOf } from '../ledger/custodies.ts';
 import type { CopyRow } from '../ledger/tables.ts';
 import type { ErrorCode } from '../model/errors.ts';
-import type { CopyRecord, CopyState } from '../model/exchange.ts';
+import type { CopyPhase, CopyRecord, CopyState } from '../model/exchange.ts';
 import { shortId, type SnapshotId } from '../model/ids.ts';
 import { idsOf, type UplinkWork } from './parts.ts';
 
@@ -14,6 +14,9 @@ const OWN_DAMAGE: Partial<Record<ErrorCode, true>> = {
   'damaged-keyring': true,
   'damaged-page': true,
 };
+
+/** It is here only, as far as whoever says so knows. */
+const NOT_YET: readonly CopyPhase[] = ['waiting', 'in-transit'];
 
 export function isOwnDamage(code: string): code is ErrorCode {
   return Object.hasOwn(OWN_DAMAGE, code);
@@ -46,6 +49,8 @@ export async function noteState(work: UplinkWork, state: CopyState): Promise<voi
     work.alarms.raise(`copy ${snapshot}`, 'bad-answer', message);
     return;
   }
+  // A relay on another way has it: that this one has not says nothing new.
+  if (own.phase === 'held' && NOT_YET.includes(phase) && (await isHeldElsewhere(work, snapshot))) return;
   const believed = phase === 'held' && !(await isHeldAbove(work, snapshot)) ? 'waiting' : phase;
   const { code, until, holder } = state;
   const change = {
@@ -66,8 +71,17 @@ export async function noteState(work: UplinkWork, state: CopyState): Promise<voi
 
 /** With the way that it took. */
 export async function noteRecord(work: UplinkWork, record: CopyRecord): Promise<void> {
-  if (record.hops.length > 0) await setHops(work.ledger.db, record, record.hops);
+  if (record.hops.length > 0) await noteHops(work, record);
   await noteState(work, record);
+}
+
+async function noteHops({ ledger }: UplinkWork, record: CopyRecord): Promise<void> {
+  const known = await findCopy(ledger.db, record.snapshot, record.center);
+  if (known?.hops !== JSON.stringify(record.hops)) await setHops(ledger.db, record, record.hops);
+}
+
+async function isHeldElsewhere({ ledger, upstream }: UplinkWork, snapshot: SnapshotId): Promise<boolean> {
+  return (await custodiesOf(ledger.db, snapshot)).some(({ holder }) => holder !== upstream.id);
 }
 
 async function isHeldAbove({ ledger, upstream }: UplinkWork, snapshot: SnapshotId): Promise<boolean> {

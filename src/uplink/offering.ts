@@ -140,8 +140,14 @@ async function withdrawOne(work: UplinkWork, api: CenterApi, id: SnapshotId): Pr
   await api.withdraw(id, record, closed).catch((error: unknown) => {
     if (!isLowtideError(error, 'no-such-snapshot')) throw error;
   });
-  for (const center of closed) await appendHistory(ledger.db, id, 'voided', world.clock.now(), { center });
+  const code = toldBy(work);
+  for (const center of closed)
+    await appendHistory(ledger.db, id, 'voided', world.clock.now(), { center, code });
 }
+
+/** How the history names the way by which it was told: every node that may have it must hear of it. */
+const toldBy = ({ upstream }: UplinkWork): string =>
+  upstream.kind === 'center' ? '' : `told ${upstream.id}`;
 
 /** Closed here, and the node above has not been told. */
 async function closedCopies(work: UplinkWork, id: SnapshotId): Promise<CopyRow['center'][]> {
@@ -150,7 +156,7 @@ async function closedCopies(work: UplinkWork, id: SnapshotId): Promise<CopyRow['
   for (const { id: center } of work.centers) {
     const copy = await findCopy(ledger.db, id, center);
     if (copy === null || (copy.phase !== 'void' && !isDamagedHere(copy))) continue;
-    if (!(await hasHappened(ledger.db, id, 'voided', center))) closed.push(center);
+    if (!(await hasHappened(ledger.db, id, 'voided', center, toldBy(work)))) closed.push(center);
   }
   return closed;
 }

@@ -1,9 +1,9 @@
 import { appendHistory } from '../ledger/history.ts';
 import type { Database, Ledger } from '../ledger/ledger.ts';
 import { listMembers } from '../ledger/members.ts';
-import { copiesOf, setPhase } from '../ledger/copies.ts';
 import { custodyTakenBack } from '../ledger/custodies.ts';
 import type { SnapshotRow } from '../ledger/tables.ts';
+import type { ErrorCode } from '../model/errors.ts';
 import type { CenterFace, Member, Wishes } from '../model/exchange.ts';
 import { type CenterId, shortId, type SnapshotId } from '../model/ids.ts';
 import type { Depot } from '../depot/depot.ts';
@@ -35,8 +35,13 @@ export class PassedOn implements Sender {
     return { transfer: windows, zone, centers, freeAfter, bytes, blocks };
   }
 
-  /** Custody that cannot be kept is taken back: below it is offered again, if it is there still. */
   async lost(snapshot: SnapshotId, { code, why }: Loss): Promise<void> {
+    const message = `snapshot ${shortId(snapshot)} is damaged here and must come from below again: ${why}`;
+    await this.#takeBack(snapshot, code, message);
+  }
+
+  /** Custody that cannot be kept is taken back: below it is offered again, if it is there still. */
+  async #takeBack(snapshot: SnapshotId, code: ErrorCode, message: string): Promise<void> {
     const { depot, ledger, world, self, onChange } = this.#parts;
     const now = world.clock.now();
     await ledger.transaction(async (db) => {
@@ -44,7 +49,6 @@ export class PassedOn implements Sender {
       await appendHistory(db, snapshot, 'failed', now, { center: self.id, code });
     });
     await depot.unpin(snapshot);
-    const message = `snapshot ${shortId(snapshot)} is damaged here and must come from below again: ${why}`;
     world.monitor.event({ kind: 'alarm', code, message });
     onChange(snapshot);
   }
@@ -54,20 +58,19 @@ export class PassedOn implements Sender {
     this.#parts.onChange(snapshot);
   }
 
+  /** What this relay freed on the word of another is not in its custody either, if that one has lost it. */
   async custodyLost(snapshot: SnapshotId, holder: CenterFace): Promise<void> {
-    const { ledger, world, onChange } = this.#parts;
-    const now = world.clock.now();
-    for (const { center, phase } of await copiesOf(ledger.db, snapshot)) {
-      if (phase !== 'held' || center === this.#parts.self.id) continue;
-      await setPhase(ledger.db, { snapshot, center, phase: 'stuck', code: 'custody-lost', until: null }, now);
-    }
-    const message = `${holder.name} has lost snapshot ${shortId(snapshot)}, which this relay had freed on its word`;
-    world.monitor.event({ kind: 'alarm', code: 'custody-lost', message });
-    onChange(snapshot);
+    const message = `${holder.name} has lost snapshot ${shortId(snapshot)}, which this relay had freed on its word: it must come from below again`;
+    await this.#takeBack(snapshot, 'custody-lost', message);
   }
 
   async members(): Promise<readonly Member[]> {
     const rows = await listMembers(this.#parts.ledger.db);
-    return rows.map(({ membership, name }) => ({ membership, name }));
+    // Nobody above knows a machine's relay before that was told of.
+    const relaysFirst = [
+      ...rows.filter(({ node }) => node !== null),
+      ...rows.filter(({ node }) => node === null),
+    ];
+    return relaysFirst.map(({ membership, name }) => ({ membership, name }));
   }
 }

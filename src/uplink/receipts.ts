@@ -1,6 +1,6 @@
 import { openReceipt, type Receipt } from '../format/receipt.ts';
 import { markSafe, setPhase } from '../ledger/copies.ts';
-import { putCustody } from '../ledger/custodies.ts';
+import { custodiesOf, putCustody } from '../ledger/custodies.ts';
 import { appendHistory } from '../ledger/history.ts';
 import { findSnapshot } from '../ledger/snapshots.ts';
 import { isLowtideError, LowtideError } from '../model/errors.ts';
@@ -44,6 +44,7 @@ export async function storeCustody(
   bytes: Uint8Array,
 ): Promise<boolean> {
   const { ledger, world, upstream } = work;
+  if (await isKnownCustody(work, snapshot, bytes)) return true;
   const receipt = await openOrAlarm(work, snapshot, upstream, bytes);
   if (receipt === null) return false;
   const now = world.clock.now();
@@ -58,6 +59,16 @@ export async function storeCustody(
   });
   if (fresh) world.monitor.event({ kind: 'receipted', snapshot, center: upstream.id, receipt: 'custody' });
   return true;
+}
+
+/** It is asked for with every answer from above, and was checked when it came first. */
+async function isKnownCustody(
+  { ledger, upstream }: UplinkWork,
+  snapshot: SnapshotId,
+  bytes: Uint8Array,
+): Promise<boolean> {
+  const known = (await custodiesOf(ledger.db, snapshot)).find(({ holder }) => holder === upstream.id);
+  return known !== undefined && Buffer.compare(known.receipt, bytes) === 0;
 }
 
 async function openOrAlarm(

@@ -1,14 +1,17 @@
 import { copiesIn, downgradeCopy, OPEN_PHASES, setPhase } from '../ledger/copies.ts';
-import { dropCustody, heldBy } from '../ledger/custodies.ts';
+import { custodiesOf, dropCustody } from '../ledger/custodies.ts';
 import { appendHistory } from '../ledger/history.ts';
 import { findSnapshot, instancesOf, newestSafeAt } from '../ledger/snapshots.ts';
 import type { CopyRow } from '../ledger/tables.ts';
-import type { CopyRecord } from '../model/exchange.ts';
+import type { CopyQuery, CopyRecord, Page } from '../model/exchange.ts';
 import { type CenterId, shortId, type SnapshotId } from '../model/ids.ts';
 import type { CenterApi } from '../protocol/center-api.ts';
 import { noteRecord, openCopies } from './copy-states.ts';
 import { idsOf, type UplinkWork } from './parts.ts';
 import { storeCustody, storeReceipt } from './receipts.ts';
+
+/** Copies of one snapshot that a node above may know of. */
+const ROWS_MAX = 102;
 
 /**
  * Compares what is above with what we believe (DESIGN 4.6). Receipts whose answer was lost are stored; a snapshot that a
@@ -25,12 +28,10 @@ export async function reconcile(work: UplinkWork, api: CenterApi, incarnation: s
   if (changed) await work.ledger.setFact(fact, incarnation);
 }
 
-/** Takes over the word from above on everything that is not safe yet, and on what the relay above has in custody. */
+/** Takes over the word from above on everything that is not safe yet: of what is, nobody's custody matters any more. */
 export async function collectAnswers(work: UplinkWork, api: CenterApi): Promise<void> {
-  const { ledger, upstream, centers } = work;
-  const open = await copiesIn(ledger.db, idsOf(centers), OPEN_PHASES);
-  const held = upstream.kind === 'relay' ? await heldBy(ledger.db, upstream.id) : [];
-  await collectAnswersOn(work, api, [...new Set([...open.map(({ snapshot }) => snapshot), ...held])]);
+  const open = await copiesIn(work.ledger.db, idsOf(work.centers), OPEN_PHASES);
+  await collectAnswersOn(work, api, [...new Set(open.map(({ snapshot }) => snapshot))]);
 }
 
 /** They may have come although nobody heard of it. */
@@ -39,11 +40,11 @@ export async function collectAnswersOn(
   api: CenterApi,
   snapshots: readonly SnapshotId[],
 ): Promise<void> {
-  // A row for each center and one for the relay itself: an answer holds them all.
+  // A row for each center and one for the relay itself: an answer holds them all, unless a relay owes to more centers.
   const most = Math.max(1, Math.floor(work.world.limits.page_rows / (work.centers.length + 2)));
   for (let at = 0; at < snapshots.length; at += most) {
     const some = snapshots.slice(at, at + most);
-    const rows = Map.groupBy((await api.copies({ snapshots: some })).rows, ({ snapshot }) => snapshot);
+    const rows = Map.groupBy(await rowsOf(api, some), ({ snapshot }) => snapshot);
     for (const snapshot of some) await takeAnswer(work, snapshot, rows.get(snapshot) ?? []);
   }
 }
@@ -82,7 +83,8 @@ async function takeCustody(
   offered.delete(snapshot);
   const row = await findSnapshot(ledger.db, snapshot);
   const held = (await openCopies(work, snapshot)).filter(({ phase }) => phase === 'held');
-  if (row === null || held.length === 0) return;
+  const elsewhere = (await custodiesOf(ledger.db, snapshot)).length > 0;
+  if (row === null || held.length === 0 || elsewhere) return;
   if (row.pack_group === null) return await sender.custodyLost(snapshot, upstream);
   for (const { center } of held) {
     const waiting = { phase: 'waiting', code: 'custody-lost', until: null } as const;
@@ -114,7 +116,7 @@ async function newestIsLost(work: UplinkWork, api: CenterApi, center: CenterId):
   }
   for (let at = 0; at < newest.length; at += world.limits.page_rows) {
     const some = newest.slice(at, at + world.limits.page_rows);
-    const { rows } = await api.copies({ snapshots: some });
+    const rows = await rowsOf(api, some);
     if (some.some((snapshot) => isLost(work, rows, snapshot, center))) return true;
   }
   return false;
@@ -152,12 +154,26 @@ async function downgradeLost(work: UplinkWork, api: CenterApi, center: CenterId)
 
 async function rowsAt(api: CenterApi, center: CenterId): Promise<Map<SnapshotId, CopyRecord[]>> {
   const there = new Map<SnapshotId, CopyRecord[]>();
+  for await (const row of eachRow(api, {})) if (row.center === center) there.set(row.snapshot, [row]);
+  return there;
+}
+
+/** Of these; no more than a node may have that owes them to as many centers as a wish may name. */
+async function rowsOf(api: CenterApi, snapshots: readonly SnapshotId[]): Promise<CopyRecord[]> {
+  const rows: CopyRecord[] = [];
+  for await (const row of eachRow(api, { snapshots })) {
+    if (rows.push(row) > snapshots.length * ROWS_MAX) break;
+  }
+  return rows;
+}
+
+/** Of all pages. */
+async function* eachRow(api: CenterApi, query: CopyQuery): AsyncGenerator<CopyRecord> {
   let after: string | null = null;
   do {
-    const page: Awaited<ReturnType<CenterApi['copies']>> = await api.copies(after === null ? {} : { after });
-    for (const row of page.rows) if (row.center === center) there.set(row.snapshot, [row]);
+    const page: Page<CopyRecord> = await api.copies(after === null ? query : { ...query, after });
+    yield* page.rows;
     // A center that gives the same page again and again must not keep us for ever.
     after = page.next === after ? null : page.next;
   } while (after !== null);
-  return there;
 }

@@ -2,7 +2,7 @@ import { endTransit } from '../ledger/copies.ts';
 import { hexOf } from '../model/bytes.ts';
 import { Bell } from '../model/bell.ts';
 import { type ErrorCode, isLowtideError, LowtideError, messageOf } from '../model/errors.ts';
-import type { Order, Welcome } from '../model/exchange.ts';
+import type { Member, Order, Welcome } from '../model/exchange.ts';
 import type { OrderId, SnapshotId } from '../model/ids.ts';
 import { untilStopped } from '../model/stopping.ts';
 import { HOUR_MS, MINUTE_MS } from '../model/time.ts';
@@ -32,6 +32,9 @@ const NEEDS_SOMEBODY: readonly ErrorCode[] = [
 ];
 /** How an order may end without anybody having to hear of it: it goes on in the next one. */
 const GOES_ON: readonly ErrorCode[] = ['order-ended', 'center-unreachable', 'interrupted'];
+
+/** What is wrong with one machine below, and not with the relay. */
+const REFUSED_MEMBER: readonly ErrorCode[] = ['forbidden', 'wrong-signature', 'bad-request'];
 
 export interface UplinkStatus {
   readonly connected: boolean;
@@ -225,16 +228,28 @@ export class Uplink {
     for (const snapshot of unsure) this.#unsure.delete(snapshot);
   }
 
-  /** Once in a session, and whenever there are others. */
+  /** Once in a session, and whenever there are others. One that is refused must not keep the others from their centers. */
   async #tellMembers(api: CenterApi): Promise<void> {
     const members = await this.#work.sender.members();
     const news = members.filter(({ membership, name }) => this.#told.get(hexOf(membership)) !== name);
     const { page_rows: most } = this.#work.world.limits;
-    for (let at = 0; at < news.length; at += most) {
-      const some = news.slice(at, at + most);
+    for (let at = 0; at < news.length; at += most) await this.#enroll(api, news.slice(at, at + most));
+  }
+
+  async #enroll(api: CenterApi, some: readonly Member[]): Promise<void> {
+    try {
       await api.enroll(some);
-      for (const { membership, name } of some) this.#told.set(hexOf(membership), name);
+    } catch (error) {
+      if (!isLowtideError(error, ...REFUSED_MEMBER)) throw error;
+      if (some.length > 1) {
+        for (const one of some) await this.#enroll(api, [one]);
+        return;
+      }
+      const { upstream, alarms } = this.#work;
+      const message = `${upstream.name} takes nothing of ${some[0]!.name}: ${error.message}`;
+      alarms.raise(`member ${hexOf(some[0]!.membership)}`, error.code, message);
     }
+    for (const { membership, name } of some) this.#told.set(hexOf(membership), name);
   }
 
   /** False if the time was over first. */

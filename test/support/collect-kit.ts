@@ -107,6 +107,14 @@ export class CollectKit {
     return client;
   }
 
+  /** Another center, let in to read. */
+  async peer(name: string): Promise<TestClient> {
+    const peer = new TestClient(this, name);
+    const key = { instance_key: peer.signingKey.publicKey, pass: name, enrolled_at: START };
+    await putClient(this.ledger.db, { id: peer.id, name, role: 'peer', ...key });
+    return peer;
+  }
+
   /** Virtual time goes on. */
   async pass(ms: number): Promise<void> {
     await this.simulation.run({ for: ms });

@@ -135,10 +135,12 @@ async function waitUntilCollected(
   }
 }
 
-async function notCollected(people: AgentPeople, { complete }: Collected): Promise<LowtideError> {
+/** It may have left the spool already, if a relay's custody is enough for that. */
+async function notCollected(people: AgentPeople, { complete, copies }: Collected): Promise<LowtideError> {
   const status = await people.status({});
-  const waiting = status.spool.snapshots.flatMap((snapshot) => copyLines(snapshot, status));
+  const open = copies.filter(({ phase }) => phase !== 'safe' && phase !== 'void');
   const reason =
-    waiting.at(-1) ?? (complete ? 'it is owed to no center' : 'the rest of it has not been taken yet');
-  return new LowtideError('not-collected', `the backup is in the spool and not collected yet: ${reason}`);
+    copyLines({ copies: open }, { ...status, role: 'agent' }).at(-1) ??
+    (complete ? 'it is owed to no center' : 'the rest of it has not been taken yet');
+  return new LowtideError('not-collected', `the backup is taken and not collected yet: ${reason}`);
 }

@@ -30,6 +30,7 @@ interface AddOptions extends DataOptions {
   readonly oneFileSystem?: boolean;
   readonly center?: readonly string[];
   readonly spool: Job['spool'];
+  readonly freeAfter: Job['freeAfter'];
   readonly private?: boolean;
 }
 
@@ -72,13 +73,21 @@ function addVerb(): Command {
         .choices(['files', 'difference'])
         .default('files'),
     )
+    .addOption(
+      new Option(
+        '--free-after <WHO>',
+        'free the spool once all centers have signed, or a relay has it in custody',
+      )
+        .choices(['centers', 'custody'])
+        .default('centers'),
+    )
     .option('--private', "keep the paths out of the center's lists")
     .action(action(add));
 }
 
 async function add(context: Context, name: string, paths: string[], options: AddOptions): Promise<void> {
   const { output } = context;
-  const { backup, transfer, zone, excludeCaches, spool, center } = options;
+  const { backup, transfer, zone, excludeCaches, spool, freeAfter, center } = options;
   const wish = {
     name,
     paths: paths.map(absolute),
@@ -90,6 +99,7 @@ async function add(context: Context, name: string, paths: string[], options: Add
     zone: zone ?? null,
     centers: [...(center ?? [])],
     spool,
+    freeAfter,
     private: options.private ?? false,
   };
   const { job, warnings } = await withAgent(context, options, ({ people }) => people.addJob(wish));

@@ -1,8 +1,6 @@
 import { writeFile } from 'node:fs/promises';
-import { createInterface } from 'node:readline/promises';
 import type { Command } from 'commander';
 import { printRecoverySheet, type RecoverySheet } from '../../../format/recovery-sheet.ts';
-import { connectLocal } from '../../../http/local-client.ts';
 import { joinCenter } from '../../../http/join.ts';
 import { formatAddress } from '../../../identity/addresses.ts';
 import type { JoinedCenter } from '../../../identity/client-identity.ts';
@@ -10,11 +8,12 @@ import { parseToken } from '../../../identity/token.ts';
 import { LowtideError, messageOf } from '../../../model/errors.ts';
 import { agentPaths, prepareAgent } from '../../../node/agent-home.ts';
 import { absolute, type Context, dataFolder } from '../../context.ts';
-import { readText } from '../../place.ts';
+import { reloadRunning, tellJoined, tokenText } from '../../join-token.ts';
 import type { DataOptions } from '../../reach.ts';
 import { hostName } from '../../software.ts';
 import { timeText } from '../../text.ts';
 import { action, newVerb } from '../../verb.ts';
+import { dataSuffix } from '../center/options.ts';
 import { withAgentData } from './options.ts';
 
 interface JoinOptions extends DataOptions {
@@ -23,12 +22,12 @@ interface JoinOptions extends DataOptions {
 
 export function agentJoinVerb(): Command {
   const verb = newVerb('join', {
-    summary: 'Join a center with a token, and make the agent of this machine if there is none',
+    summary: 'Join a center or relay with a token, and make the agent of this machine if there is none',
     about:
-      "The token comes from 'lowtide center token'. It says where the center is and how to know it: this machine " +
-      'checks that before it says anything. The keys of the backups are made here and stay here; the center ' +
-      'cannot read them. The recovery sheet is shown once: with it, and only with it, the backups can be read ' +
-      'when this machine is lost. A machine that has joined one center may join others.',
+      "The token comes from 'lowtide center token' or 'lowtide relay token'. It says where the other end is, how to " +
+      'know it, and which centers the backups go to: this machine checks that before it says anything. The keys of ' +
+      'the backups are made here and stay here; nobody else can read them. The recovery sheet is shown once: with it, and only with it, the backups can be read ' +
+      'when this machine is lost. A machine that has joined one may join others.',
     examples: [
       ['lowtide agent join lt1_...', 'with the token as it was given'],
       ['lowtide agent join - < token.txt', 'from stdin, so that nobody sees it in the list of processes'],
@@ -41,45 +40,21 @@ export function agentJoinVerb(): Command {
 }
 
 async function join(context: Context, given: string | undefined, options: JoinOptions): Promise<void> {
-  const { world, output, stop } = context;
+  const { world, output } = context;
   const data = dataFolder('agent', options.data);
   const token = parseToken(await tokenText(given));
   const paths = agentPaths(data);
   const { identity, center } = await joinCenter(world, paths.identity, token, { host: hostName() });
   const sheet = await prepareAgent(world, data, identity);
-  const running = await connectLocal<never>(paths.socket);
-  if (running !== null) await running.ask('reload' as never, {} as never, stop);
-  output.message({
-    message_type: 'joined',
-    center: center.face.id,
-    center_name: center.face.name,
-    client: identity.client,
-    name: center.name,
-    data,
-  });
-  output.line(
-    `Joined the center ${center.face.name} (${center.addresses.map(formatAddress).join(', ')}) as ${center.name}.`,
-  );
+  const running = await reloadRunning(context, paths.socket);
+  tellJoined(context, center, { client: identity.client, data });
   if (sheet !== null) await handOut(context, sheet, center, options);
-  if (running !== null) return;
+  if (running) return;
   output.line('Next, say what to back up, and start the agent:');
   output.line(
-    '  lowtide job add NAME PATH --backup "daily 22:00" --transfer "00:00-06:00"' + suffix(options),
+    '  lowtide job add NAME PATH --backup "daily 22:00" --transfer "00:00-06:00"' + dataSuffix(options),
   );
-  output.line('  lowtide agent run' + suffix(options));
-}
-
-const suffix = ({ data }: DataOptions): string => (data === undefined ? '' : ` --data ${data}`);
-
-async function tokenText(given: string | undefined): Promise<string> {
-  if (given !== undefined && given !== '-') return given;
-  if (given === '-' || !process.stdin.isTTY) return await readText('-', 'the token');
-  const lines = createInterface({ input: process.stdin, output: process.stderr });
-  try {
-    return await lines.question('Token: ');
-  } finally {
-    lines.close();
-  }
+  output.line('  lowtide agent run' + dataSuffix(options));
 }
 
 async function handOut(

@@ -1,8 +1,8 @@
-import { createInterface } from 'node:readline/promises';
 import type { Command } from 'commander';
 import { LowtideError } from '../../../model/errors.ts';
 import { shortId } from '../../../model/ids.ts';
 import type { AgentStatus, SpooledSnapshot } from '../../../node/agent-view.ts';
+import { confirm } from '../../confirm.ts';
 import type { Context } from '../../context.ts';
 import { type DataOptions, withAgent } from '../../reach.ts';
 import { spoolLines } from '../../spool-text.ts';
@@ -84,16 +84,4 @@ function doomedBy({ spool }: AgentStatus, text: string): readonly SpooledSnapsho
   }
   const at = spool.snapshots.indexOf(first);
   return spool.snapshots.slice(at).filter(({ job }) => job === first.job);
-}
-
-async function confirm(question: string): Promise<boolean> {
-  if (!process.stdin.isTTY) {
-    throw new LowtideError('bad-request', 'this cannot be undone: say --yes where nobody can be asked');
-  }
-  const lines = createInterface({ input: process.stdin, output: process.stderr });
-  try {
-    return /^y(es)?$/i.test((await lines.question(`${question} [y/N] `)).trim());
-  } finally {
-    lines.close();
-  }
 }

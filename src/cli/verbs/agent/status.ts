@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { shortId } from '../../../model/ids.ts';
-import type { AgentStatus, UpstreamStatus } from '../../../node/agent-view.ts';
+import type { AgentStatus } from '../../../node/agent-view.ts';
+import type { UpstreamStatus } from '../../../node/upstream-view.ts';
 import type { Context } from '../../context.ts';
 import { dueText, protectionLines } from '../../protection-text.ts';
 import { type DataOptions, withAgent } from '../../reach.ts';
@@ -53,13 +54,14 @@ async function status(context: Context, options: DataOptions): Promise<void> {
   section(context, title, spoolLines(state), 'everything taken has been collected');
 }
 
-function section({ output }: Context, title: string, lines: readonly string[], empty: string): void {
+/** A part of a status, under its title. */
+export function section({ output }: Context, title: string, lines: readonly string[], empty: string): void {
   output.result('');
   output.result(title);
   for (const line of lines.length === 0 ? [empty] : lines) output.result('  ' + line);
 }
 
-function upstreamLines(state: AgentStatus): string[] {
+export function upstreamLines(state: Pick<AgentStatus, 'upstreams' | 'centers'>): string[] {
   const pairs = state.upstreams.flatMap((upstream): [string, string][] => {
     const [first = '', ...rest] = upstreamText(upstream, state);
     return [[upstream.name, first], ...rest.map((text): [string, string] => ['', text])];
@@ -67,7 +69,7 @@ function upstreamLines(state: AgentStatus): string[] {
   return pairLines(pairs);
 }
 
-function upstreamText(upstream: UpstreamStatus, { centers }: AgentStatus): string[] {
+function upstreamText(upstream: UpstreamStatus, { centers }: Pick<AgentStatus, 'centers'>): string[] {
   const { id, kind, connected, code, message, windows, zone, addresses } = upstream;
   const state = connected ? 'connected' : `NOT CONNECTED: ${message}${code === '' ? '' : ` (${code})`}`;
   const hours = windows === null ? '' : `; collects ${windows} (${zone})`;

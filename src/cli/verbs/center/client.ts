@@ -1,68 +1,98 @@
 import type { Command } from 'commander';
+import type { ClientLine } from '../../../node/center-view.ts';
 import type { Context } from '../../context.ts';
-import { withCenter } from '../../reach.ts';
+import { withCollecting } from '../../reach.ts';
 import { countText, timeText } from '../../text.ts';
 import { action, newGroup, newVerb } from '../../verb.ts';
-import { type CenterOptions, withCenterData } from './options.ts';
+import { type NodeOptions, type NodeRole, withNodeData } from './options.ts';
 
-export function centerClientGroup(): Command {
+/** Of a center and of a relay. */
+export function clientGroup(role: NodeRole): Command {
   return newGroup(
     'client',
-    'The computers that may send to this center',
-    [listVerb(), revokeVerb()],
-    'center client',
+    `The computers whose backups come to this ${role}`,
+    [listVerb(role), revokeVerb(role)],
+    `${role} client`,
   );
 }
 
-function listVerb(): Command {
+function listVerb(role: NodeRole): Command {
   const verb = newVerb('list', {
-    summary: 'List the computers that joined',
-    examples: [['lowtide center client list', 'names, addresses, when each was seen last']],
+    summary: 'List the computers and relays that joined, and those that joined the relays',
+    examples: [
+      [`lowtide ${role} client list`, 'names, the relay that each comes through, when each was seen last'],
+    ],
   });
-  return withCenterData(verb).action(action(list));
+  return withNodeData(verb, role).action(
+    action((context: Context, options: NodeOptions) => list(context, role, options)),
+  );
 }
 
-function revokeVerb(): Command {
+function revokeVerb(role: NodeRole): Command {
   const verb = newVerb('revoke', {
     summary: 'Shut a computer out',
     about:
-      'It is let in no more, and cut off within half a minute if it is connected. What it has sent stays and can be ' +
-      'restored with its recovery sheet.',
-    examples: [['lowtide center client revoke ann-laptop', 'the laptop was stolen']],
+      'It is let in no more, and cut off within half a minute if it is connected; what a relay offers of it is ' +
+      'refused. With a relay, what comes only through that is shut out. What was sent stays and can be restored ' +
+      'with the recovery sheet of its computer.',
+    examples: [[`lowtide ${role} client revoke ann-laptop`, 'the laptop was stolen']],
   });
-  return withCenterData(verb).argument('<NAME>', 'name or id of the computer').action(action(revoke));
+  return withNodeData(verb, role)
+    .argument('<NAME>', 'name or id of the computer')
+    .action(
+      action((context: Context, name: string, options: NodeOptions) => revoke(context, role, name, options)),
+    );
 }
 
-async function list(context: Context, options: CenterOptions): Promise<void> {
+async function list(context: Context, role: NodeRole, options: NodeOptions): Promise<void> {
   const { output, world } = context;
   const { zone } = world.clock;
-  const { clients } = await withCenter(context, options, ({ people }) => people.clients({}));
+  const { clients } = await withCollecting(context, role, options, ({ people }) => people.clients({}));
   const rows = clients.map(({ enrolledAt, seenAt, revokedAt, ...client }) => ({
     ...client,
     enrolled_at: enrolledAt,
     seen_at: seenAt,
     revoked_at: revokedAt,
   }));
+  const out = new Set(clients.filter(({ revokedAt }) => revokedAt !== null).map(({ name }) => name));
   const time = (at: number | null): string => (at === null ? 'never' : timeText(at, zone));
   output.table(
     'client',
     rows,
     [
-      { title: 'Computer', text: ({ name }) => name },
+      { title: 'Computer', text: ({ name, role }) => (role === 'relay' ? `${name} (relay)` : name) },
+      { title: 'Via', text: viaText },
       { title: 'Address', text: ({ address }) => address ?? '-' },
       { title: `Joined (${zone})`, text: ({ enrolled_at }) => time(enrolled_at) },
-      { title: `Seen (${zone})`, text: ({ seen_at }) => time(seen_at) },
+      { title: `Seen (${zone})`, text: ({ seen_at, direct }) => (direct ? time(seen_at) : '-') },
       { title: 'Snapshots', align: 'right', text: ({ snapshots }) => countText(snapshots) },
-      { title: 'Standing', text: ({ revoked_at }) => (revoked_at === null ? 'let in' : 'shut out') },
+      { title: 'Standing', text: (row) => standingText(row, out) },
       { title: 'Id', text: ({ id }) => id.slice(0, 12) },
     ],
-    "No computer has joined yet: 'lowtide center token' lets one in.",
+    `No computer has joined yet: 'lowtide ${role} token' lets one in.`,
   );
 }
 
-async function revoke(context: Context, name: string, options: CenterOptions): Promise<void> {
+/** One that comes through relays only is shut out with all of them. */
+function standingText(
+  { revoked_at, direct, via }: Pick<ClientLine, 'via' | 'direct'> & { readonly revoked_at: number | null },
+  out: ReadonlySet<string>,
+): string {
+  if (revoked_at !== null) return 'shut out';
+  const cutOff = !direct && via.length > 0 && via.every((name) => out.has(name));
+  return cutOff ? `shut out with ${via.join(' and ')}` : 'let in';
+}
+
+const viaText = ({ via, direct }: Pick<ClientLine, 'via' | 'direct'>): string =>
+  via.length === 0 ? '-' : [...(direct ? ['itself'] : []), ...via].join(', ');
+
+async function revoke(context: Context, role: NodeRole, name: string, options: NodeOptions): Promise<void> {
   const { output } = context;
-  const shutOut = await withCenter(context, options, ({ people }) => people.revoke({ client: name }));
+  const shutOut = await withCollecting(context, role, options, ({ people }) =>
+    people.revoke({ client: name }),
+  );
   output.message({ message_type: 'revoked', ...shutOut });
-  output.line(`${shutOut.name} is shut out. What it has sent stays.`);
+  const { below } = shutOut;
+  const others = below.length === 0 ? '' : `, and with it what comes only through it: ${below.join(', ')}`;
+  output.line(`${shutOut.name} is shut out${others}. What was sent stays.`);
 }

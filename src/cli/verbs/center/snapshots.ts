@@ -1,64 +1,79 @@
 import type { Command } from 'commander';
 import { LowtideError } from '../../../model/errors.ts';
-import { shortId } from '../../../model/ids.ts';
+import { type CenterId, shortId } from '../../../model/ids.ts';
 import { Ledger } from '../../../ledger/ledger.ts';
 import { loadAuthority } from '../../../identity/authority.ts';
+import { loadClientIdentity } from '../../../identity/client-identity.ts';
 import { centerPaths } from '../../../node/center-home.ts';
+import { relayPaths } from '../../../node/relay-home.ts';
 import { catalog, type CatalogRow, historyLines, type HistoryLine } from '../../../node/center-view.ts';
 import { type Context, dataFolder } from '../../context.ts';
 import { copyText } from '../../copy-text.ts';
 import { bytesText, countText, pairLines, plural, secondText, timeText } from '../../text.ts';
 import { action, newVerb } from '../../verb.ts';
-import { type CenterOptions, withCenterData } from './options.ts';
+import { type NodeOptions, type NodeRole, withNodeData } from './options.ts';
 
-interface CatalogOptions extends CenterOptions {
+interface CatalogOptions extends NodeOptions {
   readonly client?: string;
   readonly job?: string;
 }
 
-export function centerSnapshotsVerb(): Command {
+/** Of a center and of a relay. */
+export function snapshotsVerb(role: NodeRole): Command {
   const verb = newVerb('snapshots', {
-    summary: 'List the backups that this center has, or is to have',
+    summary: `List the backups that this ${role} has, ${role === 'relay' ? 'has passed on, ' : ''}or is to have`,
     about:
       'When a backup was taken and when it arrived are two facts; both are shown. Sizes and times are all that ' +
-      'the center can see: content and, for private jobs, paths are sealed.',
+      `the ${role} can see: content and, for private jobs, paths are sealed.`,
     examples: [
-      ['lowtide center snapshots', 'newest first'],
-      ['lowtide center snapshots --client ann-laptop --job documents', 'of one computer and job'],
+      [`lowtide ${role} snapshots`, 'newest first'],
+      [`lowtide ${role} snapshots --client ann-laptop --job documents`, 'of one computer and job'],
     ],
   });
-  return withChoice(verb).action(action(snapshots));
+  return withChoice(verb, role).action(
+    action((context: Context, options: CatalogOptions) => snapshots(context, role, options)),
+  );
 }
 
-export function centerLedgerVerb(): Command {
+/** Of a center and of a relay. */
+export function ledgerVerb(role: NodeRole): Command {
   const verb = newVerb('ledger', {
     summary: 'Show what happened to each backup: address, files, times and transfer history',
     about:
-      'The management table of the center: from which address, which files, when taken, and every step of its ' +
+      `The management table of the ${role}: from which address, which files, when taken, and every step of its ` +
       'way here with bytes and reasons.',
     examples: [
-      ['lowtide center ledger --client ann-laptop', 'everything of one computer, newest first'],
-      ['lowtide center ledger 3f2a91', 'one snapshot'],
+      [`lowtide ${role} ledger --client ann-laptop`, 'everything of one computer, newest first'],
+      [`lowtide ${role} ledger 3f2a91`, 'one snapshot'],
     ],
   });
-  return withChoice(verb)
+  return withChoice(verb, role)
     .argument('[SNAPSHOT]', 'the first digits of an id; all without')
-    .action(action(ledger));
+    .action(
+      action((context: Context, text: string | undefined, options: CatalogOptions) =>
+        ledger(context, role, text, options),
+      ),
+    );
 }
 
-const withChoice = (verb: Command): Command =>
-  withCenterData(verb)
+const withChoice = (verb: Command, role: NodeRole): Command =>
+  withNodeData(verb, role)
     .option('--client <NAME>', 'of this computer only')
     .option('--job <NAME>', 'of this job only');
 
-/** Reads beside the running center. */
+/** Of the centers above a relay. */
+type CenterNames = ReadonlyMap<CenterId, string>;
+
+/** Reads beside the running node. */
 async function withLedger<T>(
   { world }: Context,
+  role: NodeRole,
   options: CatalogOptions,
-  work: (ledger: Ledger, rows: readonly CatalogRow[]) => Promise<T>,
+  work: (ledger: Ledger, rows: readonly CatalogRow[], names: CenterNames) => Promise<T>,
 ): Promise<T> {
-  const paths = centerPaths(dataFolder('center', options.data));
-  const { face } = await loadAuthority(world, paths.identity, 'center');
+  const data = dataFolder(role, options.data);
+  const paths = role === 'center' ? centerPaths(data) : relayPaths(data);
+  const { face } = await loadAuthority(world, paths.identity, role);
   const ledger = await Ledger.openReadOnly(world, paths.ledger);
   try {
     const { client, job } = options;
@@ -67,7 +82,11 @@ async function withLedger<T>(
       ...(client !== undefined && { client }),
       ...(job !== undefined && { job }),
     };
-    return await work(ledger, await catalog(ledger.db, query));
+    const above = role === 'relay' ? (await loadClientIdentity(world, paths.identity)).centers : [];
+    const names = new Map(
+      above.flatMap(({ face, centers }) => [face, ...centers]).map(({ id, name }) => [id, name]),
+    );
+    return await work(ledger, await catalog(ledger.db, query), names);
   } finally {
     await ledger.close();
   }
@@ -79,11 +98,11 @@ const jsonOf = ({ takenAt, arrivedAt, ...row }: CatalogRow) => ({
   arrived_at: arrivedAt,
 });
 
-async function snapshots(context: Context, options: CatalogOptions): Promise<void> {
+async function snapshots(context: Context, role: NodeRole, options: CatalogOptions): Promise<void> {
   const { output, world } = context;
   const { zone } = world.clock;
   const now = world.clock.now();
-  await withLedger(context, options, async (_ledger, rows) => {
+  await withLedger(context, role, options, async (_ledger, rows) => {
     output.table(
       'snapshot',
       rows.map(jsonOf),
@@ -102,7 +121,7 @@ async function snapshots(context: Context, options: CatalogOptions): Promise<voi
         { title: 'Files', align: 'right', text: ({ files }) => countText(files) },
         { title: 'Size', align: 'right', text: ({ bytes }) => bytesText(bytes) },
         { title: 'Travelled', align: 'right', text: ({ newBytes }) => bytesText(newBytes) },
-        { title: 'State', text: (row) => stateText(row, zone, now) },
+        { title: 'State', text: (row) => stateText(row, role, zone, now) },
         { title: 'Paths', text: ({ paths }) => paths ?? '(private)' },
       ],
       'There is no backup yet.',
@@ -112,24 +131,37 @@ async function snapshots(context: Context, options: CatalogOptions): Promise<voi
 }
 
 function stateText(
-  row: Pick<CatalogRow, 'phase' | 'code' | 'until' | 'complete'>,
+  row: Pick<CatalogRow, 'phase' | 'code' | 'until' | 'complete' | 'kept'>,
+  role: NodeRole,
   zone: string,
   now: number,
 ): string {
-  const state = row.phase === 'safe' ? 'here' : copyText(row, 'this center', zone, now);
+  const state = hereText(row) ?? copyText(row, `this ${role}`, zone, now);
   return row.complete ? state : `${state} (partial)`;
 }
 
-async function ledger(context: Context, text: string | undefined, options: CatalogOptions): Promise<void> {
+/** A relay's own copy is held for ever, whether the blocks are still here or not. */
+function hereText({ phase, kept }: Pick<CatalogRow, 'phase' | 'kept'>): string | null {
+  if (phase === 'safe') return 'here';
+  if (phase === 'held') return kept ? 'in custody here' : 'passed on';
+  return null;
+}
+
+async function ledger(
+  context: Context,
+  role: NodeRole,
+  text: string | undefined,
+  options: CatalogOptions,
+): Promise<void> {
   const { output } = context;
-  await withLedger(context, options, async (ledger, rows) => {
-    const wanted = text === undefined ? rows : [rowNamed(rows, text)];
+  await withLedger(context, role, options, async (ledger, rows, names) => {
+    const wanted = text === undefined ? rows : [rowNamed(rows, role, text)];
     if (wanted.length === 0) output.line('There is no backup yet.');
-    for (const row of wanted) showRow(context, row, await historyLines(ledger.db, row.id));
+    for (const row of wanted) showRow(context, row, await historyLines(ledger.db, row.id), names);
   });
 }
 
-function rowNamed(rows: readonly CatalogRow[], text: string): CatalogRow {
+function rowNamed(rows: readonly CatalogRow[], role: NodeRole, text: string): CatalogRow {
   const matches = text === '' ? [] : rows.filter(({ id }) => id.startsWith(text.toLowerCase()));
   const [match] = matches;
   if (match !== undefined && matches.length === 1) return match;
@@ -141,11 +173,16 @@ function rowNamed(rows: readonly CatalogRow[], text: string): CatalogRow {
   }
   throw new LowtideError(
     'no-such-snapshot',
-    `there is no snapshot ${text}: 'lowtide center snapshots' lists them`,
+    `there is no snapshot ${text}: 'lowtide ${role} snapshots' lists them`,
   );
 }
 
-function showRow({ output, world }: Context, row: CatalogRow, history: readonly HistoryLine[]): void {
+function showRow(
+  { output, world }: Context,
+  row: CatalogRow,
+  history: readonly HistoryLine[],
+  names: CenterNames,
+): void {
   const { zone } = world.clock;
   output.message({ message_type: 'snapshot', ...jsonOf(row), history });
   const facts = [
@@ -162,8 +199,9 @@ function showRow({ output, world }: Context, row: CatalogRow, history: readonly 
   ] as const;
   output.result(`Snapshot ${row.id}${row.complete ? '' : ' (partial)'}`);
   for (const line of pairLines(facts)) output.result('  ' + line);
-  for (const { at, what, address, bytes, code } of history) {
+  for (const { at, what, center, address, bytes, code } of history) {
     const details = [
+      ...(center !== null && names.has(center) ? [names.get(center)!] : []),
       ...(bytes > 0 ? [bytesText(bytes)] : []),
       ...(address === null ? [] : [`from ${address}`]),
       ...(code === '' ? [] : [code]),

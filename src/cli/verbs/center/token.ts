@@ -1,52 +1,57 @@
 import type { Command } from 'commander';
 import type { Context } from '../../context.ts';
-import { withCenter } from '../../reach.ts';
+import { withCollecting } from '../../reach.ts';
 import { parseDuration, timeText } from '../../text.ts';
 import { action, newVerb } from '../../verb.ts';
-import { type CenterOptions, withCenterData } from './options.ts';
+import { type NodeOptions, type NodeRole, withNodeData } from './options.ts';
 
-interface TokenOptions extends CenterOptions {
+interface TokenOptions extends NodeOptions {
   readonly name?: string;
+  readonly relay?: boolean;
   readonly expires?: string;
 }
 
-export function centerTokenVerb(): Command {
+/** Of a center and of a relay. */
+export function tokenVerb(role: NodeRole): Command {
   const verb = newVerb('token', {
     summary: 'Make a join token: it lets one computer in, once',
     about:
-      'Give the token to whoever sits at the computer; it says where the center is and how to know it. Whoever ' +
-      'has it can join in that computer’s place until it is used or expires, so send it as you would a ' +
-      'password. The center need not be running for this.',
+      `Give the token to whoever sits at the computer; it says where the ${role} is, how to know it, and which ` +
+      'centers the backups will go to. Whoever has it can join in that computer’s place until it is used or ' +
+      `expires, so send it as you would a password. The ${role} need not be running for this.`,
     examples: [
-      ['lowtide center token --name ann-laptop', 'good for one hour, once'],
+      [`lowtide ${role} token --name ann-laptop`, 'good for one hour, once'],
+      [`lowtide ${role} token --name shop --relay`, 'lets a relay in, with the computers that join it'],
       [
-        'lowtide center token --name ann-laptop --expires 10min --quiet',
+        `lowtide ${role} token --name ann-laptop --expires 10min --quiet`,
         'nothing but the token, for a script',
       ],
     ],
   });
-  return withCenterData(verb)
+  return withNodeData(verb, role)
     .option('--name <NAME>', 'what the computer will be called here; else its own name')
+    .option('--relay', 'for a relay instead of an agent')
     .option('--expires <TIME>', 'how long it is good for, at most a day', '1h')
-    .action(action(token));
+    .action(action((context: Context, options: TokenOptions) => token(context, role, options)));
 }
 
-async function token(context: Context, options: TokenOptions): Promise<void> {
+async function token(context: Context, role: NodeRole, options: TokenOptions): Promise<void> {
   const { output, world } = context;
   const { zone } = world.clock;
   const lifetimeMs = options.expires === undefined ? null : parseDuration(options.expires);
-  const answer = await withCenter(context, options, ({ people }) =>
-    people.token({ name: options.name ?? '', lifetimeMs }),
+  const joining = options.relay === true ? 'relay' : 'agent';
+  const answer = await withCollecting(context, role, options, ({ people }) =>
+    people.token({ name: options.name ?? '', role: joining, lifetimeMs }),
   );
-  const { token, name, expires, addresses } = answer;
-  output.message({ message_type: 'token', token, name, expires, addresses });
+  const { token, name, expires, addresses, centers } = answer;
+  output.message({ message_type: 'token', token, name, role: joining, expires, addresses, centers });
   output.result(token);
   output.line('');
-  const who = name === '' ? 'one computer' : name;
+  const who = name === '' ? (joining === 'relay' ? 'one relay' : 'one computer') : name;
   output.line(
     `Lets ${who} in, once, until ${timeText(expires, zone)} ${zone}, at ${addresses.join(' or ')}.`,
   );
-  output.line(
-    "On that computer: 'lowtide agent join' and the token, or the token on stdin and 'lowtide agent join -'.",
-  );
+  if (role === 'relay') output.line(`What comes from it goes on to ${centers.join(' and ')}.`);
+  const join = `lowtide ${joining} join`;
+  output.line(`On that computer: '${join}' and the token, or the token on stdin and '${join} -'.`);
 }

@@ -1,0 +1,97 @@
+import { serveLocal } from '../http/local-server.ts';
+import { formatAddress } from '../identity/addresses.ts';
+import { type Authority, serverCredentials } from '../identity/authority.ts';
+import type { Enrollment } from '../identity/enrollment.ts';
+import { listClients } from '../ledger/clients.ts';
+import { isLowtideError } from '../model/errors.ts';
+import { aborted } from '../model/stopping.ts';
+import { MINUTE_MS } from '../model/time.ts';
+import type { CollectingSettings } from '../node/collecting-settings.ts';
+import type { Center } from '../node/center.ts';
+import type { Relay } from '../node/relay.ts';
+import type { Context } from './context.ts';
+import { once, runParts } from './daemon.ts';
+import type { LogMonitor } from './log-monitor.ts';
+import { verbsOf } from './reach.ts';
+
+/** A node that others join, open, and how it answers people. */
+export interface Served {
+  readonly node: Center | Relay;
+  readonly authority: Authority;
+  readonly settings: CollectingSettings;
+  readonly enrollment: Enrollment;
+  /** What people may ask over `socket`. */
+  readonly people: object;
+  readonly socket: string;
+  /** The settings as they are in the file now, or were when it was last without a mistake. */
+  readonly refresh: () => Promise<Pick<CollectingSettings, 'conditions'>>;
+}
+
+/**
+ * The life of a center or relay, until `stop`.
+ * @param onAnswering called once machines and people can ask it
+ */
+export async function serveNode(
+  context: Context,
+  log: LogMonitor,
+  served: Served,
+  stop: AbortSignal,
+  onAnswering: () => void,
+): Promise<void> {
+  const { node, authority, settings, people, socket } = served;
+  log.names.set(authority.face.id, authority.face.name);
+  await learnNames(log, served);
+  await using open = new AsyncDisposableStack();
+  const server = await listen(context, served);
+  const closeServer = once(() => server.close());
+  open.defer(closeServer);
+  const local = await serveLocal(context.world, socket, verbsOf(people));
+  open.defer(() => local.close());
+  onAnswering();
+  const reached = settings.addresses.map(formatAddress).join(', ');
+  context.output.line(`  listens on ${formatAddress(settings.listen)}, reached at ${reached}`);
+  await runParts(stop, [
+    (until) => node.run(until),
+    (until) => keepUp(context, log, served, until),
+    (until) => aborted(until).then(closeServer),
+  ]);
+}
+
+async function listen({ world }: Context, { node, authority, settings, enrollment }: Served) {
+  // Loaded here: the other verbs of a node need no server.
+  const { serveCenter } = await import('../http/server.ts');
+  const { listen, addresses } = settings;
+  const names = [...new Set(addresses.map(({ host }) => host))];
+  return await serveCenter({
+    world,
+    credentials: () => serverCredentials(world, authority, names),
+    enrollment,
+    api: (client, address) => node.apiFor(client, address),
+    listen,
+  });
+}
+
+/** Machines of the subtree come without a word to the log. */
+async function learnNames(log: LogMonitor, { node }: Served): Promise<void> {
+  for (const { id, name } of await listClients(node.ledger.db)) log.names.set(id, name);
+}
+
+/** Conditions take effect within a minute of a change of the file. */
+async function keepUp({ world }: Context, log: LogMonitor, served: Served, stop: AbortSignal): Promise<void> {
+  const { node, settings, refresh } = served;
+  let inForce = JSON.stringify(settings.conditions);
+  while (!stop.aborted) {
+    await world.clock.sleep(MINUTE_MS, stop);
+    if (stop.aborted) return;
+    await learnNames(log, served);
+    const { conditions } = await refresh();
+    const text = JSON.stringify(conditions);
+    if (text === inForce || stop.aborted) continue;
+    inForce = text;
+    try {
+      node.collector.setConditions(conditions);
+    } catch (error) {
+      if (!isLowtideError(error)) throw error;
+    }
+  }
+}

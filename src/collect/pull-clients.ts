@@ -1,0 +1,180 @@
+import { parseKeyring, type SignedKeyring, checkKeyring } from '../format/keyring.ts';
+import { openMembership } from '../format/membership.ts';
+import { clientIdOf } from '../format/signing.ts';
+import { claimDomains } from '../ledger/domains.ts';
+import { enrollMembers } from '../ledger/members.ts';
+import { findClient } from '../ledger/clients.ts';
+import { takeClient } from '../ledger/pulled.ts';
+import { isLowtideError, LowtideError } from '../model/errors.ts';
+import type { KnownClient, Member } from '../model/exchange.ts';
+import { type CenterId, type ClientId, shortId } from '../model/ids.ts';
+import type { OpenSource, PulledClient, PullWork } from './pull-parts.ts';
+import { isSourceTrouble } from './pull-patience.ts';
+
+/** A list that is as long as this is no list of a real fleet. */
+const PAGES_MAX = 100_000;
+
+/**
+ * Takes over who the clients of the sources are, with their keyrings and memberships: everything that must be here before
+ * a manifest can be. What does not prove itself by its signature is a problem of that client's, and is left out.
+ */
+export async function pullClients(work: PullWork): Promise<PulledClient[]> {
+  const found = new Map<ClientId, PulledClient>();
+  const below = new Map<ClientId, Member[]>();
+  for (const source of work.sources) {
+    for await (const known of clientsOf(source)) {
+      if (work.stop.aborted) return [];
+      if (!isWished(work, known)) continue;
+      const before = found.get(known.client);
+      const client = await pullClient(work, source, known, before).catch(reported(work, known.client));
+      if (client === null) continue;
+      if (before === undefined) work.note({ clients: 1 });
+      found.set(known.client, client);
+      for (const { membership, name, via } of known.memberships) {
+        if (via === known.client) continue;
+        below.set(via, [...(below.get(via) ?? []), { membership, name }]);
+      }
+    }
+  }
+  for (const [relay, members] of below) {
+    await enrollBelow(work, relay, members).catch(reported(work, relay));
+  }
+  return [...found.values()];
+}
+
+function isWished({ wish }: PullWork, { client, name }: KnownClient): boolean {
+  return wish.clients.length === 0 || wish.clients.includes(name) || wish.clients.includes(client);
+}
+
+async function* clientsOf({ api }: OpenSource): AsyncGenerator<KnownClient> {
+  let after: ClientId | null = null;
+  for (let page = 0; page < PAGES_MAX; page++) {
+    const { rows, next }: Awaited<ReturnType<typeof api.clients>> = await api.clients(after);
+    yield* rows;
+    if (next === null || next === after) return;
+    after = next as ClientId;
+  }
+}
+
+async function pullClient(
+  work: PullWork,
+  source: OpenSource,
+  known: KnownClient,
+  before: PulledClient | undefined,
+): Promise<PulledClient> {
+  const { ledger, world } = work.collector.parts;
+  const keyrings = await pullKeyrings(work, source, known.client);
+  const instances = new Map([...(before?.instances ?? []), ...trustedInstances(known, keyrings)]);
+  if (instances.size === 0) {
+    const message = `nothing proves the key of ${known.name} (${shortId(known.client)})`;
+    throw new LowtideError('wrong-signature', message);
+  }
+  const newest = [...instances.values()].at(-1)!;
+  const node = provenNode(known);
+  const role = node === null ? 'agent' : 'relay';
+  const { client, name, pass, revoked } = known;
+  await takeClient(
+    ledger,
+    { id: client, name, role, node, key: newest, pass: work.wish.letIn ? pass : '', revoked },
+    world.clock.now(),
+  );
+  return { known, instances };
+}
+
+/** What it signed of itself as a node. */
+function provenNode({ client, memberships, node }: KnownClient): CenterId | null {
+  if (node === null) return null;
+  const own = memberships.some(({ membership }) => {
+    try {
+      const word = openMembership(membership);
+      return word.client === client && word.node === node;
+    } catch (error) {
+      if (isLowtideError(error)) return false;
+      throw error;
+    }
+  });
+  return own ? node : null;
+}
+
+/** Every version that the source has of it and this center has not; those here before included in the answer. */
+async function pullKeyrings(
+  work: PullWork,
+  { api }: OpenSource,
+  client: ClientId,
+): Promise<readonly SignedKeyring[]> {
+  const { depot, ledger } = work.collector.parts;
+  const here = new Map((await depot.keyrings(client)).map((ring) => [ring.hash, ring]));
+  const come: SignedKeyring[] = [];
+  let after: string | null = null;
+  for (let page = 0; page < PAGES_MAX; page++) {
+    const { rows, next }: Awaited<ReturnType<typeof api.keyrings>> = await api.keyrings(client, after);
+    for (const bytes of rows) {
+      const ring = parseKeyring(bytes);
+      if (ring.keyring.client === client && !here.has(ring.hash)) come.push(ring);
+    }
+    if (next === null || next === after) break;
+    after = next;
+  }
+  const all = [...here.values(), ...come].toSorted((a, b) => a.keyring.version - b.keyring.version);
+  const sound = new Set(signedByKnown(client, all));
+  for (const ring of come) {
+    if (!sound.has(ring)) continue;
+    await claimDomains(ledger, ring.keyring);
+    await depot.putKeyring(ring);
+    work.note({ keyrings: 1 });
+  }
+  return [...sound];
+}
+
+/**
+ * The versions that are signed by an instance which the client id names, or which a version before knows (format F72, F74).
+ * @param rings in order of version
+ */
+function signedByKnown(client: ClientId, rings: readonly SignedKeyring[]): SignedKeyring[] {
+  const trusted = new Set<string>([client]);
+  return rings.filter((ring) => {
+    const { signer, instances } = ring.keyring;
+    if (!trusted.has(signer) || !isSigned(ring)) return false;
+    for (const { id } of instances) trusted.add(id);
+    return true;
+  });
+}
+
+function isSigned(ring: SignedKeyring): boolean {
+  try {
+    checkKeyring(ring);
+    return true;
+  } catch (error) {
+    if (isLowtideError(error, 'wrong-signature')) return false;
+    throw error;
+  }
+}
+
+/** In order of joining; the client id names the first. */
+function trustedInstances(
+  { client, instanceKey }: KnownClient,
+  keyrings: readonly SignedKeyring[],
+): Map<string, Uint8Array> {
+  const trusted = new Map<string, Uint8Array>();
+  if (clientIdOf(instanceKey) === client) trusted.set(client, instanceKey);
+  for (const { keyring } of keyrings)
+    for (const { id, publicKey } of keyring.instances) trusted.set(id, publicKey);
+  return trusted;
+}
+
+/** Each is a machine's own signed word; that the relay may speak for it follows from these alone. */
+async function enrollBelow(work: PullWork, relay: ClientId, members: readonly Member[]): Promise<void> {
+  const { ledger, world } = work.collector.parts;
+  const row = await findClient(ledger.db, relay);
+  if (row === null) return;
+  await ledger.transaction((db) => enrollMembers(db, row, members, world.clock.now()));
+}
+
+/** Trouble with one client is noted, and the rest goes on; a source that cannot be asked is trouble with all of them. */
+function reported(work: PullWork, client: ClientId): (error: unknown) => null {
+  return (error) => {
+    if (!isLowtideError(error) || isSourceTrouble(error)) throw error;
+    work.problem({ client, snapshot: null, code: error.code, message: error.message });
+    return null;
+  };
+}

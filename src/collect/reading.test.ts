@@ -1,0 +1,77 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { CollectKit, NEVER } from '../../test/support/collect-kit.ts';
+import { signMembership } from '../format/membership.ts';
+import { revokeClient } from '../ledger/clients.ts';
+import { putMember } from '../ledger/members.ts';
+import { type ErrorCode, isLowtideError } from '../model/errors.ts';
+import type { OrderId } from '../model/ids.ts';
+
+const refusedWith = (code: ErrorCode) => (error: unknown) => isLowtideError(error, code);
+
+describe('a peer', () => {
+  it("reads everybody's records and blocks, and who they are", async () => {
+    const kit = await CollectKit.make();
+    const [ann, ben] = [await kit.client('ann'), await kit.client('ben')];
+    const anns = await ann.snapshot();
+    await ann.bring(anns);
+    await revokeClient(kit.ledger.db, ben.id, 5);
+    const { id: client, signingKey } = ann;
+    const { publicKey: instanceKey } = signingKey;
+    const joined = kit.face.id;
+    const word = { client, instanceKey, joined, node: null, at: 1 };
+    const membership = signMembership(word, signingKey);
+    await putMember(kit.ledger.db, { client, joined, node: null, via: client, name: 'ann', membership });
+    const osaka = await kit.peer('osaka');
+    const { rows, next } = await osaka.api.clients(null);
+    assert.equal(next, null);
+    assert.deepEqual(rows.map(({ name, revoked }) => [name, revoked]).toSorted(), [
+      ['ann', false],
+      ['ben', true],
+    ]);
+    const told = rows.find(({ name }) => name === 'ann')!;
+    assert.deepEqual(Buffer.from(told.instanceKey), Buffer.from(instanceKey));
+    assert.deepEqual(
+      told.memberships.map(({ via, membership: bytes }) => [via, Buffer.from(bytes)]),
+      [[client, Buffer.from(membership)]],
+    );
+    const keyrings = await osaka.api.keyrings(ann.id, null);
+    assert.deepEqual(keyrings.rows.map(Buffer.from), [Buffer.from(ann.keyring.signed.bytes)]);
+    const ids = anns.blocks.map(({ id }) => id);
+    const blocks = await Array.fromAsync(osaka.api.fetch(anns.id, ids, NEVER));
+    assert.deepEqual(new Set(blocks.map(({ id }) => id)), new Set(ids));
+  });
+
+  it('brings nothing, closes nothing, and is nothing any more once it is shut out', async () => {
+    const kit = await CollectKit.make();
+    const ann = await kit.client('ann');
+    const anns = await ann.snapshot();
+    await ann.offer(anns);
+    const osaka = await kit.peer('osaka');
+    await assert.rejects(osaka.offer(await osaka.snapshot()), refusedWith('forbidden'));
+    const wishes = ann.wishes(anns);
+    const offered = osaka.api.offer(anns.signed.bytes, ann.keyring.signed.bytes, wishes);
+    await assert.rejects(offered, refusedWith('forbidden'));
+    await assert.rejects(osaka.api.enroll([]), refusedWith('forbidden'));
+    const ids = anns.blocks.map(({ id }) => id);
+    await assert.rejects(osaka.api.missing('ab'.repeat(16) as OrderId, ids), refusedWith('order-ended'));
+    assert.deepEqual(await osaka.api.stored(ann.id, ids), []);
+    const closing = osaka.api.withdraw(anns.id, ann.voidRecord(anns.id), []);
+    await assert.rejects(closing, refusedWith('no-such-snapshot'));
+    assert.equal((await ann.api.copies({})).rows[0]?.phase, 'waiting');
+  });
+
+  it('is what nobody else is: an agent lists itself, and reads its own keyrings only', async () => {
+    const kit = await CollectKit.make();
+    const [ann, ben] = [await kit.client('ann'), await kit.client('ben')];
+    await kit.peer('osaka');
+    await ann.offer(await ann.snapshot());
+    await ben.offer(await ben.snapshot());
+    assert.deepEqual(
+      (await ann.api.clients(null)).rows.map(({ client }) => client),
+      [ann.id],
+    );
+    assert.equal((await ann.api.keyrings(ann.id, null)).rows.length, 1);
+    await assert.rejects(ann.api.keyrings(ben.id, null), refusedWith('not-found'));
+  });
+});

@@ -1,0 +1,117 @@
+import type { Conditions } from '../../src/collect/parts.ts';
+import type { SnapshotId } from '../../src/model/ids.ts';
+import { pathKeyOf } from '../../src/model/paths.ts';
+import { agentSources, findManifest } from '../../src/node/sources.ts';
+import { loadCosts, saveCosts } from '../../src/node/source-costs.ts';
+import { restoreSnapshot } from '../../src/restore/restore.ts';
+import type { RestoreReport } from '../../src/restore/restore-plan.ts';
+import { Fleet } from '../../src/sim/fleet.ts';
+import type { Meddle, NodeMachine } from '../../src/sim/joining.ts';
+import type { AgentMachine, CenterMachine, RelayMachine } from '../../src/sim/machines.ts';
+import { Simulation } from '../../src/sim/simulation.ts';
+import { jobOf, NEVER, NOON } from './fleet-kit.ts';
+
+export const OPEN: Conditions = { windows: 'any', zone: 'UTC', streams: 2 };
+
+/** Centers, relays and agents that a test puts together. */
+export class RelayKit {
+  readonly simulation: Simulation;
+  readonly fleet: Fleet;
+
+  constructor(seed: string | number = 1) {
+    this.simulation = new Simulation({ seed, start: NOON });
+    this.fleet = new Fleet(this.simulation);
+  }
+
+  async center(name: string, conditions: Partial<Conditions> = {}): Promise<CenterMachine> {
+    return await this.fleet.addCenter(name, { ...OPEN, ...conditions });
+  }
+
+  async relay(
+    name: string,
+    upstreams: readonly NodeMachine[],
+    changes: Partial<RelayMachine['options']> = {},
+  ): Promise<RelayMachine> {
+    const transfer = { windows: 'any', zone: 'UTC' };
+    const sizes = { storeBytes: 8 << 20, cacheBytes: 0 };
+    return await this.fleet.addRelay(name, { upstreams, conditions: OPEN, transfer, ...sizes, ...changes });
+  }
+
+  /** With two files and a job by hand. */
+  async agent(name: string, above: readonly NodeMachine[], meddle?: Meddle): Promise<AgentMachine> {
+    const agent = await this.fleet.addAgent(name, 'UTC', { centers: above, spoolBytes: 4 << 20, meddle });
+    agent.node.files.makeDirectory('/home');
+    this.write(agent, 'a', 60_000);
+    this.write(agent, 'b', 30_000);
+    agent.jobs = [jobOf()];
+    return agent;
+  }
+
+  write(agent: AgentMachine, name: string, size: number): void {
+    const seed = `${agent.name} ${name} ${size} ${this.simulation.now}`;
+    agent.node.files.write(`/home/${name}`, { seed, size });
+  }
+
+  /** Takes one backup now; resolves when it is in the spool. */
+  async take(agent: AgentMachine): Promise<SnapshotId> {
+    return (await this.finish(agent.running!.take('home', NEVER))).signed.id;
+  }
+
+  /** The machine goes on with other ways up than before. */
+  async rejoin(agent: AgentMachine, above: readonly NodeMachine[]): Promise<AgentMachine> {
+    await agent.shutDown();
+    Object.assign(agent.options, { centers: above });
+    await this.finish(agent.enroll());
+    await this.boot(agent);
+    return agent;
+  }
+
+  async boot(machine: AgentMachine | CenterMachine | RelayMachine): Promise<void> {
+    machine.boot();
+    await this.simulation.runUntil(() => machine.running !== null, this.simulation.now + 60_000);
+  }
+
+  async restart(machine: AgentMachine | CenterMachine | RelayMachine): Promise<void> {
+    await machine.shutDown();
+    await this.boot(machine);
+  }
+
+  async pass(ms: number): Promise<void> {
+    await this.simulation.run({ for: ms });
+  }
+
+  async finish<T>(promise: Promise<T>): Promise<T> {
+    return await this.simulation.finish(promise);
+  }
+
+  /** As `lowtide restore` does, with what was measured remembered. */
+  async restore(agent: AgentMachine, id: SnapshotId, to: string): Promise<RestoreReport> {
+    const { parts } = agent.running!;
+    const work = async (): Promise<RestoreReport> => {
+      const costs = await loadCosts(parts.ledger);
+      const plan = {
+        signed: await findManifest(parts, id),
+        keys: parts.identity.keyring.keys,
+        sources: agentSources(parts, costs),
+        target: pathKeyOf(to),
+        paths: [],
+        overwrite: 'always',
+        owners: 'numbers',
+      } as const;
+      const report = await restoreSnapshot(parts.world, plan, NEVER);
+      await saveCosts(parts.ledger, costs.known);
+      return report;
+    };
+    return await this.finish(work());
+  }
+
+  alarmCodes(machine: string): string[] {
+    return this.simulation.recorder.events('alarm', machine).map(({ code }) => code);
+  }
+}
+
+/** Blocks by source, those that gave none left out. */
+export function givers({ bySource }: RestoreReport): Record<string, number> {
+  const gave = bySource.filter(({ blocks }) => blocks > 0).map(({ name, blocks }) => [name, blocks] as const);
+  return Object.fromEntries(gave);
+}
