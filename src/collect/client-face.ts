@@ -23,6 +23,7 @@ import { untilStopped } from '../model/stopping.ts';
 import type { CenterApi, CommitAnswer } from '../protocol/center-api.ts';
 import type { Collector } from './collector.ts';
 import { commitOrder } from './committing.ts';
+import { placeOf } from './conditions.ts';
 import { copyPage, statesOf } from './copy-pages.ts';
 import { owedAbove } from './own-copy.ts';
 import { type ActiveOrder, orderEnded } from './order-book.ts';
@@ -77,7 +78,8 @@ export class ClientFace implements CenterApi {
   }
 
   async *orders(stop: AbortSignal): AsyncIterable<Order> {
-    const session = this.#collector.openSession(this.#client);
+    const place = await placeOf(this.#collector.parts, this.#client, this.#address);
+    const session = this.#collector.openSession(place);
     try {
       yield { kind: 'news' };
       yield* untilStopped(session.queue, stop);
@@ -168,12 +170,17 @@ export class ClientFace implements CenterApi {
     const own = await depot.has(await this.#domains(owner), ids);
     const wanted = ids.filter((id) => own.has(id));
     const lacking = new Set(above === null ? [] : ids);
-    for await (const read of depot.read(wanted, stop)) {
-      if (!('bytes' in read)) continue;
-      lacking.delete(read.id);
-      yield read;
+    const over = this.#collector.restoring(this.#client);
+    try {
+      for await (const read of depot.read(wanted, stop)) {
+        if (!('bytes' in read)) continue;
+        lacking.delete(read.id);
+        yield read;
+      }
+      if (above !== null && lacking.size > 0) yield* above.fetch(scope, [...lacking], stop);
+    } finally {
+      over();
     }
-    if (above !== null && lacking.size > 0) yield* above.fetch(scope, [...lacking], stop);
   }
 
   async withdraw(id: SnapshotId, record: Uint8Array, centers: readonly CenterId[]): Promise<void> {

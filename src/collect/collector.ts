@@ -9,8 +9,6 @@ import { isLowtideError } from '../model/errors.ts';
 import type { ClientId, OrderId, SnapshotId } from '../model/ids.ts';
 import { SECOND_MS, type UnixMillis } from '../model/time.ts';
 import {
-  type CenterConditions,
-  conditionsWith,
   type Grant,
   type Outcome,
   type PlannerEvent,
@@ -22,10 +20,12 @@ import { newPlanner, type PlannerState, step } from '../schedule/planner.ts';
 import { parseWindows } from '../schedule/windows.ts';
 import type { CenterApi } from '../protocol/center-api.ts';
 import { ClientFace } from './client-face.ts';
+import { lineOf, plannerConditions } from './conditions.ts';
 import { Owners } from './known-above.ts';
 import { type ActiveOrder, newOrder, OrderBook, type Session } from './order-book.ts';
 import { OrderJournal } from './order-journal.ts';
-import type { CollectorParts, Conditions } from './parts.ts';
+import { OtherWork } from './other-work.ts';
+import type { ClientPlace, CollectorParts, Conditions } from './parts.ts';
 import { WriterPool } from './receiving.ts';
 import { Ways } from './ways.ts';
 
@@ -52,6 +52,7 @@ export class Collector {
   readonly #events: PlannerEvent[] = [];
   #telling = false;
   readonly #ways = new Ways();
+  readonly #otherWork: OtherWork;
   readonly #bell = new Bell();
   /** Calls under way, those of orders that have ended included. */
   #calls = 0;
@@ -60,6 +61,7 @@ export class Collector {
   private constructor(parts: CollectorParts, conditions: Conditions) {
     this.parts = parts;
     this.#conditions = conditions;
+    this.#otherWork = new OtherWork(parts, (event) => this.tell(event));
     this.owners = new Owners(parts);
     this.writers = new WriterPool(parts.depot);
     this.#journal = new OrderJournal(parts);
@@ -90,6 +92,9 @@ export class Collector {
   setConditions(conditions: Conditions): void {
     this.tell({ kind: 'conditions', conditions: plannerConditions(conditions) });
     this.#conditions = conditions;
+    for (const { client, place } of this.book.sessions()) {
+      this.tell({ kind: 'online', client, line: lineOf(conditions, place) });
+    }
   }
 
   /** What one client may do here. `address` is shown in the history. */
@@ -101,6 +106,7 @@ export class Collector {
   async run(stop: AbortSignal): Promise<void> {
     while (!stop.aborted) {
       this.#endIdleOrders();
+      await this.#otherWork.watchSpace(this.#conditions);
       this.tell({ kind: 'tick' });
       await this.#sleep(stop);
     }
@@ -123,11 +129,22 @@ export class Collector {
   }
 
   /** The newest session of a client takes over; what the one before was ordered to do ends. */
-  openSession(client: ClientId): Session {
+  openSession(place: ClientPlace): Session {
+    const { client } = place;
     if (this.book.isOnline(client)) this.tell({ kind: 'offline', client });
-    const session = this.book.openSession(client);
-    this.tell({ kind: 'online', client });
+    const session = this.book.openSession(place);
+    this.tell({ kind: 'online', client, line: lineOf(this.#conditions, place) });
     return session;
+  }
+
+  #lineOf(client: ClientId): string | null {
+    const place = this.book.placeOf(client);
+    return place === null ? null : lineOf(this.#conditions, place);
+  }
+
+  /** Somebody waits for bytes that this client fetches. Call what it answers when that is over. */
+  restoring(client: ClientId): () => void {
+    return this.#otherWork.restoring(this.#lineOf(client));
   }
 
   /** What it had offered goes by another way, if there is one. */
@@ -182,7 +199,7 @@ export class Collector {
       offer: {
         snapshot: offer.snapshot,
         client: offer.client,
-        line: null,
+        line: this.#lineOf(offer.client),
         job: `${manifest.instance}/${manifest.job}`,
         sequence: manifest.sequence,
         bytes: Math.max(0, offer.wishes.bytes - offer.received),
@@ -378,7 +395,3 @@ export class Collector {
 /** Whole bytes go over the wire. */
 const wholeRate = (rate: number | null): number | null =>
   rate === null ? null : Math.max(0, Math.round(rate));
-
-function plannerConditions(conditions: Conditions): CenterConditions {
-  return conditionsWith(parseWindows(conditions.windows, conditions.zone), conditions.streams);
-}

@@ -3,6 +3,7 @@ import { LowtideError } from '../model/errors.ts';
 import type { Order } from '../model/exchange.ts';
 import type { BlockId, ClientId, OrderId, SnapshotId } from '../model/ids.ts';
 import type { UnixMillis } from '../model/time.ts';
+import type { ClientPlace } from './parts.ts';
 import { RateWatch } from './rate-watch.ts';
 
 /** One order that a client was given and that has not ended. Lives in memory: after a restart there are none. */
@@ -59,6 +60,7 @@ export function newOrder(
 /** The connection of one client that is listening for orders. */
 export interface Session {
   readonly client: ClientId;
+  readonly place: ClientPlace;
   readonly queue: AsyncQueue<Order>;
 }
 
@@ -72,9 +74,10 @@ export class OrderBook {
   readonly #committed = new Map<OrderId, Pick<ActiveOrder, 'client' | 'snapshot'>>();
 
   /** The newest session of a client takes over; the one before is told to end. */
-  openSession(client: ClientId): Session {
+  openSession(place: ClientPlace): Session {
+    const { client } = place;
     this.#sessions.get(client)?.queue.end();
-    const session = { client, queue: new AsyncQueue<Order>() };
+    const session = { client, place, queue: new AsyncQueue<Order>() };
     this.#sessions.set(client, session);
     return session;
   }
@@ -93,6 +96,15 @@ export class OrderBook {
 
   send(client: ClientId, order: Order): void {
     this.#sessions.get(client)?.queue.push(order);
+  }
+
+  sessions(): readonly Session[] {
+    return [...this.#sessions.values()];
+  }
+
+  /** Null if it is not listening. */
+  placeOf(client: ClientId): ClientPlace | null {
+    return this.#sessions.get(client)?.place ?? null;
   }
 
   isOnline(client: ClientId): boolean {

@@ -56,6 +56,28 @@ export interface Conditions {
   readonly windows: string;
   readonly zone: string;
   readonly streams: number;
+  /** Left out: as fast as it goes. */
+  readonly rates?: RateConditions;
+  /** Part of the disk, 0 to 1, that stays free: below it nothing is collected. Left out: 0. */
+  readonly freeSpace?: number;
+}
+
+/** How fast, in the grammar of docs/scheduling.md S60. */
+export interface RateConditions {
+  readonly total: string;
+  readonly perClient: string;
+  /** Kept free while restores are under way (S65). */
+  readonly restoreShare: number;
+  readonly lines: readonly { readonly name: string; readonly rate: string }[];
+  /** The line by which a machine comes, by its name and address; null for none. */
+  readonly lineOf: (place: ClientPlace) => string | null;
+}
+
+/** A machine below, as conditions tell it apart. */
+export interface ClientPlace {
+  readonly client: ClientId;
+  readonly name: string;
+  readonly address: string | null;
 }
 
 export const OPEN_CONDITIONS: Omit<Conditions, 'zone'> = { windows: 'any', streams: 2 };
