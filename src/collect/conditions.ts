@@ -26,7 +26,8 @@ export async function placeOf(
   return { client, name: (await findClient(ledger.db, client))?.name ?? client, address };
 }
 
-export const lineOf = ({ rates }: Conditions, place: ClientPlace): string | null => rates?.lineOf(place) ?? null;
+export const lineOf = ({ rates }: Conditions, place: ClientPlace): string | null =>
+  rates?.lineOf(place) ?? null;
 
 /** Of the hold that a disk without room calls for. */
 export const FREE_SPACE = 'free space';

@@ -49,8 +49,7 @@ export async function checkClosure(
   const base = options.base ?? null;
   const known: Pick<ClosureScope, 'skip' | 'vouched'> =
     base === null ? {} : await vouchedBy(parts.reader, base.manifest.refs, root);
-  const vouched = (id: BlockId): boolean =>
-    options.vouched?.has(id) === true || known.vouched?.(id) === true;
+  const vouched = (id: BlockId): boolean => options.vouched?.has(id) === true || known.vouched?.(id) === true;
   const scope: ClosureScope = { root, domains: options.domains ?? null, ...known, vouched };
   const missing = new Set<BlockId>();
   let blocks = 0;

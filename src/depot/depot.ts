@@ -138,7 +138,9 @@ export class Depot {
     options: Partial<CompactOptions> = {},
   ): Promise<number> {
     this.#requireWrite();
-    return await this.#alone(() => compactGroup(this.#reclaim(), group, live, { threshold: 1 / 2, enough: Infinity, ...options }));
+    return await this.#alone(() =>
+      compactGroup(this.#reclaim(), group, live, { threshold: 1 / 2, enough: Infinity, ...options }),
+    );
   }
 
   async usage(group?: string): Promise<DepotUsage> {

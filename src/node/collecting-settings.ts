@@ -1,9 +1,10 @@
 import { z } from 'zod';
 import type { Conditions } from '../collect/parts.ts';
 import { type Address, formatAddress, parseAddress } from '../identity/addresses.ts';
-import { messageOf } from '../model/errors.ts';
 import { parseWindows } from '../schedule/windows.ts';
-import type { Place, ReadYaml } from './yaml-file.ts';
+import { checkedAt } from './checked-at.ts';
+import { RATE_TEXT, rateKeys, rateSettings } from './rate-settings.ts';
+import type { ReadYaml } from './yaml-file.ts';
 
 export const DEFAULT_PORT = 7700;
 const STREAMS_MAX = 1000;
@@ -25,6 +26,7 @@ export const collectingKeys = {
     .min(0, 'expected 0 (collect nothing) or more')
     .max(STREAMS_MAX)
     .default(2),
+  ...rateKeys,
   listen: z.string().default(`0.0.0.0:${DEFAULT_PORT}`),
   addresses: z.array(z.string()).min(1, 'expected at least one address, such as backup.example.org:7700'),
 };
@@ -35,7 +37,7 @@ export function collectingSettings(read: ReadYaml<z.infer<typeof shape>>): Colle
   const { windows, zone, streams, listen, addresses } = read.value;
   checkHours(read, 'windows', windows, 'zone', zone);
   return {
-    conditions: { windows, zone, streams },
+    conditions: { windows, zone, streams, ...rateSettings(read) },
     listen: checkedAt(read, ['listen'], () => parseAddress(listen, DEFAULT_PORT)),
     addresses: checkedAt(read, ['addresses'], () =>
       addresses.map((text) => parseAddress(text, DEFAULT_PORT)),
@@ -54,15 +56,6 @@ export function checkHours(
   checkedAt(read, [windowsKey], () => parseWindows(windows, zone));
 }
 
-/** What `work` complains of is told with its place in the file. */
-export function checkedAt<T>(read: ReadYaml<unknown>, place: Place, work: () => T): T {
-  try {
-    return work();
-  } catch (error) {
-    throw read.bad(place, messageOf(error));
-  }
-}
-
 /** The part of a new file that these settings are. */
 export function collectingText({ conditions, listen, addresses }: CollectingSettings): string {
   const { windows, zone, streams } = conditions;
@@ -72,7 +65,7 @@ windows: ${JSON.stringify(windows)}
 zone: ${JSON.stringify(zone)}
 # Computers that may send at the same time. 0 collects nothing.
 streams: ${streams}
-# Where it listens.
+${RATE_TEXT}# Where it listens.
 listen: ${JSON.stringify(formatAddress(listen))}
 # Where computers reach it: names or IP addresses with ports. They travel in join tokens.
 addresses: ${JSON.stringify(addresses.map(formatAddress))}

@@ -3,8 +3,8 @@ import type { CenterFace } from '../model/exchange.ts';
 import type { World } from '../world/ports.ts';
 import { parseSize } from './agent-settings.ts';
 import { centerNamed } from './center-names.ts';
+import { checkedAt } from './checked-at.ts';
 import {
-  checkedAt,
   checkHours,
   collectingKeys,
   type CollectingSettings,
@@ -16,7 +16,9 @@ import { YamlFile } from './yaml-file.ts';
 
 /** What the operator of a relay decides: `relay.yaml` in its data folder. */
 export interface RelayConfig
-  extends CollectingSettings, Pick<RelaySettings, 'transfer' | 'yield' | 'storeBytes' | 'cacheBytes' | 'centers'> {}
+  extends
+    CollectingSettings,
+    Pick<RelaySettings, 'transfer' | 'yield' | 'storeBytes' | 'cacheBytes' | 'centers'> {}
 
 /** A new file, as people write it. */
 export interface NewRelayConfig extends CollectingSettings {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { readFile, writeFile } from 'node:fs/promises';
 import { after, before, beforeEach, describe, it } from 'node:test';
 import { isLowtideError, type LowtideError } from '../model/errors.ts';
+import type { ClientId } from '../model/ids.ts';
 import type { Job } from '../model/jobs.ts';
 import { realWorld, type TestWorld } from '../../test/support/real-world.ts';
 import { createAgentConfig, parseSize, readAgentConfig } from './agent-settings.ts';
@@ -147,7 +148,28 @@ describe('center.yaml', () => {
 
   it('gives back what it was made of', async () => {
     await createCenterSettings(world, path, settings);
-    assert.deepEqual(await readCenterSettings(world, path), settings);
+    const read = await readCenterSettings(world, path);
+    const { rates, freeSpace, ...conditions } = read.conditions;
+    assert.deepEqual({ ...read, conditions }, settings);
+    assert.equal(freeSpace, 0.05);
+    assert.deepEqual([rates?.total, rates?.perClient, rates?.lines], ['unlimited', 'unlimited', []]);
+  });
+
+  it('knows the line of a computer by its name or its address', async () => {
+    const lines = [
+      '  - {name: kyoto, rate: 2 MB/s, clients: [10.7.0.0/16, "2001:db8::/33"]}',
+      '  - {name: till, rate: 1 MB/s 08:00-20:00, clients: [till-1]}',
+    ];
+    await writeFile(path, `zone: UTC\naddresses: [a.example]\nlines:\n${lines.join('\n')}\n`);
+    const { rates } = (await readCenterSettings(world, path)).conditions;
+    const lineOf = (name: string, address: string | null): string | null =>
+      rates!.lineOf({ client: 'aa' as ClientId, name, address });
+    assert.equal(lineOf('ann', '10.7.255.1'), 'kyoto');
+    assert.equal(lineOf('ann', '::ffff:10.7.0.1'), 'kyoto');
+    assert.equal(lineOf('ann', '2001:db8:7fff::1'), 'kyoto');
+    assert.equal(lineOf('ann', '2001:db8:8000::1'), null);
+    assert.equal(lineOf('ann', '10.8.0.1'), null);
+    assert.equal(lineOf('till-1', null), 'till');
   });
 
   it('says where a mistake is', async () => {
@@ -160,6 +182,9 @@ describe('center.yaml', () => {
       ['zone: UTC\naddresses: []\n', /^2:12: addresses: expected at least one address/],
       ['zone: Mars\naddresses: [a]\n', /^1:7: .*is not a time zone/],
       [`${good}colour: red\n`, /^3:1: unknown key colour: expected one of windows, zone/],
+      [`${good}rate: 20 Mb/s\n`, /^3:7: the schedule .* expected a unit/],
+      [`${good}freeSpace: 7\n`, /^3:12: freeSpace: expected a part/],
+      [`${good}lines: [{name: a, rate: 1 MB/s, clients: [10.0.0.0/99]}]\n`, /is not a range/],
     ];
     for (const [text, place] of cases) {
       await writeFile(path, text);
@@ -177,7 +202,11 @@ describe('agent.yaml', () => {
       yield: false,
     });
     await writeFile(path, 'spool: 1.5T\ncompression: max\n');
-    assert.deepEqual(await readAgentConfig(world, path), { spoolBytes: 1.5 * 2 ** 40, compression: 'max', yield: false });
+    assert.deepEqual(await readAgentConfig(world, path), {
+      spoolBytes: 1.5 * 2 ** 40,
+      compression: 'max',
+      yield: false,
+    });
   });
 
   it('says where a mistake is', async () => {

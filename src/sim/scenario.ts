@@ -118,10 +118,12 @@ export class Scenario {
 type Verb = (scenario: Scenario, command: Command) => Promise<string[]>;
 
 const verbs: Readonly<Record<string, Verb>> = {
-  /** center NAME windows=.. streams=.. */
+  /** center NAME windows=.. streams=.. rate="20 kB/s" */
   async center(scenario, { args, options }) {
-    const { windows = 'any', streams = '2' } = options;
-    await scenario.theFleet.addCenter(args[0]!, { windows, zone: scenario.zone, streams: Number(streams) });
+    const { windows = 'any', streams = '2', rate = 'unlimited' } = options;
+    const rates = { total: rate, perClient: 'unlimited', restoreShare: 0, lines: [], lineOf: () => null };
+    const { zone } = scenario;
+    await scenario.theFleet.addCenter(args[0]!, { windows, zone, streams: Number(streams), rates });
     return [];
   },
 
