@@ -104,5 +104,7 @@ async function needEverything(db: Database, snapshot: SnapshotId): Promise<void>
   while (row !== null && row.id !== lost.id && row.sequence > lost.sequence) {
     row = row.base === null ? null : await findSnapshot(db, row.base);
   }
-  if (row?.id === lost.id) { await updateJob(db, lost.job, { full_needed: 1 }); }
+  if (row?.id === lost.id) {
+    await updateJob(db, lost.job, { full_needed: 1 });
+  }
 }
