@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFile, writeFile } from 'node:fs/promises';
 import { after, before, test } from 'node:test';
-import { addRow } from '../../test/support/ledger-kit.ts';
+import { addRow, ANNS_CLIENT } from '../../test/support/ledger-kit.ts';
 import { realWorld, type TestWorld } from '../../test/support/real-world.ts';
 import { createAuthority } from '../identity/authority.ts';
 import { addCenter, type JoinedCenter, loadClientIdentity } from '../identity/client-identity.ts';
@@ -72,7 +72,7 @@ test('a relay is a client and a node in one folder, made once, and no center', a
   const data = await newRelay();
   await within(data, async ({ authority, client, node }) => {
     assert.equal(authority.face.kind, 'relay');
-    assert.notEqual(authority.face.id as string, client.client as string);
+    assert.deepEqual(new Set<string>([authority.face.id, client.client]).size, 2);
     assert.deepEqual(node.uplinks, []);
   });
   await assert.rejects(createRelayHome(world, data, 'shop', config), { code: 'node-exists' });
@@ -159,6 +159,10 @@ test('what is owed to a center stays owed when the way to it is left, until its 
     assert.deepEqual([done.released, done.kept, done.left], [1, 0, []]);
     const copies = await copiesOf(home.node.ledger.db, id);
     assert.deepEqual(copies.map(({ phase, code }) => phase + code).sort(), ['safe', 'voidreleased']);
+    // Below, nothing is closed by that: its owner owes it still.
+    const { rows } = await home.node.apiFor(ANNS_CLIENT, null).copies({});
+    const told = rows.find(({ center }) => center === osaka.face.id);
+    assert.deepEqual([told?.phase, told?.code], ['waiting', 'no-route']);
   });
 });
 
