@@ -6,6 +6,7 @@ import { centerPaths, openCenterHome } from '../node/center-home.ts';
 import { type AgentPeople, agentPeople } from '../node/people-agent.ts';
 import { type CenterPeople, centerPeople } from '../node/people-center.ts';
 import { type RelayPeople, relayPeople } from '../node/people-relay.ts';
+import { type PullPeople, Pulls } from '../node/pulls.ts';
 import { openRelayHome, relayPaths } from '../node/relay-home.ts';
 import { httpsConnector } from './connector.ts';
 import { type CommonOptions, type Context, dataFolder } from './context.ts';
@@ -97,20 +98,29 @@ export async function withCollecting<T>(
     : await withRelay(context, options, work);
 }
 
+/** What a center alone can do beside what a relay can. */
+export type CenterReached = Reached<CenterPeople & PullPeople>;
+
 /** Asks the running center, or opens its data folder when none runs. */
-async function withCenter<T>(
+export async function withCenter<T>(
   context: Context,
   options: DataOptions,
-  work: (reached: Reached<CenterPeople>) => Promise<T>,
+  work: (reached: CenterReached) => Promise<T>,
 ): Promise<T> {
   const { world, stop } = context;
   const data = dataFolder('center', options.data);
-  const remote = await remotePeople<CenterPeople>(centerPaths(data).socket, stop);
+  const { socket, identity } = centerPaths(data);
+  const remote = await remotePeople<CenterReached['people']>(socket, stop);
   if (remote !== null) return await work({ people: remote, running: true });
   const home = await openCenterHome(world, data);
+  const connector = httpsConnector(world, identity);
+  const pulls = new Pulls(home, connector, softwareName());
   try {
-    return await work({ people: centerPeople({ ...home, running: false }), running: false });
+    const people = { ...centerPeople({ ...home, running: false }), ...pulls.people };
+    return await work({ people, running: false });
   } finally {
+    await pulls.end();
+    connector.close();
     await home.node.close();
   }
 }

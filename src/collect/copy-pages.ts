@@ -31,6 +31,8 @@ function ownState(collector: Collector, row: CopyRow): CopyState {
 function stateAbove(collector: Collector, row: CopyRow, own: CopyRow | undefined, kept: boolean): CopyState {
   const { parts } = collector;
   const state = copyState(row);
+  // That this node owes it no more closes nothing: its owner does, or finds another way.
+  if (state.code === 'released') return { ...state, phase: 'waiting', code: 'no-route', holder: null };
   if (!['waiting', 'in-transit', 'held'].includes(state.phase)) return { ...state, holder: null };
   if (kept) return { ...state, phase: 'held', holder: row.holder ?? parts.center.name };
   if (own === undefined || isClosed(parts, own.phase)) return state;

@@ -25,10 +25,8 @@ describe('a peer', () => {
     const osaka = await kit.peer('osaka');
     const { rows, next } = await osaka.api.clients(null);
     assert.equal(next, null);
-    assert.deepEqual(rows.map(({ name, revoked }) => [name, revoked]).toSorted(), [
-      ['ann', false],
-      ['ben', true],
-    ]);
+    const standing = rows.map(({ name, revoked }) => `${name} ${revoked ? 'shut out' : 'let in'}`);
+    assert.deepEqual(new Set(standing), new Set(['ann let in', 'ben shut out']));
     const told = rows.find(({ name }) => name === 'ann')!;
     assert.deepEqual(Buffer.from(told.instanceKey), Buffer.from(instanceKey));
     assert.deepEqual(
@@ -36,7 +34,10 @@ describe('a peer', () => {
       [[client, Buffer.from(membership)]],
     );
     const keyrings = await osaka.api.keyrings(ann.id, null);
-    assert.deepEqual(keyrings.rows.map(Buffer.from), [Buffer.from(ann.keyring.signed.bytes)]);
+    assert.deepEqual(
+      keyrings.rows.map((bytes) => Buffer.from(bytes)),
+      [Buffer.from(ann.keyring.signed.bytes)],
+    );
     const ids = anns.blocks.map(({ id }) => id);
     const blocks = await Array.fromAsync(osaka.api.fetch(anns.id, ids, NEVER));
     assert.deepEqual(new Set(blocks.map(({ id }) => id)), new Set(ids));

@@ -42,7 +42,7 @@ export interface RelayHome {
   readonly node: Relay;
   readonly enrollment: Enrollment;
   /** Reads relay.yaml again; a mistake in it is an alarm, and what was in force stays. */
-  refresh(): Promise<RelayConfig>;
+  readonly refresh: () => Promise<RelayConfig>;
 }
 
 /** Makes a relay. @throws LowtideError as `foundNode` */

@@ -133,7 +133,17 @@ async function closeSuperseded(parts: AgentParts): Promise<void> {
     .execute();
   for (const { id, center } of superseded) {
     await closeCopies(parts, id, [center], 'it cannot be closed, and a later snapshot is safe');
+    await alarmIfNowhere(parts, id);
   }
+}
+
+/** What lies above may have said falsely that it cannot be closed: nobody must lose a snapshot without a word. */
+async function alarmIfNowhere({ ledger, world }: AgentParts, id: SnapshotId): Promise<void> {
+  const copies = await copiesOf(ledger.db, id);
+  const row = await findSnapshot(ledger.db, id);
+  if (row === null || row.pack_group === null || copies.some(({ phase }) => phase !== 'void')) return;
+  const message = `snapshot ${shortId(id)} of ${row.job} is at no center, and is given up because a later one is safe`;
+  world.monitor.event({ kind: 'alarm', code: 'not-collected', message });
 }
 
 /** Other centers may still get it: a snapshot leaves the spool once it is owed to none. */

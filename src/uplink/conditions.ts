@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { Ledger } from '../ledger/ledger.ts';
 import type { Welcome } from '../model/exchange.ts';
 import type { CenterId } from '../model/ids.ts';
+import { parseWindows } from '../schedule/windows.ts';
 
 /** When a center collects, as it said last: for people, and for checking new jobs while it cannot be reached. */
 export interface KnownConditions {
@@ -12,7 +13,9 @@ export interface KnownConditions {
 const shape = z.object({ windows: z.string(), zone: z.string() });
 const factOf = (center: CenterId): string => `conditions/${center}`;
 
+/** @throws LowtideError `bad-schedule`, `bad-zone`: then what was known stays */
 export async function rememberConditions(ledger: Ledger, { center, windows, zone }: Welcome): Promise<void> {
+  parseWindows(windows, zone);
   const value = JSON.stringify({ windows, zone });
   if ((await ledger.fact(factOf(center.id))) !== value) await ledger.setFact(factOf(center.id), value);
 }

@@ -1,5 +1,6 @@
 import { copiesOf, findCopy, setHops, setPhase } from '../ledger/copies.ts';
 import { custodiesOf } from '../ledger/custodies.ts';
+import { findSnapshot } from '../ledger/snapshots.ts';
 import type { CopyRow } from '../ledger/tables.ts';
 import type { ErrorCode } from '../model/errors.ts';
 import type { CopyPhase, CopyRecord, CopyState } from '../model/exchange.ts';
@@ -44,7 +45,7 @@ export async function noteState(work: UplinkWork, state: CopyState): Promise<voi
   const own = await findCopy(ledger.db, snapshot, center);
   if (phase === 'safe' || own === null || isDamagedHere(own)) return;
   if (!work.centers.some(({ id }) => id === center)) return;
-  if (phase === 'void' && (await work.depot.voidRecord(snapshot)) === null) {
+  if (phase === 'void' && !(await isClosedHere(work, snapshot))) {
     const message = `${upstream.name} says that snapshot ${shortId(snapshot)} was closed, which it was not: it stays in the spool`;
     work.alarms.raise(`copy ${snapshot}`, 'bad-answer', message);
     return;
@@ -52,7 +53,9 @@ export async function noteState(work: UplinkWork, state: CopyState): Promise<voi
   // A relay on another way has it: that this one has not says nothing new.
   if (own.phase === 'held' && NOT_YET.includes(phase) && (await isHeldElsewhere(work, snapshot))) return;
   const believed = phase === 'held' && !(await isHeldAbove(work, snapshot)) ? 'waiting' : phase;
-  const { code, until, holder } = state;
+  const { until, holder } = state;
+  // Whether the own spool is damaged is not for others to say.
+  const code = isOwnDamage(state.code) ? 'bad-answer' : state.code;
   const change = {
     snapshot,
     center,
@@ -67,6 +70,15 @@ export async function noteState(work: UplinkWork, state: CopyState): Promise<voi
   if (believed === 'behind' || code === 'custody-lost') await work.sender.behind(ledger.db, snapshot);
   if (!news) return;
   work.onChange(snapshot);
+}
+
+/**
+ * Its owner has closed it for good. With content still in the spool it is owed to some center: what was closed at one must
+ * not be taken for closed at another.
+ */
+async function isClosedHere({ depot, ledger }: UplinkWork, snapshot: SnapshotId): Promise<boolean> {
+  if ((await depot.voidRecord(snapshot)) === null) return false;
+  return ((await findSnapshot(ledger.db, snapshot))?.pack_group ?? null) === null;
 }
 
 /** With the way that it took. */

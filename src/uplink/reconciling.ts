@@ -1,4 +1,4 @@
-import { copiesIn, downgradeCopy, OPEN_PHASES, setPhase } from '../ledger/copies.ts';
+import { copiesIn, downgradeCopy, findCopy, OPEN_PHASES, setPhase } from '../ledger/copies.ts';
 import { custodiesOf, dropCustody } from '../ledger/custodies.ts';
 import { appendHistory } from '../ledger/history.ts';
 import { findSnapshot, instancesOf, newestSafeAt } from '../ledger/snapshots.ts';
@@ -40,8 +40,7 @@ export async function collectAnswersOn(
   api: CenterApi,
   snapshots: readonly SnapshotId[],
 ): Promise<void> {
-  // A row for each center and one for the relay itself: an answer holds them all, unless a relay owes to more centers.
-  const most = Math.max(1, Math.floor(work.world.limits.page_rows / (work.centers.length + 2)));
+  const most = rowsAtOnce(work);
   for (let at = 0; at < snapshots.length; at += most) {
     const some = snapshots.slice(at, at + most);
     const rows = Map.groupBy(await rowsOf(api, some), ({ snapshot }) => snapshot);
@@ -54,6 +53,7 @@ async function takeAnswer(
   snapshot: SnapshotId,
   rows: readonly CopyRecord[],
 ): Promise<void> {
+  await alarmOnStrangers(work, snapshot, rows);
   if (work.upstream.kind === 'relay') await takeCustody(work, snapshot, rows);
   for (const copy of await openCopies(work, snapshot)) {
     const record = rows.find(({ center }) => center === copy.center);
@@ -63,6 +63,21 @@ async function takeAnswer(
       await noteRecord(work, record);
       await storeReceipt(work, snapshot, face, record.receipt);
     } else await noteRecord(work, record);
+  }
+}
+
+/** A receipt of a center that no token named proves nothing, and the snapshot was never owed there. */
+async function alarmOnStrangers(
+  { ledger, upstream, centers, alarms }: UplinkWork,
+  snapshot: SnapshotId,
+  rows: readonly CopyRecord[],
+): Promise<void> {
+  for (const { center, phase, receipt } of rows) {
+    const isKnown = center === upstream.id || centers.some(({ id }) => id === center);
+    if (isKnown || phase !== 'safe' || receipt === null) continue;
+    if ((await findCopy(ledger.db, snapshot, center)) !== null) continue;
+    const message = `${upstream.name} gives receipts of a center ${shortId(center)} that this machine has not heard of from a token: they do not count`;
+    alarms.raise('strangers', 'wrong-center', message);
   }
 }
 
@@ -109,13 +124,14 @@ async function noteUnknown(work: UplinkWork, { snapshot, center, phase }: CopyRo
 
 /** High-water mark: the newest snapshot of each job that this center receipted must still be there. */
 async function newestIsLost(work: UplinkWork, api: CenterApi, center: CenterId): Promise<boolean> {
-  const { ledger, world } = work;
+  const { ledger } = work;
   const newest: SnapshotId[] = [];
   for (const instance of await instancesOf(ledger.db)) {
     for (const { id } of await newestSafeAt(ledger.db, center, instance)) newest.push(id);
   }
-  for (let at = 0; at < newest.length; at += world.limits.page_rows) {
-    const some = newest.slice(at, at + world.limits.page_rows);
+  const most = rowsAtOnce(work);
+  for (let at = 0; at < newest.length; at += most) {
+    const some = newest.slice(at, at + most);
     const rows = await rowsOf(api, some);
     if (some.some((snapshot) => isLost(work, rows, snapshot, center))) return true;
   }
@@ -135,28 +151,30 @@ function isLost(
 
 async function downgradeLost(work: UplinkWork, api: CenterApi, center: CenterId): Promise<void> {
   const { ledger, world } = work;
-  const safe = await copiesIn(ledger.db, [center], ['safe']);
-  const rows = await rowsAt(api, center);
-  for (const { snapshot } of safe) {
-    if (!isLost(work, rows.get(snapshot) ?? [], snapshot, center)) continue;
-    const now = world.clock.now();
-    await ledger.transaction(async (db) => {
-      await downgradeCopy(db, snapshot, center, now);
-      await appendHistory(db, snapshot, 'went-back', now, { center });
-      await work.sender.behind(db, snapshot);
-    });
-    const name = work.centers.find(({ id }) => id === center)?.name ?? center;
-    const message = `${name} does not have snapshot ${shortId(snapshot)} any more, which it receipted`;
-    world.monitor.event({ kind: 'alarm', code: 'center-went-back', message });
-    work.onChange(snapshot);
+  const safe = (await copiesIn(ledger.db, [center], ['safe'])).map(({ snapshot }) => snapshot);
+  const most = rowsAtOnce(work);
+  for (let at = 0; at < safe.length; at += most) {
+    const some = safe.slice(at, at + most);
+    const rows = await rowsOf(api, some);
+    for (const snapshot of some) {
+      if (!isLost(work, rows, snapshot, center)) continue;
+      const now = world.clock.now();
+      await ledger.transaction(async (db) => {
+        await downgradeCopy(db, snapshot, center, now);
+        await appendHistory(db, snapshot, 'went-back', now, { center });
+        await work.sender.behind(db, snapshot);
+      });
+      const name = work.centers.find(({ id }) => id === center)?.name ?? center;
+      const message = `${name} does not have snapshot ${shortId(snapshot)} any more, which it receipted`;
+      world.monitor.event({ kind: 'alarm', code: 'center-went-back', message });
+      work.onChange(snapshot);
+    }
   }
 }
 
-async function rowsAt(api: CenterApi, center: CenterId): Promise<Map<SnapshotId, CopyRecord[]>> {
-  const there = new Map<SnapshotId, CopyRecord[]>();
-  for await (const row of eachRow(api, {})) if (row.center === center) there.set(row.snapshot, [row]);
-  return there;
-}
+/** A row for each center and one for the relay itself: an answer about so many snapshots holds them all, unless a relay owes them to more. */
+const rowsAtOnce = ({ world, centers }: UplinkWork): number =>
+  Math.max(1, Math.floor(world.limits.page_rows / (centers.length + 2)));
 
 /** Of these; no more than a node may have that owes them to as many centers as a wish may name. */
 async function rowsOf(api: CenterApi, snapshots: readonly SnapshotId[]): Promise<CopyRecord[]> {

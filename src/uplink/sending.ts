@@ -34,7 +34,9 @@ interface Sending {
 /**
  * Carries out one order (SEED 112, fig. 7): asks what the center lacks of refs(S) minus refs(base), sends that in order
  * of first use, commits, and stores the receipt. Resuming needs no offsets: what arrived before is not asked for again.
- * @throws LowtideError what the center says; `wrong-state` for an order to send what is not owed to it; `disk-failed`
+ * The caller has seen that it is owed there: a center has a right to that, and to nothing else; a relay, to what is owed to
+ * where it leads.
+ * @throws LowtideError what the center says; `disk-failed`
  */
 export async function sendSnapshot(
   work: UplinkWork,
@@ -43,7 +45,6 @@ export async function sendSnapshot(
   pace: Pace,
   stop: AbortSignal,
 ): Promise<void> {
-  await requireOwed(work, order);
   const sending = await openSending(work, api, order, pace, stop);
   if (sending === null) return;
   try {
@@ -62,13 +63,6 @@ export async function sendSnapshot(
       }
     } else throw error;
   }
-}
-
-/** A center has a right to what it is owed, and to nothing else; a relay, to what is owed to where it leads. */
-async function requireOwed(work: UplinkWork, { snapshot }: SendOrder): Promise<void> {
-  if ((await openCopies(work, snapshot)).length > 0) return;
-  const message = `${work.upstream.name} orders snapshot ${shortId(snapshot)}, which is not owed to it`;
-  throw new LowtideError('wrong-state', message);
 }
 
 /** Null if the spool has lost the manifests. */

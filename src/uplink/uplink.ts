@@ -3,12 +3,13 @@ import { hexOf } from '../model/bytes.ts';
 import { Bell } from '../model/bell.ts';
 import { type ErrorCode, isLowtideError, LowtideError, messageOf } from '../model/errors.ts';
 import type { Member, Order, Welcome } from '../model/exchange.ts';
-import type { OrderId, SnapshotId } from '../model/ids.ts';
+import { type OrderId, shortId, type SnapshotId } from '../model/ids.ts';
 import { untilStopped } from '../model/stopping.ts';
 import { HOUR_MS, MINUTE_MS } from '../model/time.ts';
 import { type CenterApi, PROTOCOL_VERSION } from '../protocol/center-api.ts';
 import { Pace } from '../protocol/pace.ts';
 import { Alarms } from './alarms.ts';
+import { openCopies } from './copy-states.ts';
 import { offerOwed } from './offering.ts';
 import { giveWay } from './giving-way.ts';
 import type { UplinkParts, UplinkWork } from './parts.ts';
@@ -30,6 +31,8 @@ const NEEDS_SOMEBODY: readonly ErrorCode[] = [
   'joined-in-circle',
   'newer-format',
 ];
+/** Orders that are carried out at the same time. */
+const SENDING_MAX = 100;
 /** How an order may end without anybody having to hear of it: it goes on in the next one. */
 const GOES_ON: readonly ErrorCode[] = ['order-ended', 'center-unreachable', 'interrupted'];
 
@@ -153,9 +156,21 @@ export class Uplink {
       );
     }
     await ledger.setFact(fact, welcome.session);
-    await rememberConditions(ledger, welcome);
+    await this.#rememberConditions(welcome);
     this.#compareClocks(clock, welcome.clock);
     return welcome;
+  }
+
+  /** Hours that cannot be read keep nobody from sending: they are for people and for checking new jobs. */
+  async #rememberConditions(welcome: Welcome): Promise<void> {
+    const { ledger, alarms, upstream } = this.#work;
+    try {
+      await rememberConditions(ledger, welcome);
+      alarms.clear('conditions');
+    } catch (error) {
+      if (!isLowtideError(error, 'bad-schedule', 'bad-zone')) throw error;
+      alarms.raise('conditions', error.code, `${upstream.name} tells hours that cannot be read`);
+    }
   }
 
   #compareClocks(ours: number, theirs: number): void {
@@ -264,14 +279,14 @@ export class Uplink {
 
   #startSending(api: CenterApi, order: Order & { kind: 'send' }, sending: Map<OrderId, UnderWay>): void {
     const { snapshot } = order;
-    // One snapshot is sent once at a time, whatever a center orders.
+    // One snapshot is sent once at a time, whatever a center orders, and what is too much is ordered again.
+    if (sending.size >= SENDING_MAX) return;
     if ([...sending.values()].some((other) => other.snapshot === snapshot)) return;
     const abort = new AbortController();
-    const pace = new Pace(this.#work.world.clock, order.rate);
     const { clock } = this.#work.world;
+    const pace = new Pace(clock, order.rate);
     const way = this.#work.yields() ? giveWay(clock, api, order.order, pace, abort.signal) : null;
-    const done = sendSnapshot(this.#work, api, order, pace, abort.signal)
-      .then(() => this.#work.alarms.clear(`sending ${snapshot}`))
+    const done = this.#carryOut(api, order, pace, abort.signal)
       .catch((error: unknown) => {
         this.#unsure.add(snapshot);
         if (!abort.signal.aborted) this.#report(`sending ${snapshot}`, 'sending', error);
@@ -284,6 +299,23 @@ export class Uplink {
         this.wake();
       });
     sending.set(order.order, { snapshot, stop: abort, pace, done });
+  }
+
+  /** What it is not owed it may order as often as it likes: that is one trouble, and nothing is done about it. */
+  async #carryOut(
+    api: CenterApi,
+    order: Order & { kind: 'send' },
+    pace: Pace,
+    stop: AbortSignal,
+  ): Promise<void> {
+    const { snapshot } = order;
+    const { alarms, upstream } = this.#work;
+    if ((await openCopies(this.#work, snapshot)).length === 0) {
+      const message = `${upstream.name} orders snapshot ${shortId(snapshot)}, which is not owed to it`;
+      return alarms.raise('orders', 'wrong-state', message);
+    }
+    await sendSnapshot(this.#work, api, order, pace, stop);
+    alarms.clear(`sending ${snapshot}`);
   }
 
   /** What hello will be told too is told there. */

@@ -37,8 +37,14 @@ describe('help', () => {
       'center plan',
       'center snapshots',
       'center ledger',
+      ...['init', 'join', 'run', 'token', 'client list', 'client revoke', 'plan', 'status'].map(
+        (verb) => `relay ${verb}`,
+      ),
+      ...['snapshots', 'ledger', 'leave', 'release'].map((verb) => `relay ${verb}`),
       'agent join',
       'agent run',
+      'agent leave',
+      'agent release',
       'job add',
       'job list',
       'job remove',
@@ -73,7 +79,7 @@ describe('help', () => {
     assert.match(verb.stdout, /^Usage: lowtide backup/);
     const group = await lowtide(['center', '--help']);
     assert.equal(group.exit, 0);
-    assert.match(group.stdout, /client +The computers that may send/);
+    assert.match(group.stdout, /client +The computers whose backups come/);
     const nothing = await lowtide([]);
     assert.equal(nothing.exit, 1);
     assert.match(nothing.stdout, /To see it work:\n +demo/);

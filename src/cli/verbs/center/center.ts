@@ -3,6 +3,7 @@ import { newGroup } from '../../verb.ts';
 import { clientGroup } from './client.ts';
 import { centerInitVerb } from './init.ts';
 import { planVerb } from './plan.ts';
+import { centerPullVerb } from './pull.ts';
 import { centerRunVerb } from './run.ts';
 import { ledgerVerb, snapshotsVerb } from './snapshots.ts';
 import { tokenVerb } from './token.ts';
@@ -13,6 +14,7 @@ export function centerGroup(): Command {
     centerRunVerb(),
     tokenVerb('center'),
     clientGroup('center'),
+    centerPullVerb(),
     planVerb('center'),
     snapshotsVerb('center'),
     ledgerVerb('center'),

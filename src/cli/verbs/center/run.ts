@@ -2,10 +2,13 @@ import type { Command } from 'commander';
 import { centerPaths, openCenterHome } from '../../../node/center-home.ts';
 import { readCenterSettings } from '../../../node/center-settings.ts';
 import { centerPeople } from '../../../node/people-center.ts';
+import { Pulls } from '../../../node/pulls.ts';
 import { LastGood } from '../../../node/yaml-file.ts';
 import { serveNode } from '../../collecting-daemon.ts';
+import { httpsConnector } from '../../connector.ts';
 import { type Context, dataFolder } from '../../context.ts';
 import type { LogMonitor } from '../../log-monitor.ts';
+import { softwareName } from '../../software.ts';
 import { daemonAction, newVerb } from '../../verb.ts';
 import { type NodeOptions, withNodeData } from './options.ts';
 
@@ -25,15 +28,19 @@ async function run(context: Context, log: LogMonitor, options: NodeOptions): Pro
   const data = dataFolder('center', options.data);
   const home = await openCenterHome(world, data);
   const { name } = home.authority.face;
-  const { socket, config } = centerPaths(data);
+  const { socket, config, identity } = centerPaths(data);
   const file = new LastGood(world, home.settings, () => readCenterSettings(world, config));
+  const connector = httpsConnector(world, identity);
+  const pulls = new Pulls(home, connector, softwareName());
   try {
-    const people = centerPeople({ ...home, running: true });
+    const people = { ...centerPeople({ ...home, running: true }), ...pulls.people };
     const served = { ...home, people, socket, refresh: () => file.current() };
     await serveNode(context, log, served, stop, () => {
       world.monitor.event({ kind: 'started', role: 'center', name });
     });
   } finally {
+    await pulls.end();
+    connector.close();
     await home.node.close();
   }
   world.monitor.event({ kind: 'stopped', role: 'center', name });

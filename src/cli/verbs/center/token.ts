@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { LowtideError } from '../../../model/errors.ts';
 import type { Context } from '../../context.ts';
 import { withCollecting } from '../../reach.ts';
 import { parseDuration, timeText } from '../../text.ts';
@@ -8,6 +9,7 @@ import { type NodeOptions, type NodeRole, withNodeData } from './options.ts';
 interface TokenOptions extends NodeOptions {
   readonly name?: string;
   readonly relay?: boolean;
+  readonly peer?: boolean;
   readonly expires?: string;
 }
 
@@ -23,6 +25,10 @@ export function tokenVerb(role: NodeRole): Command {
       [`lowtide ${role} token --name ann-laptop`, 'good for one hour, once'],
       [`lowtide ${role} token --name shop --relay`, 'lets a relay in, with the computers that join it'],
       [
+        `lowtide ${role} token --name osaka --peer`,
+        'lets another center read everything here, and nothing else',
+      ],
+      [
         `lowtide ${role} token --name ann-laptop --expires 10min --quiet`,
         'nothing but the token, for a script',
       ],
@@ -31,15 +37,20 @@ export function tokenVerb(role: NodeRole): Command {
   return withNodeData(verb, role)
     .option('--name <NAME>', 'what the computer will be called here; else its own name')
     .option('--relay', 'for a relay instead of an agent')
+    .option('--peer', "for another center's pull: it may read everything here, and change nothing")
     .option('--expires <TIME>', 'how long it is good for, at most a day', '1h')
     .action(action((context: Context, options: TokenOptions) => token(context, role, options)));
 }
+
+const ONE = { agent: 'one computer', relay: 'one relay', peer: 'one center' } as const;
 
 async function token(context: Context, role: NodeRole, options: TokenOptions): Promise<void> {
   const { output, world } = context;
   const { zone } = world.clock;
   const lifetimeMs = options.expires === undefined ? null : parseDuration(options.expires);
-  const joining = options.relay === true ? 'relay' : 'agent';
+  if (options.relay === true && options.peer === true)
+    throw new LowtideError('bad-request', 'a token is for a relay or for another center: not both');
+  const joining = options.relay === true ? 'relay' : options.peer === true ? 'peer' : 'agent';
   const answer = await withCollecting(context, role, options, ({ people }) =>
     people.token({ name: options.name ?? '', role: joining, lifetimeMs }),
   );
@@ -47,10 +58,16 @@ async function token(context: Context, role: NodeRole, options: TokenOptions): P
   output.message({ message_type: 'token', token, name, role: joining, expires, addresses, centers });
   output.result(token);
   output.line('');
-  const who = name === '' ? (joining === 'relay' ? 'one relay' : 'one computer') : name;
+  const who = name === '' ? ONE[joining] : name;
   output.line(
     `Lets ${who} in, once, until ${timeText(expires, zone)} ${zone}, at ${addresses.join(' or ')}.`,
   );
+  if (joining === 'peer') {
+    output.line(
+      `It may read everything here, and change nothing. There: 'lowtide center pull --from' and the token.`,
+    );
+    return;
+  }
   if (role === 'relay') output.line(`What comes from it goes on to ${centers.join(' and ')}.`);
   const join = `lowtide ${joining} join`;
   output.line(`On that computer: '${join}' and the token, or the token on stdin and '${join} -'.`);

@@ -1,0 +1,179 @@
+import assert from 'node:assert/strict';
+import { writeFile, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { compareFolders } from '../../src/cli/demo/compare-folders.ts';
+import {
+  type CenterFolder,
+  type Daemon,
+  type Ending,
+  fails,
+  freeAddress,
+  lowtide,
+  makeCenter,
+  ok,
+  running,
+  scratch,
+  smallTree,
+} from './kit.ts';
+
+/** A center, a branch below it and below another, and an agent below that; the steps stand on each other. */
+describe('a relay', () => {
+  const endings: Ending[] = [];
+  const ends = { after: (end: Ending) => void endings.push(end) };
+  let folder: string;
+  let files: string;
+  let since: number;
+  let tokyo: CenterFolder;
+  let osaka: CenterFolder;
+  let osakaDaemon: Daemon;
+  let shop: string[];
+  let agent: string[];
+  const tokenOf = async (...args: readonly string[]): Promise<string> =>
+    (await ok([...args])).message('token').token;
+  before(async () => {
+    folder = await scratch(ends);
+    files = await smallTree(folder);
+    tokyo = await makeCenter(join(folder, 't'));
+    osaka = await makeCenter(join(folder, 'o'));
+    await running(ends, ['center', 'run', '--data', tokyo.data]);
+    osakaDaemon = await running(ends, ['center', 'run', '--data', osaka.data]);
+    shop = ['--data', join(folder, 'shop')];
+    agent = ['--data', join(folder, 'agent')];
+  });
+  after(async () => {
+    for (const end of endings.toReversed()) await end();
+  });
+
+  it('is made once, and gives no tokens before it leads anywhere', async () => {
+    const address = await freeAddress();
+    const where = [
+      '--listen',
+      address,
+      '--address',
+      address,
+      '--transfer',
+      'any',
+      '--store',
+      '1 GiB',
+      '--cache',
+      '100 MiB',
+    ];
+    const made = await ok(['relay', 'init', 'shop', ...shop, ...where]);
+    assert.equal(made.message('initialized').name, 'shop');
+    await fails('node-exists', /already holds the keys/, ['relay', 'init', 'shop', ...shop, ...where]);
+    await fails('no-route', /leads to no center yet/, ['relay', 'token', ...shop]);
+    assert.match(
+      (await lowtide(['relay', 'status', ...shop])).stdout,
+      /NOT RUNNING[^]*owed to NO CENTER[^]*nothing yet/,
+    );
+  });
+
+  it('joins with a token for relays only, and an agent with one for agents only', async () => {
+    const forAgent = await tokyo.token();
+    const forRelay = await tokyo.token('--relay', '--name', 'shop');
+    await fails('token-other-role', /is for an agent/, ['relay', 'join', forAgent, ...shop]);
+    await fails('token-other-role', /is for a relay/, ['agent', 'join', forRelay, ...agent]);
+    const joined = await ok(['relay', 'join', '-', ...shop], { input: forRelay });
+    assert.equal(joined.message('joined').kind, 'center');
+  });
+
+  it('while it runs it is joined to a second center, and becomes a branch; an agent hears where it leads', async () => {
+    await running(ends, ['relay', 'run', ...shop]);
+    await ok(['relay', 'join', await osaka.token('--relay', '--name', 'shop'), ...shop]);
+    const token = await tokenOf('relay', 'token', '--name', 'ann', ...shop);
+    const joined = (await ok(['agent', 'join', token, ...agent])).message('joined');
+    assert.equal(joined.kind, 'relay');
+    assert.deepEqual(
+      (joined['centers'] as { name: string }[]).map(({ name }) => name),
+      ['tokyo', 'tokyo'],
+    );
+  });
+
+  it('does not join below itself', async () => {
+    const own = await tokenOf('relay', 'token', '--relay', ...shop);
+    await fails('joined-in-circle', /cannot join itself/, ['relay', 'join', own, ...shop]);
+    const desk = ['--data', join(folder, 'desk')];
+    const address = await freeAddress();
+    await ok(['relay', 'init', 'desk', '--listen', address, '--address', address, ...desk]);
+    await ok(['relay', 'join', own, ...desk]);
+    const below = await tokenOf('relay', 'token', '--relay', ...desk);
+    await fails('joined-in-circle', /is below this relay/, ['relay', 'join', below, ...shop]);
+  });
+
+  it('keeps a backup until the center that is away has it, frees the agent, and says for whom it keeps it', async () => {
+    await osakaDaemon.stop();
+    since = Date.now();
+    await ok(['job', 'add', 'docs', files, '--free-after', 'custody', ...agent]);
+    await running(ends, ['agent', 'run', ...agent]);
+    const late = await lowtide(['job', 'run', 'docs', '--wait', '3s', ...agent]);
+    assert.equal(late.exit, 4, late.stderr);
+    assert.doesNotMatch(late.stderr, /owed to no center/);
+    const spool = await ok(['status', ...agent]);
+    assert.equal(spool.message('agent').spool.bytes, 0);
+    const { message, messages } = await ok(['relay', 'status', ...shop]);
+    assert.deepEqual(
+      message('held')
+        .copies.map(({ phase }) => phase)
+        .sort(),
+      ['safe', 'waiting'],
+    );
+    assert.equal(messages.filter(({ message_type }) => message_type === 'upstream').length, 2);
+    const shown = (await lowtide(['relay', 'status', ...shop])).stdout;
+    assert.match(
+      shown,
+      /ann +docs .*\n.*waiting for the connection to tokyo|waiting for the connection to tokyo/,
+    );
+    assert.match((await lowtide(['relay', 'snapshots', ...shop])).stdout, /in custody here/);
+  });
+
+  it('lets go when every center has it, and each center lists its subtree and restores', async () => {
+    await running(ends, ['center', 'run', '--data', osaka.data]);
+    for (let tries = 0; ; tries++) {
+      const { messages } = await ok(['relay', 'status', ...shop]);
+      if (messages.every(({ message_type }) => message_type !== 'held')) break;
+      assert.ok(tries < 60, 'it was never passed on');
+    }
+    assert.match((await lowtide(['relay', 'snapshots', ...shop])).stdout, /passed on/);
+    assert.match((await lowtide(['relay', 'ledger', ...shop])).stdout, /receipted +tokyo/);
+    for (const { data } of [tokyo, osaka]) {
+      const { stdout } = await lowtide(['center', 'client', 'list', '--data', data]);
+      assert.match(stdout, /^ann +shop /m);
+      assert.match(stdout, /^shop \(relay\) +- /m);
+    }
+    await ok(['restore', 'latest', '--to', join(folder, 'back'), ...agent]);
+    const options = { since, skip: new Set<string>(), owners: false, stop: new AbortController().signal };
+    const compared = await compareFolders(files, join(folder, 'back', files), options);
+    assert.deepEqual([compared.files, compared.differences], [5, []]);
+  });
+
+  it('a center that settings name can be neither left nor released; else both work, and say what is stranded', async () => {
+    const config = join(folder, 'shop', 'relay.yaml');
+    const text = await readFile(config, 'utf8');
+    const { messages } = await ok(['relay', 'status', ...shop]);
+    const ids = messages.filter(({ message_type }) => message_type === 'center').map(({ id }) => id);
+    const [first = '', second = ''] = ids;
+    await writeFile(config, text.replace('centers: []', `centers: ["${second}"]`));
+    await fails('wrong-state', /relay\.yaml names tokyo/, ['relay', 'leave', second, ...shop]);
+    await fails('wrong-state', /relay\.yaml names tokyo/, ['relay', 'release', second, '--yes', ...shop]);
+    await writeFile(config, text);
+    await fails('bad-request', /say --yes/, ['relay', 'release', second, ...shop]);
+    await fails('not-enrolled', /no center or relay kyoto/, ['relay', 'leave', 'kyoto', ...shop]);
+    await ok(['relay', 'leave', second, ...shop]);
+    const done = (await ok(['relay', 'release', second, '--yes', ...shop])).message('released');
+    assert.deepEqual([done['released'], done['kept']], [0, 0]);
+    assert.deepEqual(
+      (await ok(['agent', 'release', first, '--yes', ...agent])).message('released')['left'],
+      [],
+    );
+    await ok(['agent', 'leave', 'shop', ...agent]);
+    assert.match((await lowtide(['status', ...agent])).stdout, /nothing yet: 'lowtide agent join'/);
+  });
+
+  it('is shut out with what comes only through it', async () => {
+    const revoked = await ok(['center', 'client', 'revoke', 'shop', '--data', tokyo.data]);
+    assert.deepEqual(revoked.message('revoked')['below'], ['ann', 'desk']);
+    const { stdout } = await lowtide(['center', 'client', 'list', '--data', tokyo.data]);
+    assert.match(stdout, /^ann .*shut out with shop/m);
+  });
+});
