@@ -1,6 +1,5 @@
 import type { ClientId } from '../model/ids.ts';
 import { DAY_MS, HOUR_MS, SECOND_MS, type UnixMillis } from '../model/time.ts';
-import { ageGroup } from './order.ts';
 import type { PlannedOffer } from './plan.ts';
 import { rateAt } from './rate-plan.ts';
 import type { ClientRecord, LineRecord, OfferRecord, PlannerState, Run } from './records.ts';
@@ -52,7 +51,7 @@ export function estimate(state: PlannerState, record: OfferRecord): void {
   // What fills its line by itself can wait as long as the others on it need: nobody else could use the time meanwhile.
   record.alone = Math.round(record.expected * (1 - Math.min(1, rate / cap)));
   const deadline = deadlineOf(offer);
-  record.due = deadline ?? ageGroup(offer) + OVERDUE_MS;
+  record.due = deadline ?? record.age + OVERDUE_MS;
   record.deadline =
     deadline === null ? null : Math.max(state.now, Math.min(deadline, state.now + FURTHEST_MS));
   countShared(state, record);

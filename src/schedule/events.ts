@@ -19,6 +19,7 @@ import {
   setRetry,
 } from './placing.ts';
 import type { Outcome, PlannedOffer, PlannerEvent } from './plan.ts';
+import { ageGroup } from './order.ts';
 import { hasRates, isUrgent, wantedRate } from './rates.ts';
 import type { OfferRecord, PlannerState } from './records.ts';
 import { setConditions } from './replanning.ts';
@@ -72,6 +73,7 @@ function takeOffer(work: Work, offer: PlannedOffer): void {
     offer,
     client,
     track: trackFor(state.tracks, offer.windows, state.conditions.windows, now),
+    age: ageGroup(offer),
     deadline: null,
     due: 0,
     expected: 0,

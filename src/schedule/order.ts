@@ -26,11 +26,11 @@ export function leavingEnd({ client }: OfferRecord): UnixMillis {
 
 /** The earliest of its ends by which it can be done, if it is begun now; infinite if there is none. */
 function endInTime(record: OfferRecord, now: UnixMillis): UnixMillis {
-  let least = Infinity;
-  for (const end of [nightEnd(record), datedEnd(record), leavingEnd(record)]) {
-    if (end < least && end - record.expected >= now) least = end;
-  }
-  return least;
+  const soonest = now + record.expected;
+  const [night, dated, leaving] = [nightEnd(record), datedEnd(record), leavingEnd(record)];
+  let least = night >= soonest ? night : Infinity;
+  if (dated < least && dated >= soonest) least = dated;
+  return leaving < least && leaving >= soonest ? leaving : least;
 }
 
 /** S55: the least is first. Only while the windows are open. */
@@ -66,8 +66,7 @@ export function dueBefore(a: OfferRecord, b: OfferRecord): boolean {
 }
 
 function breaksTie(a: OfferRecord, b: OfferRecord): boolean {
-  const [ageA, ageB] = [ageGroup(a.offer), ageGroup(b.offer)];
-  if (ageA !== ageB) return ageA < ageB;
+  if (a.age !== b.age) return a.age < b.age;
   if (a.begun !== b.begun) return a.begun;
   if (a.alone !== b.alone) return a.alone > b.alone;
   if (a.offer.bytes !== b.offer.bytes) return a.offer.bytes < b.offer.bytes;

@@ -50,6 +50,8 @@ export interface OfferRecord {
   offer: PlannedOffer;
   readonly client: ClientRecord;
   track: Track;
+  /** When it was offered, by the quarter of a day. */
+  readonly age: UnixMillis;
   /** By when it has to be collected, or null: then the end of the shared interval counts (S54). */
   deadline: UnixMillis | null;
   /** When it is overdue (S56). */
