@@ -103,6 +103,9 @@ function liveSettings(software: Software, jobs: JobsFile, config: () => AgentCon
     get spoolBytes() {
       return config().spoolBytes;
     },
+    get allow() {
+      return config().allow;
+    },
     get compressionLevel() {
       return COMPRESSION_LEVELS[config().compression];
     },

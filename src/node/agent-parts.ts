@@ -31,6 +31,8 @@ export interface AgentSettings {
   /** Bytes of data blocks that the spool may hold. */
   readonly spoolBytes: number;
   readonly compressionLevel: number;
+  /** Programs that jobs may run; a folder, with a slash at its end, means all in it. None if absent. */
+  readonly allow?: readonly string[];
   /** Read anew whenever it is needed: people change it while the agent runs. */
   readonly jobs: () => Promise<readonly Job[]>;
 }

@@ -8,6 +8,8 @@ import { YamlFile } from './yaml-file.ts';
 export interface AgentConfig {
   readonly spoolBytes: number;
   readonly compression: Compression;
+  /** Programs that jobs may run: paths, or folders with a slash at the end. */
+  readonly allow: readonly string[];
 }
 
 const TEMPLATE = `# Settings of this machine's agent; its jobs are in jobs.yaml. A running agent sees changes within a minute.
@@ -16,12 +18,15 @@ const TEMPLATE = `# Settings of this machine's agent; its jobs are in jobs.yaml.
 spool: 20 GiB
 # How hard to compress: off, fast, default, max.
 compression: default
+# Programs that jobs may run as hooks and commands: paths, or folders with a slash at the end. Nothing else is run.
+allow: []
 `;
 
 const levels = Object.keys(COMPRESSION_LEVELS) as Compression[];
 const shape = z.strictObject({
   spool: z.union([z.string(), z.number()], 'expected a size such as 20 GiB').default('20 GiB'),
   compression: z.enum(levels, `expected one of ${levels.join(', ')}`).default('default'),
+  allow: z.array(z.string().startsWith('/', 'expected an absolute path')).default([]),
 });
 
 const fileOf = (world: World, path: string): YamlFile<z.infer<typeof shape>> =>
@@ -34,9 +39,9 @@ export async function createAgentConfig(world: World, path: string): Promise<voi
 /** @throws LowtideError `bad-config` with file, line, column and what was expected; `not-found` */
 export async function readAgentConfig(world: World, path: string): Promise<AgentConfig> {
   const read = await fileOf(world, path).read();
-  const { spool, compression } = read.value;
+  const { spool, compression, allow } = read.value;
   try {
-    return { spoolBytes: parseSize(String(spool)), compression };
+    return { spoolBytes: parseSize(String(spool)), compression, allow };
   } catch (error) {
     throw read.bad(['spool'], messageOf(error));
   }

@@ -172,11 +172,16 @@ describe('agent.yaml', () => {
   it('has defaults and reads sizes as people write them', async () => {
     await createAgentConfig(world, path);
     assert.deepEqual(await readAgentConfig(world, path), {
+      allow: [],
       spoolBytes: 20 * 2 ** 30,
       compression: 'default',
     });
     await writeFile(path, 'spool: 1.5T\ncompression: max\n');
-    assert.deepEqual(await readAgentConfig(world, path), { spoolBytes: 1.5 * 2 ** 40, compression: 'max' });
+    assert.deepEqual(await readAgentConfig(world, path), {
+      allow: [],
+      spoolBytes: 1.5 * 2 ** 40,
+      compression: 'max',
+    });
   });
 
   it('says where a mistake is', async () => {

@@ -1,5 +1,6 @@
 import { limits as productionLimits, type Limits } from '../model/limits.ts';
 import { realClock } from './clock.ts';
+import { realCommands } from './commands.ts';
 import { realDatabases } from './databases.ts';
 import { realDisk } from './disk.ts';
 import { realFiles } from './files.ts';
@@ -25,6 +26,7 @@ export function realWorld({ monitor, limits = productionLimits }: RealWorldOptio
     databases: realDatabases(),
     work,
     monitor,
+    commands: realCommands(),
     limits,
     pid: process.pid,
     close: () => work.close(),
