@@ -1,4 +1,5 @@
 import { writeFile } from 'node:fs/promises';
+import { setImmediate } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { LowtideError, messageOf } from '../../model/errors.ts';
 import { YamlFile } from '../../node/yaml-file.ts';
@@ -42,7 +43,7 @@ export function simulateVerb(): Command {
 async function simulate(context: Context, path: string, options: SimulateOptions): Promise<void> {
   const { output } = context;
   const scenario = await scenarioOf(context, path, options.seed);
-  const simulation = simulateFleet(scenario.fleet, scenario.seed, scenario.yields);
+  const simulation = await played(context, scenario);
   show(context, scenario, simulation);
   if (options.svg === undefined) return;
   const picture = drawNight(simulation.night, simulation.metrics, {
@@ -50,6 +51,17 @@ async function simulate(context: Context, path: string, options: SimulateOptions
   });
   await write(options.svg, picture);
   output.line(`\nThe picture is in ${options.svg}.`);
+}
+
+/** Lets signals through now and then. */
+async function played({ stop }: Context, { fleet, seed, yields }: Scenario): Promise<Simulation> {
+  const steps = simulateFleet(fleet, seed, yields);
+  for (;;) {
+    const { done, value } = steps.next();
+    if (done) return value;
+    await setImmediate();
+    stop.throwIfAborted();
+  }
 }
 
 async function scenarioOf({ world }: Context, path: string, seed: string | undefined): Promise<Scenario> {
