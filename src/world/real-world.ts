@@ -15,9 +15,9 @@ export interface RealWorld extends World {
 }
 
 /** The world that a process runs in. */
-export function realWorld({ monitor, limits = productionLimits }: RealWorldOptions): RealWorld {
+export function realWorld({ monitor, limits = productionLimits, lanes }: RealWorldOptions): RealWorld {
   const native = nativeLoader();
-  const work = realWork();
+  const work = realWork(lanes);
   return {
     clock: realClock(),
     random: realRandom(),
@@ -36,4 +36,6 @@ export function realWorld({ monitor, limits = productionLimits }: RealWorldOptio
 export interface RealWorldOptions {
   readonly monitor: Monitor;
   readonly limits?: Limits;
+  /** Worker threads; one for each core unless told. */
+  readonly lanes?: number;
 }
