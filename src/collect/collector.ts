@@ -6,6 +6,7 @@ import { Bell } from '../model/bell.ts';
 import { isLowtideError } from '../model/errors.ts';
 import type { ClientId, OrderId, SnapshotId } from '../model/ids.ts';
 import { SECOND_MS, type UnixMillis } from '../model/time.ts';
+import { type Forecast, forecast, type ForecastAsk } from '../schedule/forecast.ts';
 import {
   type CenterConditions,
   conditionsWith,
@@ -109,8 +110,18 @@ export class Collector {
     return [...this.#reasons];
   }
 
+  /** Snapshots that are not collected yet. */
+  get outstanding(): number {
+    return this.#reasons.size;
+  }
+
   reasonFor(snapshot: SnapshotId): Reason | null {
     return this.#reasons.get(snapshot) ?? null;
+  }
+
+  /** What is expected to happen (S70). Costs as much as the night that it plays: not for a large queue in passing. */
+  forecast(ask: ForecastAsk): Forecast {
+    return forecast(this.#planner, this.parts.world.clock.now(), ask);
   }
 
   /** The newest session of a client takes over; what the one before was ordered to do ends. */

@@ -6,7 +6,7 @@ import type { ClientRecord, LineRecord, OfferRecord, PlannerState, Run } from '.
 import { sharedUntil } from './tracks.ts';
 
 /** Taken for a client of which nothing is known, where nothing limits it either. */
-const GUESSED_RATE = 10_000_000;
+export const GUESSED_RATE = 10_000_000;
 /** How much a new sample counts beside all that were before. */
 const NEWEST_WEIGHT = 0.3;
 /** Shorter ones say more about round trips than about the line. */
