@@ -95,7 +95,7 @@ export interface DiskLock {
 export interface Files {
   /**
    * Everything in one directory with its lstat, sorted by name in bytes. What vanished meanwhile is left out; what
-   * cannot be looked at is a problem. Opened with O_NOFOLLOW | O_DIRECTORY relative to a checked parent.
+   * cannot be looked at is a problem, and so is a mount whose server does not answer in time. Opened with O_NOFOLLOW | O_DIRECTORY relative to a checked parent.
    * Errors (LowtideError): `not-found`, `source-unreadable`.
    */
   scan(directory: PathKey): Promise<ScannedDirectory>;
@@ -142,6 +142,8 @@ export interface ScannedEntry extends Stat {
   readonly name: ByteName;
   /** Of a symlink: its target as bytes, one character (0-255) a byte. */
   readonly target?: string;
+  /** Type of the kernel's own file system that it is on (`proc`): there is nothing in it to keep. */
+  readonly virtual?: string;
 }
 
 export interface FoundAttributes {
