@@ -74,7 +74,7 @@ class Player {
     for (const run of state.runs.values()) this.#open(run.snapshot, run.rate, run.begun);
     this.#last = this.#tell({ kind: 'tick' });
     if (!play.everybody) return;
-    for (const { id, online } of [...state.clients.values()]) {
+    for (const { id, online } of state.clients.values()) {
       if (!online) this.#tell({ kind: 'online', client: id });
     }
   }
