@@ -126,7 +126,7 @@ class Night {
     const { from, until } = this.#fleet;
     this.#layLines();
     for (const restore of this.#fleet.restores) {
-      const line = restore.line === 0 ? null : this.#fleet.lines[restore.line]!.name;
+      const line = this.#lineName(restore.line);
       this.#at(restore.start, (now) => this.#tell({ kind: 'restores', line, count: 1 }, now));
       this.#at(restore.end, (now) => this.#tell({ kind: 'restores', line, count: 0 }, now));
     }
@@ -190,6 +190,7 @@ class Night {
       lastCollected: spec.lastCollected,
       run: null,
     };
+    this.#at(from, (now) => this.#recall(spec, now));
     for (const span of spec.online ?? [{ start: from, end: Infinity }]) {
       if (span.start < this.#fleet.until)
         this.#at(Math.max(from, span.start), (now) => this.#goOnline(client, now));
@@ -204,6 +205,15 @@ class Night {
         else client.waiting.push(fate);
       });
     }
+  }
+
+  /** A center that has collected from it before knows how fast it is. */
+  #recall({ id, line, speed }: FleetClient, now: UnixMillis): void {
+    this.#tell({ kind: 'learnt', client: id, line: this.#lineName(line), bytesPerSecond: speed }, now);
+  }
+
+  #lineName(line: number): string | null {
+    return line === 0 ? null : this.#fleet.lines[line]!.name;
   }
 
   #goOnline(client: Standing, now: UnixMillis): void {
@@ -229,7 +239,7 @@ class Night {
         offer: {
           snapshot: snapshot.id,
           client: id,
-          line: line === 0 ? null : this.#fleet.lines[line]!.name,
+          line: this.#lineName(line),
           job: 'backup',
           sequence: snapshot.sequence,
           bytes: snapshot.announced,
