@@ -141,7 +141,7 @@ const baselines: readonly Contender[] = [
     name: 'B7p',
     title: 'earliest deadline, pre-emptive',
     family: 'other',
-    tuned: SLOTS,
+    tuned: [50],
     make: slotted(() => ({ key: deadlineOf, preempts: true })),
   },
   {

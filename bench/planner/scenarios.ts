@@ -177,7 +177,7 @@ export const scenarios: readonly BenchScenario[] = [
             200,
             { median: '20 GB', p95: '80 GB', most: '150 GB' },
             { target: '120 h' },
-          ).map(({ deadline: _, ...group }) => group),
+          ).map((group) => without(group, 'deadline')),
         },
         seed,
       ),
@@ -248,6 +248,10 @@ export const scenarios: readonly BenchScenario[] = [
     fleet: (seed) => make(branches(0.4, {}, { 'size-error': error / 100 }), seed),
   })),
 ];
+
+function without(yaml: Yaml, key: string): Yaml {
+  return Object.fromEntries(Object.entries(yaml).filter(([name]) => name !== key));
+}
 
 function fiveTimes<T extends { readonly bytes: number; readonly announced: number }>(snapshot: T): T {
   return { ...snapshot, bytes: snapshot.bytes * 5, announced: snapshot.announced * 5 };

@@ -132,7 +132,10 @@ export class FileReader {
     } catch (error) {
       parts.end(error);
     } finally {
+      // The reader may wait for room in it.
+      pieces.close();
       this.#channels.delete(pieces);
+      this.#channels.delete(parts);
     }
   }
 }

@@ -15,6 +15,8 @@ export interface FoundProblem {
   readonly code: string;
   readonly message: string;
   readonly severity: Problem['severity'];
+  /** Set of notes of which there may be many alike: one line tells of all (`Problems.missing`). */
+  readonly gathered?: string;
 }
 
 /** What could not be backed up as it should: told at once, counted, and the first kept. */
@@ -31,6 +33,7 @@ export class Problems {
   }
 
   add(found: FoundProblem): void {
+    if (found.gathered !== undefined) return this.missing(found.gathered, found.path, found.message);
     if (found.severity === 'error') this.errors++;
     if (this.#first.length < KEPT) this.#first.push(found);
     this.#monitor.problem(shown(found));

@@ -28,6 +28,10 @@ export async function lookAtRoots(files: Files, roots: readonly PathKey[]): Prom
         `${displayPath(path)} does not exist: nothing was backed up; connect its disk, or take it out of the job`,
       );
     }
+    if (stat.virtual !== undefined) {
+      const message = `${displayPath(path)} (${stat.virtual}) is the kernel's own and has no files to keep: nothing was backed up`;
+      throw new LowtideError('source-unreadable', message);
+    }
     found.push({ path, stat });
   }
   if (found.length === 0)

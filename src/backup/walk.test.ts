@@ -216,3 +216,12 @@ test('survives a depth of 5,000 and a width of 20,000', async () => {
   assert.equal(found, 5001 + 20_000);
   assert.equal(deepest, 5001);
 });
+
+test('the kernel’s own file systems are kept as empty folders, and told', async () => {
+  const node = machine();
+  node.files.write('/home/a', 'x');
+  node.files.write('/home/proc/kcore', 'endless');
+  node.files.at('/home/proc').virtual = 'proc';
+  assert.deepEqual(await walked(node), ['/home', '/home/a', '/home/proc', '[note not-given /home/proc]']);
+  await assert.rejects(walked(node, { roots: ['/home/proc'] }), refusedAs('source-unreadable'));
+});

@@ -109,7 +109,11 @@ class RootWalk {
     return null;
   }
 
-  #goesInto(path: PathKey, { device }: ScannedEntry): boolean {
+  #goesInto(path: PathKey, { device, virtual }: ScannedEntry): boolean {
+    if (virtual !== undefined) {
+      this.#batch.push({ kind: 'problem', ...kernelsOwn(path, virtual) });
+      return false;
+    }
     const { oneFileSystem, leftOut } = this.#options;
     return path !== leftOut && !(oneFileSystem && device !== this.#root.stat.device);
   }
@@ -190,6 +194,12 @@ class RootWalk {
       return false;
     }
   }
+}
+
+/** A directory that is kept empty. */
+function kernelsOwn(path: PathKey, type: string): FoundProblem {
+  const message = `${displayPath(path)} (${type}) is the kernel's own and has no files to keep`;
+  return { path, code: 'not-given', message, severity: 'note', gathered: 'the content' };
 }
 
 /** What cannot be kept: the directory says where. */

@@ -1,4 +1,3 @@
-import { parseManifest } from '../format/manifest.ts';
 import { endTransit } from '../ledger/copies.ts';
 import { findOffer, type Offer, queuedOffers } from '../ledger/offers.ts';
 import { sendersFor } from '../ledger/members.ts';
@@ -8,6 +7,7 @@ import { Bell } from '../model/bell.ts';
 import { isLowtideError } from '../model/errors.ts';
 import type { ClientId, OrderId, SnapshotId } from '../model/ids.ts';
 import { SECOND_MS, type UnixMillis } from '../model/time.ts';
+import { type Forecast, forecast, type ForecastAsk } from '../schedule/forecast.ts';
 import {
   type Grant,
   type Outcome,
@@ -17,10 +17,9 @@ import {
   type Step,
 } from '../schedule/plan.ts';
 import { newPlanner, type PlannerState, step } from '../schedule/planner.ts';
-import { parseWindows } from '../schedule/windows.ts';
 import type { CenterApi } from '../protocol/center-api.ts';
 import { ClientFace } from './client-face.ts';
-import { lineOf, plannerConditions } from './conditions.ts';
+import { lineOf, plannedOffer, plannerConditions } from './conditions.ts';
 import { Owners } from './known-above.ts';
 import { type ActiveOrder, newOrder, OrderBook, type Session } from './order-book.ts';
 import { OrderJournal } from './order-journal.ts';
@@ -124,8 +123,18 @@ export class Collector {
     return [...this.#reasons];
   }
 
+  /** Snapshots that are not collected yet. */
+  get outstanding(): number {
+    return this.#reasons.size;
+  }
+
   reasonFor(snapshot: SnapshotId): Reason | null {
     return this.#reasons.get(snapshot) ?? null;
+  }
+
+  /** What is expected to happen (S70). Costs as much as the night that it plays: not for a large queue in passing. */
+  forecast(ask: ForecastAsk): Forecast {
+    return forecast(this.#planner, this.parts.world.clock.now(), ask);
   }
 
   /** The newest session of a client takes over; what the one before was ordered to do ends. */
@@ -193,23 +202,7 @@ export class Collector {
   }
 
   #plan(offer: Offer): void {
-    const { manifest } = parseManifest(offer.manifest);
-    this.tell({
-      kind: 'offered',
-      offer: {
-        snapshot: offer.snapshot,
-        client: offer.client,
-        line: this.#lineOf(offer.client),
-        job: `${manifest.instance}/${manifest.job}`,
-        sequence: manifest.sequence,
-        bytes: Math.max(0, offer.wishes.bytes - offer.received),
-        windows: parseWindows(offer.wishes.transfer, offer.wishes.zone),
-        offeredAt: offer.offeredAt,
-        deadline: null,
-        target: null,
-        lastCollected: null,
-      },
-    });
+    this.tell({ kind: 'offered', offer: plannedOffer(offer, this.#lineOf(offer.client)) });
   }
 
   /**

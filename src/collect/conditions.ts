@@ -1,6 +1,8 @@
+import { parseManifest } from '../format/manifest.ts';
 import { findClient } from '../ledger/clients.ts';
+import type { Offer } from '../ledger/offers.ts';
 import type { ClientId } from '../model/ids.ts';
-import { type CenterConditions, conditionsWith, type Hold } from '../schedule/plan.ts';
+import { type CenterConditions, conditionsWith, type Hold, type PlannedOffer } from '../schedule/plan.ts';
 import { parseRate } from '../schedule/rate-text.ts';
 import { parseWindows } from '../schedule/windows.ts';
 import type { ClientPlace, CollectorParts, Conditions } from './parts.ts';
@@ -15,6 +17,25 @@ export function plannerConditions({ windows, zone, streams, rates }: Conditions)
     restoreShare: rates.restoreShare,
     lines: new Map(rates.lines.map(({ name, rate }) => [name, parseRate(rate, zone)])),
   });
+}
+
+/** An offer as the planner wants it. @throws LowtideError `bad-schedule`, `bad-zone` */
+export function plannedOffer(offer: Offer, line: string | null): PlannedOffer {
+  const { snapshot, client, wishes, received, offeredAt } = offer;
+  const { manifest } = parseManifest(offer.manifest);
+  return {
+    snapshot,
+    client,
+    line,
+    job: `${manifest.instance}/${manifest.job}`,
+    sequence: manifest.sequence,
+    bytes: Math.max(0, wishes.bytes - received),
+    windows: parseWindows(wishes.transfer, wishes.zone),
+    offeredAt,
+    deadline: null,
+    target: null,
+    lastCollected: null,
+  };
 }
 
 /** What is known of a machine that comes from `address`. */

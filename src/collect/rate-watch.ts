@@ -1,6 +1,6 @@
 import { SECOND_MS } from '../model/time.ts';
 
-/** Over so long a time the granted rate must be kept (docs/scheduling.md S68). */
+/** Over so long a time the granted rate must be kept (docs/scheduling.md S73). */
 const WINDOW_MS = 10 * SECOND_MS;
 /** More than this part above the grant is no accident. */
 const TOLERANCE = 1.25;

@@ -1,4 +1,4 @@
-import type { CenterId, SnapshotId } from '../model/ids.ts';
+import type { CenterId, ClientId, SnapshotId } from '../model/ids.ts';
 import type { UnixMillis } from '../model/time.ts';
 import type { Database } from './ledger.ts';
 import type { HistoryKind, HistoryRow, NewHistoryRow } from './tables.ts';
@@ -40,4 +40,58 @@ export async function hasHappened(
     .$if(code !== undefined, (select) => select.where('code', '=', code!))
     .executeTakeFirst();
   return row !== undefined;
+}
+
+/** What came to a center in the past and when: what a replay under other conditions begins with. */
+export interface PastOffer {
+  readonly snapshot: SnapshotId;
+  readonly client: ClientId;
+  /** Null when it is not enrolled any more. */
+  readonly clientName: string | null;
+  readonly offeredAt: UnixMillis;
+  /** What had to travel. */
+  readonly bytes: number;
+  readonly arrivedAt: UnixMillis | null;
+  /** The last order before it arrived, and what came on it: how fast its client can send. */
+  readonly orderedAt: UnixMillis | null;
+  readonly receivedBytes: number | null;
+}
+
+/** Snapshots that were first offered in [from, until), oldest first. */
+export async function offersBetween(db: Database, from: UnixMillis, until: UnixMillis): Promise<PastOffer[]> {
+  const rows = await db
+    .selectFrom('history as h')
+    .innerJoin('snapshots as s', 's.id', 'h.snapshot')
+    .leftJoin('clients as c', 'c.id', 's.client')
+    .select((e) => [
+      'h.snapshot',
+      's.client',
+      'c.name as clientName',
+      's.new_bytes as bytes',
+      e.fn.min<number>('h.at').as('offeredAt'),
+      ...(['ordered', 'arrived'] as const).map((what) =>
+        e
+          .selectFrom('history as l')
+          .select((l) => l.fn.max<number>('l.at').as('at'))
+          .whereRef('l.snapshot', '=', 'h.snapshot')
+          .where('l.what', '=', what)
+          .as(`${what}At`),
+      ),
+      e
+        .selectFrom('history as a')
+        .select('a.bytes')
+        .whereRef('a.snapshot', '=', 'h.snapshot')
+        .where('a.what', '=', 'arrived')
+        .orderBy('a.id', 'desc')
+        .limit(1)
+        .as('receivedBytes'),
+    ])
+    .where('h.what', '=', 'offered')
+    .groupBy('h.snapshot')
+    .having((e) => e.fn.min('h.at'), '>=', from)
+    .having((e) => e.fn.min('h.at'), '<', until)
+    .orderBy('offeredAt')
+    .orderBy('h.snapshot')
+    .execute();
+  return rows;
 }

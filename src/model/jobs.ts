@@ -22,8 +22,25 @@ export interface Job {
   readonly centers: readonly CenterId[];
   readonly spool: SpoolMode;
   readonly freeAfter: FreeAfter;
+  /** Programs to run around each backup, and how long each may take (seconds). */
+  readonly hooks?: JobHooks;
+  /** Their outputs are backed up too: NAME as `/NAME`. */
+  readonly commands?: readonly JobCommand[];
   /** Keeps the paths out of the manifest's clear labels. */
   readonly private: boolean;
+}
+
+export interface JobHooks {
+  /** A program and its arguments. If it fails, nothing is taken. */
+  readonly before?: readonly string[];
+  /** In any case. */
+  readonly after?: readonly string[];
+  readonly timeout?: number;
+}
+
+export interface JobCommand {
+  readonly name: string;
+  readonly words: readonly string[];
 }
 
 /** `files`: a changed file is spooled whole. `difference`: only its new chunks. */

@@ -112,6 +112,9 @@ function liveSettings(software: Software, jobs: JobsFile, config: () => AgentCon
     get yield() {
       return config().yield;
     },
+    get allow() {
+      return config().allow;
+    },
     get compressionLevel() {
       return COMPRESSION_LEVELS[config().compression];
     },

@@ -36,6 +36,8 @@ export interface AgentSettings {
   readonly compressionLevel: number;
   /** Transfers give way to everything else on their line. */
   readonly yield: boolean;
+  /** Programs that jobs may run; a folder, with a slash at its end, means all in it. None if absent. */
+  readonly allow?: readonly string[];
   /** Read anew whenever it is needed: people change it while the agent runs. */
   readonly jobs: () => Promise<readonly Job[]>;
 }

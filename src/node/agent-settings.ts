@@ -10,6 +10,8 @@ export interface AgentConfig {
   readonly compression: Compression;
   /** Transfers give way to everything else on their line. */
   readonly yield: boolean;
+  /** Programs that jobs may run: paths, or folders with a slash at the end. */
+  readonly allow: readonly string[];
 }
 
 const TEMPLATE = `# Settings of this machine's agent; its jobs are in jobs.yaml. A running agent sees changes within a minute.
@@ -20,6 +22,8 @@ spool: 20 GiB
 compression: default
 # Whether transfers give way to everything else on the line: they slow down when answers begin to take longer.
 yield: false
+# Programs that jobs may run as hooks and commands: paths, or folders with a slash at the end. Nothing else is run.
+allow: []
 `;
 
 const levels = Object.keys(COMPRESSION_LEVELS) as Compression[];
@@ -27,6 +31,7 @@ const shape = z.strictObject({
   spool: z.union([z.string(), z.number()], 'expected a size such as 20 GiB').default('20 GiB'),
   compression: z.enum(levels, `expected one of ${levels.join(', ')}`).default('default'),
   yield: z.boolean().default(false),
+  allow: z.array(z.string().startsWith('/', 'expected an absolute path')).default([]),
 });
 
 const fileOf = (world: World, path: string): YamlFile<z.infer<typeof shape>> =>

@@ -1,4 +1,5 @@
 import type { BackupResult } from '../backup/plan.ts';
+import { type SourceCommand, withCommandSources } from '../backup/command-sources.ts';
 import { takeBackup } from '../backup/take-backup.ts';
 import { mergeRoots } from '../backup/roots.ts';
 import { JOB_NAME, openManifestDetails, type SignedManifest } from '../format/manifest.ts';
@@ -16,6 +17,10 @@ export interface AloneRequest {
   readonly paths: readonly PathKey[];
   /** The job's name; null: the one under which the same paths were backed up before, else a new one. */
   readonly name: string | null;
+  /** Their outputs are backed up too, as files in `/`. */
+  readonly commands?: readonly SourceCommand[];
+  /** Where outputs wait. */
+  readonly temporary?: string;
   readonly excludes: readonly string[];
   readonly excludeCaches: boolean;
   readonly oneFileSystem: boolean;
@@ -28,9 +33,26 @@ export interface AloneRequest {
 /**
  * One backup into a depot that was opened to write. Sequence, previous and base are those of the job's newest
  * manifest in the depot: it has no ledger. What an interrupted run stored is found again by the next.
- * @throws LowtideError as `takeBackup`; `bad-name`, `no-key`
+ * @throws LowtideError as `takeBackup` and `withCommandSources`; `bad-name`, `no-key`
  */
 export async function takeAlone(
+  world: World,
+  alone: AloneDepot,
+  request: AloneRequest,
+  stop: AbortSignal,
+): Promise<BackupResult> {
+  const { commands = [], temporary = alone.depot.path } = request;
+  const options = { directory: temporary, environment: {}, timeoutMs: null, stop };
+  const sources = await withCommandSources(world, commands, options, request.paths.length === 0);
+  try {
+    const paths = [...request.paths, ...sources.paths];
+    return await takePaths(sources.world, alone, { ...request, paths }, stop);
+  } finally {
+    sources.close();
+  }
+}
+
+async function takePaths(
   world: World,
   alone: AloneDepot,
   request: AloneRequest,

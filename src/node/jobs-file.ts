@@ -2,8 +2,8 @@ import { isMap, isSeq } from 'yaml';
 import { z } from 'zod';
 import { LowtideError, messageOf } from '../model/errors.ts';
 import { parseCenterId } from '../model/ids.ts';
-import type { Job } from '../model/jobs.ts';
-import { pathKeyOf } from '../model/paths.ts';
+import type { Job, JobHooks } from '../model/jobs.ts';
+import { checkName, pathKeyOf, type ByteName } from '../model/paths.ts';
 import { parseCalendar } from '../schedule/calendar.ts';
 import { parseWindows } from '../schedule/windows.ts';
 import type { World } from '../world/ports.ts';
@@ -22,12 +22,32 @@ const TEMPLATE = `# The backup control table: what to back up, when to take it, 
 #     excludeCaches: true            # leave out what a CACHEDIR.TAG marks
 #     oneFileSystem: false           # do not descend into other mounts
 #     spool: files                   # files | difference
+#     hooks:                         # programs that agent.yaml allows; exit status 0 is success
+#       before: /usr/local/lib/lowtide/freeze   # fails: nothing is taken
+#       after: [/usr/local/lib/lowtide/thaw, now]   # in any case
+#       timeout: 600                 # seconds, of each
+#     commands:                      # what a program prints is backed up as /NAME
+#       - {name: app.sql, run: [/usr/bin/pg_dump, app]}
 #     private: false                 # true hides the paths from the center's lists
 jobs: []
 `;
 
+/** Two days: longer is no time-out. */
+const MAX_TIMEOUT_SECONDS = 172_800;
+
 /** As a manifest takes it (format F43), without slashes. */
 const JOB_NAME = /^[a-z0-9][a-z0-9._-]{0,63}$/;
+
+/** A program's path, or with its arguments as a list. No shell reads it. */
+const wordsShape = z
+  .union([z.string(), z.array(z.string()).min(1)], 'expected a program, or a list of it and its arguments')
+  .transform((words) => (typeof words === 'string' ? [words] : words));
+const hooksShape = z.strictObject({
+  before: wordsShape.optional(),
+  after: wordsShape.optional(),
+  timeout: z.number().positive().max(MAX_TIMEOUT_SECONDS).optional(),
+});
+const commandShape = z.strictObject({ name: z.string().min(1), run: wordsShape });
 
 const jobShape = z.strictObject({
   name: z
@@ -45,6 +65,8 @@ const jobShape = z.strictObject({
   centers: z.array(z.string()).default([]),
   spool: z.enum(['files', 'difference']).default('files'),
   freeAfter: z.enum(['centers', 'custody']).default('centers'),
+  hooks: hooksShape.optional(),
+  commands: z.array(commandShape).default([]),
   private: z.boolean().default(false),
 });
 const fileShape = z.strictObject({ jobs: z.array(jobShape).nullish() });
@@ -136,7 +158,23 @@ function checked(read: JobsYaml, at: number, job: z.infer<typeof jobShape> & { z
   check('backup', () => parseCalendar(job.backup, job.zone));
   check('transfer', () => parseWindows(job.transfer, job.zone));
   check('paths', () => job.paths.map(pathKeyOf));
-  return { ...job, centers: check('centers', () => job.centers.map(parseCenterId)) };
+  const { hooks, commands, ...rest } = job;
+  const ran = commands.map(({ name, run }) => ({ name, words: run }));
+  check('commands', () => ran.map(({ name }) => checkName(name as ByteName)));
+  return {
+    ...rest,
+    ...(hooks === undefined ? {} : { hooks: definedOf(hooks) }),
+    ...(ran.length === 0 ? {} : { commands: ran }),
+    centers: check('centers', () => job.centers.map(parseCenterId)),
+  };
+}
+
+function definedOf({ before, after, timeout }: z.infer<typeof hooksShape>): JobHooks {
+  return {
+    ...(before === undefined ? {} : { before }),
+    ...(after === undefined ? {} : { after }),
+    ...(timeout === undefined ? {} : { timeout }),
+  };
 }
 
 /** Defaults are left out: the file says what its owner decided. */
@@ -151,6 +189,9 @@ function plainJob(job: Job): Record<string, unknown> {
   if (job.centers.length > 0) plain['centers'] = [...job.centers];
   if (job.spool !== 'files') plain['spool'] = job.spool;
   if (job.freeAfter !== 'centers') plain['freeAfter'] = job.freeAfter;
+  if (job.hooks !== undefined) plain['hooks'] = { ...job.hooks };
+  if (job.commands !== undefined)
+    plain['commands'] = job.commands.map(({ name, words }) => ({ name, run: [...words] }));
   if (job.private) plain['private'] = true;
   return plain;
 }

@@ -15,13 +15,15 @@ import type { Role } from '../identity/token.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import type { CenterFace } from '../model/exchange.ts';
 import type { World } from '../world/ports.ts';
+import type { Forecast, OfferForecast } from '../schedule/forecast.ts';
+import { forecastOf } from './center-forecast.ts';
 import { type ClientLine, clientLines } from './center-view.ts';
 import type { CollectingSettings } from './collecting-settings.ts';
 import { checked } from './people.ts';
 
 /** What people may ask of a node that others join: over its local socket while it runs, else of the data folder itself. */
 export interface CenterPeople {
-  plan(ask: object): Promise<CenterPlan>;
+  plan(ask: PlanAsk): Promise<CenterPlan>;
   token(wish: TokenAsk): Promise<TokenAnswer>;
   clients(ask: object): Promise<{ readonly clients: readonly ClientLine[] }>;
   /** Shuts a computer out, also one that is connected, within half a minute. What it has sent stays. */
@@ -35,6 +37,7 @@ export interface Revoked {
   readonly below: readonly string[];
 }
 
+export type PlanAsk = z.input<typeof planAsk>;
 export type TokenAsk = z.input<typeof tokenAsk>;
 
 export interface TokenAnswer {
@@ -58,6 +61,13 @@ export interface CenterPlan {
   readonly zone: string;
   readonly streams: number;
   readonly offers: readonly PlannedLine[];
+  /** Tonight, before it happens (S70); null if there is too much to tell in passing. */
+  readonly forecast: PlanForecast | null;
+}
+
+/** Of a center that is not running: as if it ran and every computer were connected. */
+export interface PlanForecast extends Pick<Forecast, 'nightEnd' | 'fitting' | 'left' | 'done'> {
+  readonly everybody: boolean;
 }
 
 export interface PlannedLine {
@@ -78,7 +88,11 @@ export interface PlannedLine {
   readonly code: ReasonCode | 'base-unknown';
   readonly until: UnixMillis | null;
   readonly text: string;
+  readonly expected: Expected | null;
 }
+
+/** What the forecast says of one of them. */
+export type Expected = Pick<OfferForecast, 'place' | 'start' | 'end' | 'stretches' | 'fits' | 'why'>;
 
 /** What the handlers need: a center's or a relay's data folder, open. */
 export interface CenterDesk {
@@ -95,12 +109,13 @@ const tokenAsk = z.strictObject({
   role: z.enum(['agent', 'relay', 'peer']).default('agent'),
   lifetimeMs: z.number().positive().nullable().default(null),
 });
+const planAsk = z.strictObject({ night: z.string().nullable().default(null) });
 const nothing = z.strictObject({});
 
 export function centerPeople(desk: CenterDesk): CenterPeople {
   const { ledger } = desk.node;
   return {
-    plan: checked(nothing, () => planOf(desk)),
+    plan: checked(planAsk, ({ night }) => planOf(desk, night)),
     token: checked(tokenAsk, (ask) => makeToken(desk, ask)),
     clients: checked(nothing, async () => ({ clients: await clientLines(ledger.db) })),
     revoke: checked(z.strictObject({ client: z.string() }), ({ client }) => revoke(desk, client)),
@@ -120,18 +135,23 @@ async function makeToken(desk: CenterDesk, ask: z.output<typeof tokenAsk>): Prom
   return { token: text, ...facts, addresses: addresses.map(formatAddress) };
 }
 
-async function planOf({ node, authority, running }: CenterDesk): Promise<CenterPlan> {
+async function planOf({ node, authority, running }: CenterDesk, night: string | null): Promise<CenterPlan> {
   const { ledger, collector, world } = node;
   const names = new Map((await clientLines(ledger.db)).map(({ id, name }) => [id, name]));
   const nameOf = (client: ClientId): string => names.get(client) ?? client.slice(0, 12);
   const offers = await listOffers(ledger.db);
+  const now = world.clock.now();
+  const everybody = !running;
+  const forecast = forecastOf(collector, { night, everybody }, now);
+  const expected = new Map(forecast?.offers.map((offer) => [offer.snapshot, offer]));
   return {
     center: authority.face.id,
     name: authority.face.name,
     kind: authority.face.kind,
     running,
-    now: world.clock.now(),
+    now,
     ...collector.conditions,
+    forecast: forecast && nightOf(forecast, everybody),
     offers: offers.map((offer) => {
       const { snapshot, wishes, offeredAt, received } = offer;
       const { client, job, takenAt } = parseManifest(offer.manifest).manifest;
@@ -152,9 +172,20 @@ async function planOf({ node, authority, running }: CenterDesk): Promise<CenterP
         code,
         until,
         text,
+        expected: expectedOf(expected.get(snapshot)),
       };
     }),
   };
+}
+
+function nightOf({ nightEnd, fitting, left, done }: Forecast, everybody: boolean): PlanForecast {
+  return { nightEnd, fitting, left, done, everybody };
+}
+
+function expectedOf(offer: OfferForecast | undefined): Expected | null {
+  if (offer === undefined) return null;
+  const { place, start, end, stretches, fits, why } = offer;
+  return { place, start, end, stretches, fits, why };
 }
 
 const UNPLANNED = {

@@ -25,8 +25,11 @@ const config = {
 
 test('relay.yaml gives back what it was made of, sizes in bytes', async () => {
   await createRelayConfig(world, path, { ...config, store: '2 GB', cache: '512 MiB' });
-  const rest = { storeBytes: 2e9, cacheBytes: 2 ** 29, centers: [] };
-  assert.deepEqual(await readRelayConfig(world, path, []), { ...config, ...rest });
+  const rest = { storeBytes: 2e9, cacheBytes: 2 ** 29, centers: [], yield: false };
+  const read = await readRelayConfig(world, path, []);
+  const { rates, freeSpace, ...conditions } = read.conditions;
+  assert.deepEqual({ ...read, conditions }, { ...config, ...rest });
+  assert.deepEqual([rates?.total, freeSpace], ['unlimited', 0.05]);
 });
 
 test('centers are named by name, id or its first digits; one that no way leads to by its id only', async () => {

@@ -197,6 +197,7 @@ describe('agent.yaml', () => {
   it('has defaults and reads sizes as people write them', async () => {
     await createAgentConfig(world, path);
     assert.deepEqual(await readAgentConfig(world, path), {
+      allow: [],
       spoolBytes: 20 * 2 ** 30,
       compression: 'default',
       yield: false,
@@ -206,6 +207,7 @@ describe('agent.yaml', () => {
       spoolBytes: 1.5 * 2 ** 40,
       compression: 'max',
       yield: false,
+      allow: [],
     });
   });
 

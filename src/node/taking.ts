@@ -1,6 +1,7 @@
 import type { BackupPlan, BackupResult } from '../backup/plan.ts';
 import { takeBackup } from '../backup/take-backup.ts';
 import type { SignedManifest } from '../format/manifest.ts';
+import type { CommandWorld } from '../backup/command-sources.ts';
 import { copiesOf } from '../ledger/copies.ts';
 import { jobMemory, startRun, unfinishedRuns, updateJob } from '../ledger/jobs.ts';
 import { chainEnd } from '../ledger/snapshots.ts';
@@ -10,6 +11,7 @@ import type { Job } from '../model/jobs.ts';
 import { pathKeyOf } from '../model/paths.ts';
 import { type AgentParts, centersOwed, META_GROUP } from './agent-parts.ts';
 import { chainName } from './chain-name.ts';
+import { withCommands, withHooks } from './job-programs.ts';
 import { packGroupOf, recordTaken } from './recording.ts';
 import { abandonRun, finishRuns } from './runs.ts';
 import { spoolRoom } from './spool.ts';
@@ -34,7 +36,7 @@ export async function takeJob(parts: AgentParts, job: Job, stop: AbortSignal): P
   await updateJob(ledger.db, job.name, { last_tried: startedAt });
   try {
     if ((await unfinishedRuns(ledger.db)).length > 0) await finishRuns(parts);
-    const result = await takeIntoSpool(parts, job, stop);
+    const result = await withHooks(parts, job, stop, () => takeIntoSpool(parts, job, stop));
     await updateJob(ledger.db, job.name, { last_code: '', last_message: '' });
     return result;
   } catch (error) {
@@ -60,7 +62,10 @@ interface Place {
 async function takeIntoSpool(parts: AgentParts, job: Job, stop: AbortSignal): Promise<BackupResult> {
   const room = await spoolRoom(parts);
   const place = await placeFor(parts, job);
-  const { run, result, base } = await takeAt(parts, job, { place, room, stop });
+  const sources = await withCommands(parts, job, stop);
+  const { run, result, base } = await takeAt(parts, job, { place, room, stop, sources }).finally(() =>
+    sources.close(),
+  );
   const { signed, counts, storedBytes: spooled, complete } = result;
   const owed = centersOwed(parts, job);
   await recordTaken(parts, { signed, run, owed, base, job, packGroup: run.pack_group });
@@ -74,6 +79,7 @@ interface Attempt {
   readonly place: Place;
   readonly room: number;
   readonly stop: AbortSignal;
+  readonly sources: CommandWorld;
 }
 
 interface Taken {
@@ -98,15 +104,18 @@ async function takeAt(parts: AgentParts, job: Job, attempt: Attempt): Promise<Ta
   }
 }
 
-async function takeOnce(parts: AgentParts, job: Job, { place, room, stop }: Attempt): Promise<Taken> {
+async function takeOnce(parts: AgentParts, job: Job, attempt: Attempt): Promise<Taken> {
   const { depot, ledger, identity, world } = parts;
+  const { place, room, stop, sources } = attempt;
   const { chain, sequence, base } = place;
   const { instance } = identity;
   const pack_group = packGroupOf(instance, chain, sequence);
   const run: RunRow = { pack_group, job: job.name, instance, sequence, started_at: world.clock.now() };
   await startRun(ledger.db, run);
   try {
-    const result = await takeBackup(world, depot, backupPlan(parts, job, { place, run, room }), stop);
+    const plan = backupPlan(parts, job, { place, run, room });
+    const roots = [...plan.roots, ...sources.paths];
+    const result = await takeBackup(sources.world, depot, { ...plan, roots }, stop);
     return { run, result, base };
   } catch (error) {
     // What cannot be cleared away now is, before the next run: the ledger knows of it.

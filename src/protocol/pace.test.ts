@@ -25,7 +25,7 @@ async function sendFor(pace: Pace, clock: TestClock, ms: number, piece: number):
   return bytes;
 }
 
-describe('S67: the rate that was granted', () => {
+describe('S72: the rate that was granted', () => {
   it('is kept within 5 % over every ten seconds, whatever it is', async () => {
     for (const rate of [10_000, 200_000, 3_000_000, 500_000_000]) {
       const clock = new TestClock();

@@ -16,7 +16,7 @@ const PIECE_BYTES_MIN = 4 * 1024;
 const PIECE_BYTES_MAX = 256 * 1024;
 
 /**
- * Keeps the rate that an order was granted (docs/scheduling.md S67): a token bucket that is asked before bytes go out. The
+ * Keeps the rate that an order was granted (docs/scheduling.md S72): a token bucket that is asked before bytes go out. The
  * rate may change at any time.
  */
 export class Pace {

@@ -230,3 +230,28 @@ test('S34: a daily job runs once on every day of three years in every hard zone'
     }
   }
 });
+
+test('S33, S35: every N hours, whatever sleeps lie between: one backup after each, and else one interval apart', () => {
+  const sleep = fc.tuple(fc.nat(4 * 24 * 60), fc.nat(2 * 24 * 60));
+  fc.assert(
+    fc.property(fc.constantFrom(1, 5, 6, 24), fc.array(sleep, { maxLength: 4 }), (every, sleeps) => {
+      const calendar = parseCalendar(`every ${every} h`, 'Europe/London');
+      const minutes = 4 * 24 * 60;
+      const awake = Array.from(
+        { length: minutes },
+        (_, i) => !sleeps.some(([start, length]) => start <= i && i < start + length),
+      );
+      // Over a night on which clocks go back: an interval does not know of it.
+      const from = at('2026-10-23T12:00Z');
+      const taken = takenBy(calendar, from, awake);
+      const expected: number[] = [];
+      for (let i = 0, due = 0; i < minutes; i++) {
+        if (i < due || !awake[i]!) continue;
+        expected.push(from + i * MINUTE_MS);
+        due = i + every * 60;
+      }
+      assert.deepEqual(taken, expected);
+    }),
+    { numRuns: 40 },
+  );
+});

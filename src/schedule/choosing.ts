@@ -1,11 +1,11 @@
 import { HOUR_MS, MINUTE_MS, type UnixMillis } from '../model/time.ts';
 import { heapAdd, heapRemove, heapTop, newHeap } from './heap.ts';
 import { holdOn } from './holds.ts';
-import { bestOf, canBeInTime } from './lanes.ts';
+import { bestOf } from './lanes.ts';
 import { dueBefore, goesBefore, lastStart, urgency } from './order.ts';
 import { placeClient } from './placing.ts';
 import { isRestoring, leftOver, lineCapacity, loadOf } from './rates.ts';
-import type { Best, LineRecord, OfferRecord, PlannerState, Run } from './records.ts';
+import type { LineRecord, OfferRecord, PlannerState, Run } from './records.ts';
 import { stop, type Work } from './work.ts';
 
 /** Who has less in spare than this is pre-empting others that have a little more. */
@@ -43,7 +43,7 @@ export function stopSurplus(work: Work): void {
   const surplus = going.length - streams;
   if (surplus <= 0) return;
   const code = streams < state.conditions.streams ? 'restores-first' : 'streams-busy';
-  going.sort((a, b) => (goesBefore(recordOf(state, a), recordOf(state, b)) ? 1 : -1));
+  going.sort((a, b) => (goesBefore(recordOf(state, a), recordOf(state, b), state.now) ? 1 : -1));
   for (const run of going.slice(0, surplus)) stop(work, run, code);
 }
 
@@ -63,6 +63,7 @@ function startWhatCan(room: Room): void {
   const { state } = room.work;
   if (state.runs.size >= room.streams) return;
   const choices = newHeap<Choice>('place');
+  const isBetter = betterAt(state.now);
   const offerChoice = (line: LineRecord): void => {
     const choice = choiceOn(room, line);
     if (choice !== null) heapAdd(choices, choice, isBetter);
@@ -122,10 +123,10 @@ function choiceOn(room: Room, line: LineRecord): Choice | null {
     return { record: oldest, rank: 0, place: -1 };
   }
   if (totalFull || lineIsFull(room, line)) return null;
-  return choiceByTime({ tightest, oldest });
+  return choiceByTime(tightest, oldest);
 }
 
-function choiceByTime({ tightest, oldest }: Best): Choice {
+function choiceByTime(tightest: OfferRecord | null, oldest: OfferRecord): Choice {
   return tightest === null
     ? { record: oldest, rank: 2, place: -1 }
     : { record: tightest, rank: 1, place: -1 };
@@ -136,10 +137,12 @@ function somebodyBeside(runs: Iterable<Run>): boolean {
   return false;
 }
 
-function isBetter(a: Choice, b: Choice): boolean {
-  if (a.rank !== b.rank) return a.rank < b.rank;
-  return a.rank === 1 ? goesBefore(a.record, b.record) : dueBefore(a.record, b.record);
-}
+const betterAt =
+  (now: UnixMillis) =>
+  (a: Choice, b: Choice): boolean => {
+    if (a.rank !== b.rank) return a.rank < b.rank;
+    return a.rank === 1 ? goesBefore(a.record, b.record, now) : dueBefore(a.record, b.record);
+  };
 
 function start(room: Room, { record, rank }: Choice): void {
   const { work } = room;
@@ -178,7 +181,7 @@ function giveWay(room: Room): void {
     const { tightest } = bestOf(line, now);
     if (tightest === null) continue;
     if (lineIsFull(room, line)) makeRoom(room, tightest, line.runs);
-    else if (center && (first === null || goesBefore(tightest, first))) first = tightest;
+    else if (center && (first === null || goesBefore(tightest, first, now))) first = tightest;
   }
   if (first !== null) makeRoom(room, first, new Set(state.runs.values()));
 }
@@ -192,9 +195,9 @@ function makeRoom({ work }: Room, record: OfferRecord, runs: ReadonlySet<Run>): 
     if (last === null || givesWayBefore(state, run, last)) last = run;
   }
   if (last === null) return;
-  const urgent = lastStart(record) - now < URGENT_MS;
+  const urgent = lastStart(record, now) - now < URGENT_MS;
   const ahead = urgent ? URGENT_AHEAD_MS : AHEAD_MS;
-  if (urgency(record) + ahead < standing(state, last)) stop(work, last, 'more-urgent');
+  if (urgency(record, now) + ahead < standing(state, last)) stop(work, last, 'more-urgent');
 }
 
 /** The less urgent, then the one that was started later. */
@@ -206,16 +209,17 @@ function givesWayBefore(state: PlannerState, a: Run, b: Run): boolean {
 
 /** How urgent a transfer under way is: not at all if it cannot be in time or goes beside the others. */
 function standing(state: PlannerState, run: Run): UnixMillis {
-  const record = recordOf(state, run);
-  return run.beside || !canBeInTime(record, state.now) ? Infinity : urgency(record);
+  return run.beside ? Infinity : urgency(recordOf(state, run), state.now);
 }
 
 /** Who would be started if there were room everywhere. */
 export function firstOfAll(state: PlannerState): OfferRecord | null {
   let first: Choice | null = null;
+  const isBetter = betterAt(state.now);
   for (const line of state.waiting) {
     if (holdOn(state, line) !== null) continue;
-    const choice = choiceByTime(bestOf(line, state.now));
+    const { tightest, oldest } = bestOf(line, state.now);
+    const choice = choiceByTime(tightest, oldest);
     if (first === null || isBetter(choice, first)) first = choice;
   }
   return first?.record ?? null;

@@ -1,19 +1,21 @@
 import type { ClientId } from '../model/ids.ts';
 import { DAY_MS, HOUR_MS, SECOND_MS, type UnixMillis } from '../model/time.ts';
-import { ageGroup } from './order.ts';
 import type { PlannedOffer } from './plan.ts';
 import { rateAt } from './rate-plan.ts';
 import type { ClientRecord, LineRecord, OfferRecord, PlannerState, Run } from './records.ts';
 import { sharedUntil } from './tracks.ts';
 
 /** Taken for a client of which nothing is known, where nothing limits it either. */
-const GUESSED_RATE = 10_000_000;
+export const GUESSED_RATE = 10_000_000;
 /** How much a new sample counts beside all that were before. */
 const NEWEST_WEIGHT = 0.3;
 /** Shorter ones say more about round trips than about the line. */
 const SAMPLE_MS = 2 * SECOND_MS;
 /** Below this part of what it may use, it is the client that cannot go faster. */
 const HELD_BACK = 0.9;
+/** Shorter connections were broken off; who stays longer than the second is there all day. */
+const SESSION_MS = 10 * 60 * SECOND_MS;
+const LASTING_MS = 20 * HOUR_MS;
 /** A deadline further away than this counts as this far away: shared time is counted for five weeks (S16). */
 const FURTHEST_MS = 28 * DAY_MS;
 /** An offer without deadline is overdue after this, counted from the quarter of the day in which it came. */
@@ -49,7 +51,7 @@ export function estimate(state: PlannerState, record: OfferRecord): void {
   // What fills its line by itself can wait as long as the others on it need: nobody else could use the time meanwhile.
   record.alone = Math.round(record.expected * (1 - Math.min(1, rate / cap)));
   const deadline = deadlineOf(offer);
-  record.due = deadline ?? ageGroup(offer) + OVERDUE_MS;
+  record.due = deadline ?? record.age + OVERDUE_MS;
   record.deadline =
     deadline === null ? null : Math.max(state.now, Math.min(deadline, state.now + FURTHEST_MS));
   countShared(state, record);
@@ -97,6 +99,18 @@ export function takeSample(state: PlannerState, run: Run, bytes: number): void {
 export function learn({ learnt }: PlannerState, client: ClientId, line: string | null, seen: number): void {
   learnt.clients.set(client, blend(learnt.clients.get(client), seen));
   learnt.lines.set(line, blend(learnt.lines.get(line), seen));
+}
+
+/** From how long it used to stay (S67); null if that says nothing. */
+export function expectedLeave({ learnt }: PlannerState, { id, since }: ClientRecord): UnixMillis | null {
+  const session = learnt.sessions.get(id);
+  return session === undefined || session > LASTING_MS ? null : since + session;
+}
+
+/** The client goes: how long did it stay? */
+export function learnSession({ learnt, now }: PlannerState, { id, since }: ClientRecord): void {
+  const stayed = now - since;
+  if (stayed >= SESSION_MS) learnt.sessions.set(id, blend(learnt.sessions.get(id), stayed));
 }
 
 function blend(known: number | undefined, seen: number): number {

@@ -1,6 +1,6 @@
 import type { ClientId, SnapshotId } from '../model/ids.ts';
 import { backOff, markAbsent, punish } from './backing-off.ts';
-import { beginSample, estimate, learn, takeSample } from './estimates.ts';
+import { beginSample, estimate, expectedLeave, learn, learnSession, takeSample } from './estimates.ts';
 import { setHold } from './holds.ts';
 import { leaveLane } from './lanes.ts';
 import {
@@ -19,6 +19,7 @@ import {
   setRetry,
 } from './placing.ts';
 import type { Outcome, PlannedOffer, PlannerEvent } from './plan.ts';
+import { ageGroup } from './order.ts';
 import { hasRates, isUrgent, wantedRate } from './rates.ts';
 import type { OfferRecord, PlannerState } from './records.ts';
 import { setConditions } from './replanning.ts';
@@ -72,6 +73,7 @@ function takeOffer(work: Work, offer: PlannedOffer): void {
     offer,
     client,
     track: trackFor(state.tracks, offer.windows, state.conditions.windows, now),
+    age: ageGroup(offer),
     deadline: null,
     due: 0,
     expected: 0,
@@ -80,7 +82,9 @@ function takeOffer(work: Work, offer: PlannedOffer): void {
     begun: false,
     failures: 0,
     retryAt: null,
-    urgencyPlace: -1,
+    nightPlace: -1,
+    datedPlace: -1,
+    leavingPlace: -1,
     duePlace: -1,
     retryPlace: -1,
     lane: null,
@@ -138,6 +142,10 @@ function remove(state: PlannerState, snapshot: SnapshotId): void {
 function goOnline({ state }: Work, id: ClientId, line: string | null | undefined): void {
   const client = clientOf(state, id, line ?? null);
   if (line !== undefined) moveClient(state, client, line);
+  if (!client.online) {
+    client.since = state.now;
+    client.leaves = expectedLeave(state, client);
+  }
   client.online = true;
   if (client.pause?.code === 'client-absent') setPause(state, client, null);
   placeClient(state, client);
@@ -147,6 +155,7 @@ function goOffline(work: Work, id: ClientId): void {
   const { state } = work;
   const client = state.clients.get(id);
   if (client === undefined) return;
+  if (client.online) learnSession(state, client);
   client.online = false;
   placeClient(state, client);
   if (client.run !== null) stop(work, client.run, 'client-offline');
@@ -216,6 +225,7 @@ function setRestores(work: Work, name: string | null, count: number): void {
 }
 
 function learnFromHistory(state: PlannerState, event: PlannerEvent & { readonly kind: 'learnt' }): void {
+  if (event.session !== undefined) state.learnt.sessions.set(event.client, event.session);
   if (!(event.bytesPerSecond > 0)) return;
   learn(state, event.client, event.line, event.bytesPerSecond);
   const client = state.clients.get(event.client);

@@ -1,6 +1,16 @@
 import type { UnixMillis } from '../model/time.ts';
-import { heapAdd, heapRemove, heapTop, newHeap, type Heap } from './heap.ts';
-import { dueBefore, goesBefore, laneBefore, lastStart } from './order.ts';
+import { heapAdd, heapRemove, heapTop, newHeap, type Before, type Heap } from './heap.ts';
+import {
+  datedBefore,
+  datedEnd,
+  dueBefore,
+  goesBefore,
+  lastStart,
+  leavingBefore,
+  leavingEnd,
+  nightBefore,
+  nightEnd,
+} from './order.ts';
 import type { Best, Lane, LineRecord, OfferRecord, PlannerState, Track } from './records.ts';
 
 function laneFor(track: Track, line: LineRecord): Lane {
@@ -9,8 +19,9 @@ function laneFor(track: Track, line: LineRecord): Lane {
   const lane: Lane = {
     track,
     line,
-    dated: newHeap('urgencyPlace'),
-    nightly: newHeap('urgencyPlace'),
+    nightly: newHeap('nightPlace'),
+    dated: newHeap('datedPlace'),
+    leaving: newHeap('leavingPlace'),
     byDue: newHeap('duePlace'),
     late: new Set(),
   };
@@ -18,22 +29,29 @@ function laneFor(track: Track, line: LineRecord): Lane {
   return lane;
 }
 
-const heapOf = (lane: Lane, record: OfferRecord): Heap<OfferRecord> =>
-  record.deadline === null ? lane.nightly : lane.dated;
+/** Into every order by which it may have to be in time. */
+function enterHeaps(lane: Lane, record: OfferRecord): void {
+  heapAdd(lane.nightly, record, nightBefore);
+  if (record.deadline !== null) heapAdd(lane.dated, record, datedBefore);
+  if (record.client.leaves !== null) heapAdd(lane.leaving, record, leavingBefore);
+}
 
 /** Lets it stand in its lane: nothing but open windows and room is missing. */
 export function enterLane(state: PlannerState, record: OfferRecord): void {
   const lane = laneFor(record.track, record.client.line);
   record.lane = lane;
-  heapAdd(heapOf(lane, record), record, laneBefore);
+  enterHeaps(lane, record);
   heapAdd(lane.byDue, record, dueBefore);
   if (lane.byDue.items.length === 1) openOrCloseLane(state, lane);
   const { best } = lane.line;
   if (best === null || !lane.track.standing.open) return;
   // As long as it is known who is best, a newcomer only has to be compared with that one.
   if (dueBefore(record, best.oldest)) best.oldest = record;
-  if (!canBeInTime(record, state.now)) return;
-  if (best.tightest === null || goesBefore(record, best.tightest)) best.tightest = record;
+  const start = lastStart(record, state.now);
+  if (start === Infinity) return;
+  if (best.tightest !== null && !goesBefore(record, best.tightest, state.now)) return;
+  best.tightest = record;
+  best.until = start;
 }
 
 export function leaveLane(state: PlannerState, record: OfferRecord): void {
@@ -41,7 +59,9 @@ export function leaveLane(state: PlannerState, record: OfferRecord): void {
   if (lane === null) return;
   record.lane = null;
   lane.late.delete(record);
-  heapRemove(heapOf(lane, record), record, laneBefore);
+  heapRemove(lane.nightly, record, nightBefore);
+  heapRemove(lane.dated, record, datedBefore);
+  heapRemove(lane.leaving, record, leavingBefore);
   heapRemove(lane.byDue, record, dueBefore);
   const { line } = lane;
   if (line.best?.tightest === record || line.best?.oldest === record) line.best = null;
@@ -54,7 +74,9 @@ export function leaveLane(state: PlannerState, record: OfferRecord): void {
 export function clearLanes(state: PlannerState): void {
   for (const record of state.offers.values()) {
     record.lane = null;
-    record.urgencyPlace = -1;
+    record.nightPlace = -1;
+    record.datedPlace = -1;
+    record.leavingPlace = -1;
     record.duePlace = -1;
   }
   for (const track of state.tracks.all.values()) track.lanes.clear();
@@ -78,24 +100,25 @@ function openOrCloseLane(state: PlannerState, lane: Lane): void {
 /** After its windows have opened or closed. Those that the last night was too short for have the next one before them. */
 export function turnLanes(state: PlannerState, track: Track): void {
   for (const lane of track.lanes.values()) {
-    for (const record of lane.late) heapAdd(heapOf(lane, record), record, laneBefore);
+    for (const record of lane.late) enterHeaps(lane, record);
     lane.late.clear();
     openOrCloseLane(state, lane);
   }
 }
 
-/** Has an end before which it has to be done, and enough time until then. */
-export function canBeInTime(record: OfferRecord, now: UnixMillis): boolean {
-  const start = lastStart(record);
-  return start >= now && start !== Infinity;
-}
-
 /** Takes those that cannot be in time out of the way; each of them once in a night. */
-function topInTime(lane: Lane, heap: Heap<OfferRecord>, now: UnixMillis): OfferRecord | null {
+function topInTime(
+  lane: Lane,
+  heap: Heap<OfferRecord>,
+  endOf: (record: OfferRecord) => UnixMillis,
+  before: Before<OfferRecord>,
+  now: UnixMillis,
+): OfferRecord | null {
   for (let top = heapTop(heap); top !== undefined; top = heapTop(heap)) {
-    const start = lastStart(top);
-    if (start >= now) return start === Infinity ? null : top;
-    heapRemove(heap, top, laneBefore);
+    const end = endOf(top);
+    if (end === Infinity) return null;
+    if (end - top.expected >= now) return top;
+    heapRemove(heap, top, before);
     lane.late.add(top);
   }
   return null;
@@ -104,7 +127,7 @@ function topInTime(lane: Lane, heap: Heap<OfferRecord>, now: UnixMillis): OfferR
 /** Of a line with something waiting. */
 export function bestOf(line: LineRecord, now: UnixMillis): Best {
   const { best } = line;
-  if (best !== null && (best.tightest === null || canBeInTime(best.tightest, now))) return best;
+  if (best !== null && now <= best.until) return best;
   line.best = findBest(line, now);
   return line.best;
 }
@@ -115,10 +138,14 @@ function findBest(line: LineRecord, now: UnixMillis): Best {
   for (const lane of line.open) {
     const first = heapTop(lane.byDue)!;
     if (oldest === null || dueBefore(first, oldest)) oldest = first;
-    for (const heap of [lane.dated, lane.nightly]) {
-      const top = topInTime(lane, heap, now);
-      if (top !== null && (tightest === null || goesBefore(top, tightest))) tightest = top;
+    const tops = [
+      topInTime(lane, lane.nightly, nightEnd, nightBefore, now),
+      topInTime(lane, lane.dated, datedEnd, datedBefore, now),
+      topInTime(lane, lane.leaving, leavingEnd, leavingBefore, now),
+    ];
+    for (const top of tops) {
+      if (top !== null && (tightest === null || goesBefore(top, tightest, now))) tightest = top;
     }
   }
-  return { tightest, oldest: oldest! };
+  return { tightest, until: tightest === null ? Infinity : lastStart(tightest, now), oldest: oldest! };
 }

@@ -9,33 +9,56 @@ export function ageGroup({ offeredAt }: PlannedOffer): UnixMillis {
   return Math.floor(offeredAt / AGE_MS) * AGE_MS;
 }
 
-/** The moment by which it has to be at the end, in the time of its track: see `Track.offset`. */
-function endOf({ deadline, before, track }: OfferRecord): UnixMillis {
-  if (deadline !== null) return before + track.offset;
+/** By the end of the shared interval; infinite if there is none. */
+export function nightEnd({ track }: OfferRecord): UnixMillis {
   return (track.standing.open ? track.standing.until : null) ?? Infinity;
 }
 
-/** S55: the least is first. Only while the windows are open; does not change as long as they are. */
-export function urgency(record: OfferRecord): UnixMillis {
-  return endOf(record) - record.alone;
+/** By its deadline, as if its windows stayed open from now on: see `Track.offset`. Infinite if there is none. */
+export function datedEnd({ deadline, before, track }: OfferRecord): UnixMillis {
+  return deadline === null ? Infinity : before + track.offset;
 }
 
-/** Begun later than this, it cannot be in time even if nothing is in its way. */
-export function lastStart(record: OfferRecord): UnixMillis {
-  return endOf(record) - record.expected;
+/** By when its client will have gone; infinite if nobody expects that. */
+export function leavingEnd({ client }: OfferRecord): UnixMillis {
+  return client.leaves ?? Infinity;
+}
+
+/** The earliest of its ends by which it can be done, if it is begun now; infinite if there is none. */
+function endInTime(record: OfferRecord, now: UnixMillis): UnixMillis {
+  const soonest = now + record.expected;
+  const [night, dated, leaving] = [nightEnd(record), datedEnd(record), leavingEnd(record)];
+  let least = night >= soonest ? night : Infinity;
+  if (dated < least && dated >= soonest) least = dated;
+  return leaving < least && leaving >= soonest ? leaving : least;
+}
+
+/** S55: the least is first. Only while the windows are open. */
+export function urgency(record: OfferRecord, now: UnixMillis): UnixMillis {
+  return endInTime(record, now) - record.alone;
+}
+
+/** When it has to begin to be in time, even if nothing is in its way; infinite if it cannot or need not. */
+export function lastStart(record: OfferRecord, now: UnixMillis): UnixMillis {
+  return endInTime(record, now) - record.expected;
 }
 
 /** S55, of offers whose windows are open. */
-export function goesBefore(a: OfferRecord, b: OfferRecord): boolean {
-  const [left, right] = [urgency(a), urgency(b)];
+export function goesBefore(a: OfferRecord, b: OfferRecord, now: UnixMillis): boolean {
+  const [left, right] = [urgency(a, now), urgency(b, now)];
   return left === right ? breaksTie(a, b) : left < right;
 }
 
-/** S55 within a lane: the same as `goesBefore`, and does not change with the windows. */
-export function laneBefore(a: OfferRecord, b: OfferRecord): boolean {
-  const [left, right] = [a.before - a.alone, b.before - b.alone];
-  return left === right ? breaksTie(a, b) : left < right;
-}
+/** S55 by one of the ends, within a lane: does not change with time. */
+const byKey =
+  (key: (record: OfferRecord) => number) =>
+  (a: OfferRecord, b: OfferRecord): boolean => {
+    const [left, right] = [key(a), key(b)];
+    return left === right ? breaksTie(a, b) : left < right;
+  };
+export const nightBefore = byKey(({ alone }) => -alone);
+export const datedBefore = byKey(({ before, alone }) => before - alone);
+export const leavingBefore = byKey(({ client, alone }) => client.leaves! - alone);
 
 /** S56: who is due first, whatever the windows are. */
 export function dueBefore(a: OfferRecord, b: OfferRecord): boolean {
@@ -43,8 +66,7 @@ export function dueBefore(a: OfferRecord, b: OfferRecord): boolean {
 }
 
 function breaksTie(a: OfferRecord, b: OfferRecord): boolean {
-  const [ageA, ageB] = [ageGroup(a.offer), ageGroup(b.offer)];
-  if (ageA !== ageB) return ageA < ageB;
+  if (a.age !== b.age) return a.age < b.age;
   if (a.begun !== b.begun) return a.begun;
   if (a.alone !== b.alone) return a.alone > b.alone;
   if (a.offer.bytes !== b.offer.bytes) return a.offer.bytes < b.offer.bytes;

@@ -58,6 +58,8 @@ export function clientOf(state: PlannerState, id: ClientId, line: string | null)
       id,
       line: lineOf(state, line),
       online: false,
+      since: state.now,
+      leaves: null,
       run: null,
       queues: new Map(),
       absences: 0,

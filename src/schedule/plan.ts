@@ -103,6 +103,8 @@ export type PlannerEvent =
       readonly client: ClientId;
       readonly line: string | null;
       readonly bytesPerSecond: number;
+      /** Milliseconds that it uses to stay connected. */
+      readonly session?: number;
     }
   | { readonly kind: 'tick' };
 

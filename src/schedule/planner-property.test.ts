@@ -57,7 +57,10 @@ const kinds = fc.oneof(
   { weight: 16, arbitrary: fc.constantFrom<Action['kind']>('offered', 'offered', 'ended', 'wait') },
   { weight: 8, arbitrary: fc.constantFrom<Action['kind']>('online', 'online', 'started', 'progress') },
   { weight: 2, arbitrary: fc.constantFrom<Action['kind']>('withdrawn', 'offline', 'conditions', 'go back') },
-  { weight: 1, arbitrary: fc.constantFrom<Action['kind']>('misbehaved', 'hold', 'release', 'restores') },
+  {
+    weight: 1,
+    arbitrary: fc.constantFrom<Action['kind']>('misbehaved', 'hold', 'release', 'restores', 'learnt'),
+  },
 );
 
 const action: fc.Arbitrary<Action> = fc.record({
@@ -121,6 +124,9 @@ function eventOf(action: Action, slow: SlowPlanner, now: number): PlannerEvent {
   if (kind === 'ended') return { kind, snapshot: transfer, outcome: action.outcome };
   if (kind === 'conditions') return { kind, conditions: conditionsOf(action) };
   if (kind === 'hold') return { kind, hold: holdOf(action, now) };
+  if (kind === 'learnt') {
+    return { kind, client, line, bytesPerSecond: 10 * (1 + action.rate), session: 2 * action.wait };
+  }
   if (kind === 'release') return { kind, name: `hold-${action.client}` };
   if (kind === 'restores') return { kind, line, count: action.streams };
   return { kind: 'tick' };

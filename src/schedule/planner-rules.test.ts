@@ -290,3 +290,22 @@ test('S66: a hold stops what it says, keeps the rest from starting, and ends at 
   assert.equal(bench.log.slice(5).length, 3);
   assert.equal(bench.last!.reasons.get(id('B'))?.code, 'not-while');
 });
+
+test('S67: a client that uses to leave soon has its turn while it is there', () => {
+  const bench = onALine('22:00-06:00', at(20));
+  for (const name of ['ann', 'bob']) {
+    bench.learnt(name, 20 * MB, 'site');
+    bench.offer(name, { client: name, bytes: 600 * MB, ...site });
+  }
+  bench.online('ann', 'bob');
+  bench.now = at(21);
+  bench.step({ kind: 'offline', client: client('bob') });
+  bench.now = at(21, 58);
+  bench.step({ kind: 'online', client: client('bob') });
+  bench.waitUntil(at(22));
+  assert.deepEqual(bench.log, ['22:00 start bob']);
+  bench.now = at(22, 5);
+  bench.step({ kind: 'offline', client: client('bob') });
+  bench.ended('bob', 'paused');
+  assert.deepEqual(bench.log.slice(1), ['22:05 stop bob client-offline', '22:05 start ann']);
+});

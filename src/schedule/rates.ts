@@ -1,6 +1,6 @@
 import { SECOND_MS } from '../model/time.ts';
 import { ability, clientCap, noteRate } from './estimates.ts';
-import { lastStart } from './order.ts';
+import { datedEnd, nightEnd } from './order.ts';
 import type { Rate } from './plan.ts';
 import type { ClientRecord, LineRecord, PlannerState, Run } from './records.ts';
 
@@ -70,7 +70,8 @@ function shareOf(state: PlannerState, run: Run): Share {
 export function isUrgent(state: PlannerState, run: Run): boolean {
   const record = state.offers.get(run.snapshot);
   if (record === undefined || run.beside || run.phase === 'stopping') return false;
-  return Math.abs(lastStart(record) - state.now) < SPARE_MS;
+  const end = Math.min(nightEnd(record), datedEnd(record));
+  return Math.abs(end - record.expected - state.now) < SPARE_MS;
 }
 
 /** In coarse steps, so that learning does not change everybody's rate each time. */

@@ -29,24 +29,29 @@ export interface PlannerState {
   /** Clients that are backing off, by when that ends. */
   readonly pauses: Heap<ClientRecord>;
   readonly holds: Map<string, Hold>;
-  readonly learnt: LearntRates;
+  readonly learnt: Learnt;
   /** What the conditions allow now. */
   total: RateNow;
   /** When some rate of the conditions changes by itself. */
   ratesUntil: UnixMillis;
 }
 
-/** Bytes per second that were seen, as exponentially weighted averages. */
-export interface LearntRates {
+/** What was seen, as exponentially weighted averages. */
+export interface Learnt {
+  /** Bytes per second. */
   readonly clients: Map<ClientId, number>;
   /** Of a client of this line, for those that have not been seen yet. */
   readonly lines: Map<string | null, number>;
+  /** Milliseconds that a client stays connected. */
+  readonly sessions: Map<ClientId, number>;
 }
 
 export interface OfferRecord {
   offer: PlannedOffer;
   readonly client: ClientRecord;
   track: Track;
+  /** When it was offered, by the quarter of a day. */
+  readonly age: UnixMillis;
   /** By when it has to be collected, or null: then the end of the shared interval counts (S54). */
   deadline: UnixMillis | null;
   /** When it is overdue (S56). */
@@ -61,7 +66,9 @@ export interface OfferRecord {
   begun: boolean;
   failures: number;
   retryAt: UnixMillis | null;
-  urgencyPlace: number;
+  nightPlace: number;
+  datedPlace: number;
+  leavingPlace: number;
   duePlace: number;
   retryPlace: number;
   /** The lane that it stands in while nothing but room is missing, whether the windows are open or not. */
@@ -72,6 +79,10 @@ export interface ClientRecord {
   readonly id: ClientId;
   line: LineRecord;
   online: boolean;
+  /** When it connected. */
+  since: UnixMillis;
+  /** When it is expected to go, as of its connection; null if nobody knows. */
+  leaves: UnixMillis | null;
   run: Run | null;
   /** By job; in ascending sequence. Only the first of each may travel. */
   readonly queues: Map<string, OfferRecord[]>;
@@ -100,6 +111,8 @@ export interface LineRecord {
 /** The one with the least time left that can still be in time, and the one that is due first. */
 export interface Best {
   tightest: OfferRecord | null;
+  /** After this somebody else may be the tightest. */
+  until: UnixMillis;
   oldest: OfferRecord;
 }
 
@@ -107,12 +120,13 @@ export interface Best {
 export interface Lane {
   readonly track: Track;
   readonly line: LineRecord;
-  /** With a deadline, and without: who has the least time left is first. */
-  readonly dated: Heap<OfferRecord>;
+  /** By the end of the night, by deadline, and by when the client will have gone: the least time left is first. */
   readonly nightly: Heap<OfferRecord>;
+  readonly dated: Heap<OfferRecord>;
+  readonly leaving: Heap<OfferRecord>;
   /** Everybody; who is due first is first. */
   readonly byDue: Heap<OfferRecord>;
-  /** In neither of the first two, because they cannot be in time any more. */
+  /** Not in all of the first three, because by some end they cannot be in time any more. */
   readonly late: Set<OfferRecord>;
 }
 

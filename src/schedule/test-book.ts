@@ -2,7 +2,7 @@ import type { ClientId, SnapshotId } from '../model/ids.ts';
 import { DAY_MS, HOUR_MS, SECOND_MS, type UnixMillis } from '../model/time.ts';
 import type { CenterConditions, Grant, Hold, PlannedOffer, PlannerEvent, StopCode } from './plan.ts';
 import { rateAt, type RatePlan } from './rate-plan.ts';
-import type { LearntRates } from './records.ts';
+import type { Learnt } from './records.ts';
 import { isOpen, nextShared, type Interval, type Windows } from './windows.ts';
 
 export interface Known {
@@ -28,6 +28,7 @@ export interface Run {
 
 interface Client {
   online: boolean;
+  leaves: UnixMillis | null;
   line: string | null;
   absences: number;
   offences: number;
@@ -43,7 +44,7 @@ export class SlowBook {
   readonly restores = new Map<string | null, number>();
   conditions: CenterConditions;
   now = 0;
-  learnt: LearntRates = { clients: new Map(), lines: new Map() };
+  learnt: Learnt = { clients: new Map(), lines: new Map(), sessions: new Map() };
   readonly shared = new Map<string, Interval | null>();
 
   constructor(conditions: CenterConditions) {
@@ -94,7 +95,7 @@ export class SlowBook {
   client(id: ClientId, line: string | null): Client {
     const known = this.clients.get(id);
     if (known !== undefined) return known;
-    const client: Client = { online: false, line, absences: 0, offences: 0, pause: null };
+    const client: Client = { online: false, leaves: null, line, absences: 0, offences: 0, pause: null };
     this.clients.set(id, client);
     return client;
   }
@@ -108,6 +109,9 @@ export class SlowBook {
       this.offers.delete(event.snapshot);
     } else if (event.kind === 'online') {
       const client = this.client(event.client, event.line ?? null);
+      const stays = this.learnt.sessions.get(event.client);
+      const leaves = stays === undefined || stays > 20 * HOUR_MS ? null : this.now + stays;
+      if (!client.online) client.leaves = leaves;
       client.online = true;
       if (event.line !== undefined) client.line = event.line;
       if (client.pause?.code === 'client-absent') client.pause = null;
@@ -119,7 +123,9 @@ export class SlowBook {
     else if (event.kind === 'hold') this.hold(event.hold);
     else if (event.kind === 'release') this.holds.delete(event.name);
     else if (event.kind === 'restores') this.restores.set(event.line, event.count);
-    else if (event.kind === 'misbehaved') this.punish(event.client, 'client-misbehaved');
+    else if (event.kind === 'learnt') {
+      for (const known of this.offers.values()) if (known.offer.client === event.client) this.estimate(known);
+    } else if (event.kind === 'misbehaved') this.punish(event.client, 'client-misbehaved');
     else this.takeTransfer(event);
     this.forgetClients();
   }

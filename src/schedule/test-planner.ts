@@ -1,7 +1,7 @@
 import type { SnapshotId } from '../model/ids.ts';
 import { HOUR_MS, MINUTE_MS, type UnixMillis } from '../model/time.ts';
 import type { Grant, Hold, PlannedOffer, PlannerEvent, ReasonCode } from './plan.ts';
-import type { LearntRates } from './records.ts';
+import type { Learnt } from './records.ts';
 import { ageOf, SlowBook, type Known, type Run } from './test-book.ts';
 import { nextInterval, sharedTime } from './windows.ts';
 
@@ -16,7 +16,7 @@ export class SlowPlanner extends SlowBook {
    * @param learnt by the planner under test, up to and with this event
    * @returns the stops in any order, then the starts in theirs
    */
-  step(event: PlannerEvent, now: UnixMillis, learnt: LearntRates): Grant[] {
+  step(event: PlannerEvent, now: UnixMillis, learnt: Learnt): Grant[] {
     const stops = new Map<SnapshotId, Grant>();
     if (now < this.now) this.turnBack(now);
     this.now = now;
@@ -35,17 +35,24 @@ export class SlowPlanner extends SlowBook {
     return [...stops.values(), ...starts];
   }
 
-  /** When it has to be done, as if its windows stayed open from now on. */
-  endOf({ offer, deadline }: Known): number {
-    if (deadline === null) return this.sharedWith(offer.windows)?.end ?? Infinity;
+  /** Each moment by which it may have to be done; by its deadline as if its windows stayed open from now on. */
+  endsOf({ offer, deadline }: Known): number[] {
     const sides = [offer.windows, this.conditions.windows];
-    const [now, at] = [this.now, deadline];
-    return now + (at >= now ? sharedTime(sides, now, at) : -sharedTime(sides, at, now));
+    const [now, at] = [this.now, deadline ?? this.now];
+    const left = at >= now ? sharedTime(sides, now, at) : -sharedTime(sides, at, now);
+    return [
+      this.sharedWith(offer.windows)?.end ?? Infinity,
+      deadline === null ? Infinity : now + left,
+      this.clients.get(offer.client)!.leaves ?? Infinity,
+    ];
+  }
+
+  endOf(known: Known): number {
+    return Math.min(Infinity, ...this.endsOf(known).filter((end) => end - known.expected >= this.now));
   }
 
   canBeInTime(known: Known): boolean {
-    const end = this.endOf(known);
-    return end !== Infinity && end - known.expected >= this.now;
+    return this.endOf(known) !== Infinity;
   }
 
   inOrder(list: Known[], key: (known: Known) => number): Known[] {

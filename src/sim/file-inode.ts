@@ -26,6 +26,8 @@ export interface FileInode {
   /** Extended attributes by name. */
   xattrs: ReadonlyMap<string, Uint8Array>;
   flags: number;
+  /** Set where the kernel's own files begin. */
+  virtual?: string;
 }
 
 export function statOf(inode: FileInode): Stat {
@@ -50,7 +52,13 @@ export function statOf(inode: FileInode): Stat {
 }
 
 export function scannedEntry(name: ByteName, inode: FileInode): ScannedEntry {
-  return { name, ...(inode.type === 'symlink' ? { target: inode.target } : {}), ...statOf(inode) };
+  const virtual = inode.virtual === undefined ? {} : { virtual: inode.virtual };
+  return {
+    name,
+    ...virtual,
+    ...(inode.type === 'symlink' ? { target: inode.target } : {}),
+    ...statOf(inode),
+  };
 }
 
 /**

@@ -9,7 +9,7 @@ import type { Fleet } from './fleet.ts';
 import { measure } from './metrics.ts';
 import type { Line } from './network.ts';
 import { simulateNight } from './night.ts';
-import { simulate } from './simulate.ts';
+import { simulate as simulateFleet, type Simulation } from './simulate.ts';
 import { constant } from './steps.ts';
 import { clientFor, EVENING, fleetFor, lineFor, MEGABYTE } from './test-fleet.ts';
 
@@ -26,6 +26,13 @@ const everybodyAtOnce = (): Controller => ({
 const random = new RandomStream(1);
 const nightOf = (fleet: Fleet, yields = false) =>
   simulateNight(fleet, everybodyAtOnce(), { yields, random, progressMs: HOUR_MS });
+function simulate(fleet: Fleet, seed: string, yields: boolean): Simulation {
+  const steps = simulateFleet(fleet, seed, yields);
+  for (;;) {
+    const { done, value } = steps.next();
+    if (done) return value;
+  }
+}
 const bytesOn = ({ usage }: Line): number => usage.bytes.reduce((a, b) => a + b, 0);
 /** Moments are whole milliseconds, so the last of each transfer counts fully. */
 const near = (value: number, expected: number): void =>

@@ -18,6 +18,8 @@ const STOP_MS = 200;
 const SILENCE_MS = 30 * SECOND_MS;
 const IDLE_MS = 60 * SECOND_MS;
 
+const PASSES_PER_STEP = 1000;
+
 export interface NightOptions {
   /** Whether collection gives way to foreground traffic on the wire. */
   readonly yields: boolean;
@@ -83,6 +85,19 @@ interface Happening extends Timed {
 
 /** One night of a fleet under one controller: time jumps from one happening to the next. */
 export function simulateNight(fleet: Fleet, controller: Controller, options: NightOptions): NightResult {
+  const steps = nightSteps(fleet, controller, options);
+  for (;;) {
+    const { done, value } = steps.next();
+    if (done) return value;
+  }
+}
+
+/** The same for those who have other things to do meanwhile: yields the moment every few thousand happenings. */
+export function nightSteps(
+  fleet: Fleet,
+  controller: Controller,
+  options: NightOptions,
+): Generator<UnixMillis, NightResult, void> {
   return new Night(fleet, controller, options).run();
 }
 
@@ -107,16 +122,20 @@ class Night {
     this.#network = new Network(lines, { from, until, binMs: BIN_MS, yields: options.yields });
   }
 
-  run(): NightResult {
+  *run(): Generator<UnixMillis, NightResult, void> {
     const { from, until } = this.#fleet;
     this.#layLines();
     for (const restore of this.#fleet.restores) {
-      const line = restore.line === 0 ? null : this.#fleet.lines[restore.line]!.name;
+      const line = this.#lineName(restore.line);
       this.#at(restore.start, (now) => this.#tell({ kind: 'restores', line, count: 1 }, now));
       this.#at(restore.end, (now) => this.#tell({ kind: 'restores', line, count: 0 }, now));
     }
     for (const spec of this.#fleet.clients) this.#enter(spec);
-    for (let now = from; now <= until; now = this.#next()) this.#pass(now);
+    let passes = 0;
+    for (let now = from; now <= until; now = this.#next()) {
+      this.#pass(now);
+      if (++passes % PASSES_PER_STEP === 0) yield now;
+    }
     for (const run of this.#runs.values()) this.#halt(run, until);
     this.#network.closeBooks(until);
     return {
@@ -171,6 +190,7 @@ class Night {
       lastCollected: spec.lastCollected,
       run: null,
     };
+    this.#at(from, (now) => this.#recall(spec, now));
     for (const span of spec.online ?? [{ start: from, end: Infinity }]) {
       if (span.start < this.#fleet.until)
         this.#at(Math.max(from, span.start), (now) => this.#goOnline(client, now));
@@ -185,6 +205,15 @@ class Night {
         else client.waiting.push(fate);
       });
     }
+  }
+
+  /** A center that has collected from it before knows how fast it is. */
+  #recall({ id, line, speed }: FleetClient, now: UnixMillis): void {
+    this.#tell({ kind: 'learnt', client: id, line: this.#lineName(line), bytesPerSecond: speed }, now);
+  }
+
+  #lineName(line: number): string | null {
+    return line === 0 ? null : this.#fleet.lines[line]!.name;
   }
 
   #goOnline(client: Standing, now: UnixMillis): void {
@@ -210,7 +239,7 @@ class Night {
         offer: {
           snapshot: snapshot.id,
           client: id,
-          line: line === 0 ? null : this.#fleet.lines[line]!.name,
+          line: this.#lineName(line),
           job: 'backup',
           sequence: snapshot.sequence,
           bytes: snapshot.announced,

@@ -8,7 +8,7 @@ import { startYielding, yieldTo } from './yielding.ts';
 /** A question that has no blocks in it takes one round trip, on a connection of its own. */
 const ASK_EVERY_MS = SECOND_MS;
 
-/** Measures the line while an order is carried out, and holds its pace down where others use it (S69). Ends with `stop`. */
+/** Measures the line while an order is carried out, and holds its pace down where others use it (S74). Ends with `stop`. */
 export async function giveWay(
   clock: Clock,
   api: CenterApi,

@@ -28,7 +28,7 @@ function onLine(
 const mean = (values: readonly number[]): number =>
   values.reduce((sum, value) => sum + value, 0) / values.length;
 
-describe('S69: a transfer that yields', () => {
+describe('S74: a transfer that yields', () => {
   it('takes most of an empty line', () => {
     const { rates, queues } = onLine(() => 0, 120);
     assert.ok(mean(rates.slice(30)) > 7_000_000, String(mean(rates.slice(30))));

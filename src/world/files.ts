@@ -6,6 +6,7 @@ import { baseName, displayPath, joinPath, ROOT_PATH, type ByteName, type PathKey
 import { realAccounts } from './accounts.ts';
 import { errnoName, errnoWords } from './errno.ts';
 import { nativeLoader, nativeOrNull, type Native } from './native.ts';
+import { Mounts } from './mounts.ts';
 import { BrokenPath, ofDescriptor, openNamed, withParent } from './paths-by-handle.ts';
 import { inlineWork } from './inline-work.ts';
 import type { Files, FoundAttributes, ScannedDirectory, ScannedEntry, SourceFile, Work } from './ports.ts';
@@ -18,12 +19,19 @@ import { lookAt, lookAtDirectory } from './stats.ts';
 /** The event loop runs again after about this long of looking at entries one after another. */
 const TURN_MS = 8;
 const ENTRIES_PER_CLOCK = 32;
+/** How long the server of a mounted file system may take to answer before it is left alone. */
+const ANSWER_MS = 20_000;
 
 /**
  * The machine's files (Linux: it needs /proc). What only takes the kernel microseconds is done synchronously: lstat
  * through promises takes twice the processor time.
  */
-export function realFiles(native: () => Native = nativeLoader(), work: Work = inlineWork()): Files {
+export function realFiles(
+  native: () => Native = nativeLoader(),
+  work: Work = inlineWork(),
+  answerMs = ANSWER_MS,
+): Files {
+  const mounts = new Mounts(answerMs);
   let checked = false;
   const checking = <T>(run: () => T): T => {
     if (!checked) requireProc();
@@ -31,8 +39,8 @@ export function realFiles(native: () => Native = nativeLoader(), work: Work = in
     return run();
   };
   return {
-    scan: async (path) => checking(() => scan(path)),
-    lstat: async (path) => checking(() => lstat(path)),
+    scan: async (path) => checking(() => scan(path, mounts)),
+    lstat: async (path) => checking(() => lstatCarefully(path, mounts)),
     openSource: async (path) => checking(() => openSource(path, native)),
     readSmall: async (reads) => checking(() => readSmallIn(work, reads)),
     attributes: async (directory, entries) => checking(() => attributes(directory, entries, native)),
@@ -67,12 +75,13 @@ function sourceError(error: unknown, path: PathKey): LowtideError {
   return new LowtideError('source-unreadable', `${shown} cannot be read: ${errnoWords(error)}`, options);
 }
 
-async function scan(path: PathKey): Promise<ScannedDirectory> {
+async function scan(path: PathKey, mounts: Mounts): Promise<ScannedDirectory> {
   try {
+    await requireAnswer(path, mounts);
     const directory = openNamed(path, 'directory');
     try {
       const names = (await readdir(ofDescriptor(directory), { encoding: 'latin1' })) as ByteName[];
-      return await lookAtAll(directory, path, names.sort());
+      return await lookAtAll(directory, path, names.sort(), mounts);
     } finally {
       closeSync(directory);
     }
@@ -97,7 +106,9 @@ async function lookAtAll(
   directory: number,
   path: PathKey,
   names: readonly ByteName[],
+  mounts: Mounts,
 ): Promise<ScannedDirectory> {
+  const special = mounts.in(path);
   const entries: ScannedEntry[] = [];
   const problems: { name: ByteName; code: string; message: string }[] = [];
   let turn = performance.now();
@@ -107,14 +118,34 @@ async function lookAtAll(
       turn = performance.now();
     }
     try {
+      const mount = special?.get(name);
+      if (mount !== undefined && mounts.isRemote(mount)) await requireAnswer(mount.path, mounts);
       const entry = lookAt(directory, name);
-      if (entry !== null) entries.push(entry);
+      if (entry === null) continue;
+      const isVirtual = mount !== undefined && !mounts.isRemote(mount);
+      entries.push(isVirtual ? { ...entry, virtual: mount.type } : entry);
     } catch (error) {
       const { code, message } = sourceError(error, joinPath(path, name));
       if (code !== 'not-found') problems.push({ name, code, message });
     }
   }
   return { entries, problems };
+}
+
+async function lstatCarefully(path: PathKey, mounts: Mounts): Promise<ScannedEntry | null> {
+  await requireAnswer(path, mounts);
+  const entry = lstat(path);
+  const virtual = mounts.virtualAt(path);
+  return entry === null || virtual === null ? entry : { ...entry, virtual };
+}
+
+/** @throws LowtideError `source-unreadable` if the path is on a file system whose server does not answer */
+async function requireAnswer(path: PathKey, mounts: Mounts): Promise<void> {
+  const mount = mounts.remoteAt(path);
+  if (mount === null || (await mounts.answers(mount))) return;
+  const shown = displayPath(mount.path);
+  const message = `${shown} (${mount.type}) has not answered for ${mounts.answerMs / 1000} s: it is left out`;
+  throw new LowtideError('source-unreadable', message);
 }
 
 function lstat(path: PathKey): ScannedEntry | null {

@@ -17,6 +17,8 @@ export interface World {
   readonly work: Work;
   readonly monitor: Monitor;
   readonly limits: Limits;
+  /** Absent where nothing can be run. */
+  readonly commands?: Commands;
   /** The process's id, to tell people who holds a lock. A simulated one has none. */
   readonly pid?: number;
 }
@@ -93,7 +95,7 @@ export interface DiskLock {
 export interface Files {
   /**
    * Everything in one directory with its lstat, sorted by name in bytes. What vanished meanwhile is left out; what
-   * cannot be looked at is a problem. Opened with O_NOFOLLOW | O_DIRECTORY relative to a checked parent.
+   * cannot be looked at is a problem, and so is a mount whose server does not answer in time. Opened with O_NOFOLLOW | O_DIRECTORY relative to a checked parent.
    * Errors (LowtideError): `not-found`, `source-unreadable`.
    */
   scan(directory: PathKey): Promise<ScannedDirectory>;
@@ -140,6 +142,8 @@ export interface ScannedEntry extends Stat {
   readonly name: ByteName;
   /** Of a symlink: its target as bytes, one character (0-255) a byte. */
   readonly target?: string;
+  /** Type of the kernel's own file system that it is on (`proc`): there is nothing in it to keep. */
+  readonly virtual?: string;
 }
 
 export interface FoundAttributes {
@@ -301,6 +305,43 @@ export interface Work {
     input: Input,
     transfer?: readonly ArrayBuffer[],
   ): Promise<Output>;
+}
+
+/** Programs of the machine: hooks of jobs, and commands whose output is backed up. */
+export interface Commands {
+  /** Waits for its end, whatever that is. Its output goes nowhere. */
+  run(command: Command): Promise<CommandEnd>;
+  /** The same, with its output kept in a file that has no name. Errors: LowtideError `disk-full`, `disk-failed`. */
+  capture(command: Command, directory: string): Promise<CapturedOutput>;
+}
+
+export interface Command {
+  /** The program and its arguments, without any shell. */
+  readonly words: readonly string[];
+  /** Beside the process's own. */
+  readonly environment: Readonly<Record<string, string>>;
+  /** Then it is ended. Null: never. */
+  readonly timeoutMs: number | null;
+  /** Ends it too. */
+  readonly stop: AbortSignal;
+}
+
+export interface CommandEnd {
+  /** It ended by itself with status 0. */
+  readonly ok: boolean;
+  /** How it ended if not: `it ended with status 3`. */
+  readonly how: string;
+  /** The end of what it wrote to its error output. */
+  readonly said: string;
+}
+
+export interface CapturedOutput {
+  readonly end: CommandEnd;
+  /** Of the file with the output. */
+  readonly stat: Stat;
+  open(): SourceFile;
+  /** Frees its disk space, once what was opened is closed. */
+  close(): void;
 }
 
 export interface Monitor {

@@ -1,5 +1,6 @@
 import { limits as productionLimits, type Limits } from '../model/limits.ts';
 import { realClock } from './clock.ts';
+import { realCommands } from './commands.ts';
 import { realDatabases } from './databases.ts';
 import { realDisk } from './disk.ts';
 import { realFiles } from './files.ts';
@@ -14,9 +15,9 @@ export interface RealWorld extends World {
 }
 
 /** The world that a process runs in. */
-export function realWorld({ monitor, limits = productionLimits }: RealWorldOptions): RealWorld {
+export function realWorld({ monitor, limits = productionLimits, lanes }: RealWorldOptions): RealWorld {
   const native = nativeLoader();
-  const work = realWork();
+  const work = realWork(lanes);
   return {
     clock: realClock(),
     random: realRandom(),
@@ -25,6 +26,7 @@ export function realWorld({ monitor, limits = productionLimits }: RealWorldOptio
     databases: realDatabases(),
     work,
     monitor,
+    commands: realCommands(),
     limits,
     pid: process.pid,
     close: () => work.close(),
@@ -34,4 +36,6 @@ export function realWorld({ monitor, limits = productionLimits }: RealWorldOptio
 export interface RealWorldOptions {
   readonly monitor: Monitor;
   readonly limits?: Limits;
+  /** Worker threads; one for each core unless told. */
+  readonly lanes?: number;
 }

@@ -30,8 +30,7 @@ export async function attributesOf(
         await setImmediate();
         turn = performance.now();
       }
-      const shown = displayPath(entry.name === '' ? path : joinPath(path, entry.name));
-      found.push(new Look(native.attributes, directory, entry, shown).run());
+      found.push(new Look(native.attributes, directory, entry, path).run());
     }
     return found;
   } finally {
@@ -49,19 +48,19 @@ class Look {
   readonly #native: NativeAttributes;
   readonly #directory: number;
   readonly #entry: Pick<ScannedEntry, 'name' | 'type'>;
-  readonly #shown: string;
+  readonly #parent: PathKey;
   readonly #refused: AttributeRefusal[] = [];
 
   constructor(
     native: NativeAttributes,
     directory: number,
     entry: Pick<ScannedEntry, 'name' | 'type'>,
-    shown: string,
+    parent: PathKey,
   ) {
     this.#native = native;
     this.#directory = directory;
     this.#entry = entry;
-    this.#shown = shown;
+    this.#parent = parent;
   }
 
   run(): FoundAttributes {
@@ -136,7 +135,9 @@ class Look {
   }
 
   #refuse(what: AttributeRefusal['what'], error: unknown, which = ''): void {
-    this.#refused.push({ what, message: `${this.#shown}: ${what}${which} not read: ${errnoWords(error)}` });
+    const { name } = this.#entry;
+    const shown = displayPath(name === '' ? this.#parent : joinPath(this.#parent, name));
+    this.#refused.push({ what, message: `${shown}: ${what}${which} not read: ${errnoWords(error)}` });
   }
 }
 

@@ -3,11 +3,34 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
-import { lowtide } from './kit.ts';
+import { appendHistory } from '../../src/ledger/history.ts';
+import { Ledger } from '../../src/ledger/ledger.ts';
+import { HOUR_MS } from '../../src/model/time.ts';
+import { addRow } from '../support/ledger-kit.ts';
+import { realWorld } from '../support/real-world.ts';
+import { lowtide, makeCenter } from './kit.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'lowtide-simulate-'));
 const example = join(import.meta.dirname, '../../examples/scenarios/branches.yaml');
 after(() => rmSync(folder, { recursive: true }));
+
+/** A center that three backups were offered to an hour ago and that had them a minute later. */
+async function centerWithPast(): Promise<string> {
+  const { data } = await makeCenter(folder);
+  const world = await realWorld();
+  const ledger = await Ledger.open(world, join(data, 'ledger.db'));
+  const hourAgo = Date.now() - HOUR_MS;
+  for (const sequence of [1, 2, 3]) {
+    const facts = { newBytes: 600_000_000, newBlocks: 600, packGroup: null, knownAt: hourAgo };
+    const id = await addRow(ledger, { sequence, takenAt: hourAgo, facts });
+    await appendHistory(ledger.db, id, 'offered', hourAgo);
+    await appendHistory(ledger.db, id, 'ordered', hourAgo + 1000);
+    await appendHistory(ledger.db, id, 'arrived', hourAgo + 61_000, { bytes: 600_000_000 });
+  }
+  await ledger.close();
+  await world.dispose();
+  return data;
+}
 
 const good = `zone: UTC
 from: 2026-03-02 18:00
@@ -92,5 +115,20 @@ describe('lowtide simulate', () => {
       /^scenario.yaml:8:\d+: .*expected 1 or more/,
     );
     assert.match(await complaint('- 1\n'), /^scenario.yaml:1:1: /);
+  });
+
+  it("plays a center's own past again, with other hours", async () => {
+    const data = await centerWithPast();
+    const { exit, stdout } = await lowtide(['simulate', '--history', data, '--days', '7', '--streams', '1']);
+    assert.equal(exit, 0);
+    assert.match(stdout, /^1 computer, 3 snapshots of 1.7 GiB: all collected /);
+    // 10 MB/s, as it was seen to send: one minute each, one after another.
+    assert.match(stdout, /as it was +3 +1 min 01 s +1 min 01 s +1 min 01 s\n/);
+    assert.match(stdout, /as it would be +3 +2 min 0\d s +3 min 0\d s +3 min 0\d s\n/);
+    const closed = await lowtide(['simulate', '--history', data, '--windows', 'never']);
+    assert.match(closed.stdout, /nothing can travel in this time/);
+    const both = await lowtide(['simulate', example, '--history', data]);
+    assert.equal(both.exit, 1);
+    assert.match(both.stderr, /one of them/);
   });
 });

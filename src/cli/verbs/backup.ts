@@ -1,5 +1,8 @@
 import { type Command, Option } from 'commander';
 import type { BackupResult } from '../../backup/plan.ts';
+import { tmpdir } from 'node:os';
+import type { SourceCommand } from '../../backup/command-sources.ts';
+import { LowtideError } from '../../model/errors.ts';
 import { shortId } from '../../model/ids.ts';
 import { pathKeyOf } from '../../model/paths.ts';
 import { openAlone } from '../../node/alone.ts';
@@ -16,6 +19,7 @@ interface BackupOptions extends PlaceOptions {
   readonly excludeFile?: readonly string[];
   readonly excludeCaches?: boolean;
   readonly oneFileSystem?: boolean;
+  readonly sourceCommand?: readonly string[];
   readonly name?: string;
   readonly compression: Compression;
 }
@@ -33,10 +37,14 @@ export function backupVerb(): Command {
         "lowtide backup / --depot /mnt/b --one-file-system --exclude '/tmp/' --exclude '*.iso'",
         'a whole system, without some of it',
       ],
+      [
+        "lowtide backup --depot /mnt/b --source-command 'app.sql=pg_dump app'",
+        "a database's dump, as /app.sql; if the command fails, so does the backup",
+      ],
     ],
   });
   return withDepot(verb)
-    .argument('<PATH...>', 'files and folders')
+    .argument('[PATH...]', 'files and folders')
     .option(
       '--exclude <PATTERN>',
       'leave out what matches: a gitignore pattern, below each path (repeatable)',
@@ -45,6 +53,11 @@ export function backupVerb(): Command {
     .option('--exclude-file <FILE>', 'patterns from a file, one a line (repeatable)', collect)
     .option('--exclude-caches', 'leave out what a CACHEDIR.TAG marks as a cache')
     .option('--one-file-system', 'do not go into other file systems that are mounted below')
+    .option(
+      '--source-command <NAME=COMMAND>',
+      "back up what a command prints, as the file /NAME; it is run by 'sh -c' (repeatable)",
+      collect,
+    )
     .option('--name <JOB>', 'name of the job; else that of earlier backups of the same paths, or a new one')
     .addOption(
       new Option('--compression <HOW>', 'how hard to try')
@@ -56,7 +69,12 @@ export function backupVerb(): Command {
 
 async function backup(context: Context, paths: string[], options: BackupOptions): Promise<number> {
   const { world, stop } = context;
+  const commands = (options.sourceCommand ?? []).map(sourceCommand);
+  if (paths.length === 0 && commands.length === 0)
+    throw new LowtideError('bad-request', 'name a file or folder to back up, or a --source-command');
   const request = {
+    commands,
+    temporary: tmpdir(),
     paths: paths.map((path) => pathKeyOf(absolute(path))),
     name: options.name === undefined ? null : checkJobName(options.name),
     excludes: [...(options.exclude ?? []), ...(await readPatterns(options.excludeFile ?? []))],
@@ -76,6 +94,17 @@ async function backup(context: Context, paths: string[], options: BackupOptions)
   } finally {
     await alone.depot.close();
   }
+}
+
+/** `NAME=COMMAND`. @throws LowtideError `bad-request` */
+function sourceCommand(text: string): SourceCommand {
+  const [, name, line] = /^([^=]+)=(.*\S.*)$/s.exec(text) ?? [];
+  if (name === undefined || line === undefined)
+    throw new LowtideError(
+      'bad-request',
+      `--source-command takes NAME=COMMAND, such as app.sql='pg_dump app', and not ${text}`,
+    );
+  return { name, words: ['sh', '-c', line] };
 }
 
 function tell({ output }: Context, result: BackupResult, ms: number): void {

@@ -1,0 +1,107 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { CenterId, ClientId, SnapshotId } from '../model/ids.ts';
+import { HOUR_MS, MINUTE_MS } from '../model/time.ts';
+import type { CenterPlan, Expected, PlannedLine } from '../node/people-center.ts';
+import { drawPlan } from './plan-picture.ts';
+import { barText, expectedText, nightTexts } from './plan-text.ts';
+
+/** 18:00 in Tokyo. */
+const NOW = Temporal.Instant.from('2026-03-02T09:00Z').epochMilliseconds;
+const at = (hour: number, minute = 0): number => NOW + (hour - 18) * HOUR_MS + minute * MINUTE_MS;
+const range = (likely: number, late = likely): Expected['start'] => ({ early: likely, likely, late });
+
+const soon: Expected = {
+  place: 3,
+  start: range(at(24, 12)),
+  end: range(at(24, 31), at(24, 40)),
+  stretches: [{ start: at(24, 12), end: at(24, 31) }],
+  fits: true,
+  why: null,
+};
+const tomorrow: Expected = {
+  ...soon,
+  place: 4,
+  end: range(at(47)),
+  stretches: [
+    { start: at(29), end: at(30) },
+    { start: at(46), end: at(47) },
+  ],
+  fits: false,
+  why: 'center-window',
+};
+const never: Expected = { ...soon, place: null, start: null, end: null, stretches: [], fits: false };
+const away: Expected = { ...never, why: 'client-offline' };
+
+const planned = (expected: Expected | null, n: number): PlannedLine => ({
+  snapshot: `${n}` as SnapshotId,
+  client: `${n}` as ClientId,
+  via: null,
+  clientName: `pc-${n} <1>`,
+  job: 'docs',
+  takenAt: NOW,
+  offeredAt: NOW,
+  bytes: 1024,
+  received: 0,
+  transfer: 'any',
+  transferZone: 'Asia/Tokyo',
+  code: 'center-window',
+  until: null,
+  text: '',
+  expected,
+});
+
+const plan = (everybody = false): CenterPlan => ({
+  center: 'c' as CenterId,
+  name: 'rome',
+  kind: 'center',
+  running: !everybody,
+  now: NOW,
+  windows: '22:00-06:00',
+  zone: 'Asia/Tokyo',
+  streams: 2,
+  offers: [soon, tomorrow, away].map(planned),
+  forecast: {
+    nightEnd: at(30),
+    fitting: { offers: 1, bytes: 1024 },
+    left: { offers: 2, bytes: 2048 },
+    done: at(24, 31),
+    everybody,
+  },
+});
+
+test('what is expected of one snapshot: its place, its times, and why not this night', () => {
+  assert.equal(expectedText(soon, plan()), '3rd in line, 00:12 to 00:31, 00:40 at the latest');
+  assert.equal(
+    expectedText(tomorrow, plan()),
+    "not this night (waiting for the center's window): 4th in line, 00:12 to 2026-03-03 23:00",
+  );
+  assert.equal(expectedText(away, plan()), 'not in sight: waiting for the computer to connect to the center');
+  assert.equal(expectedText({ ...soon, place: 0, end: range(at(24, 31)) }, plan()), '00:12 to 00:31');
+  assert.equal(expectedText({ ...soon, place: 12, end: null }, plan()), '12th in line, from 00:12');
+  assert.equal(expectedText(null, plan()), '');
+});
+
+test('a bar shows when it is on the wire, from now to the end of the night', () => {
+  assert.equal(barText(soon, NOW, at(30)).indexOf('#'), 24);
+  assert.equal(barText(soon, NOW, at(30)).length, 48);
+  assert.match(barText(tomorrow, NOW, at(30)), /^\.{44}#{4}$/);
+  assert.match(barText(away, NOW, at(30)), /^\.{48}$/);
+});
+
+test('of the night: how much is collected, what is not and why, and when it is', () => {
+  assert.deepEqual(nightTexts(plan().forecast!, plan()), [
+    '1 snapshot (1.0 KiB) will be collected by 06:00, the last of them by 00:31.',
+    "2 snapshots (2.0 KiB) will not. 1: waiting for the center's window; 1: waiting for the computer to connect to the center.",
+    'Those of them that are in sight will be there by 2026-03-03 23:00.',
+  ]);
+  assert.ok(nightTexts(plan(true).forecast!, plan(true)).some((text) => text.includes('every computer')));
+});
+
+test('the picture has a row for each that sends, with names that cannot break it', () => {
+  const picture = drawPlan(plan())!;
+  assert.ok(picture.startsWith('<svg ') && picture.trimEnd().endsWith('</svg>'));
+  assert.ok(picture.includes('pc-0 &lt;1&gt; docs') && picture.includes('pc-1 &lt;1&gt; docs'));
+  assert.ok(!picture.includes('pc-2'));
+  assert.equal(drawPlan({ ...plan(), forecast: null }), null);
+});

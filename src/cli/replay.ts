@@ -1,0 +1,69 @@
+import { LowtideError } from '../model/errors.ts';
+import { DAY_MS } from '../model/time.ts';
+import { Ledger } from '../ledger/ledger.ts';
+import { offersBetween } from '../ledger/history.ts';
+import { centerPaths } from '../node/center-home.ts';
+import { readCenterSettings } from '../node/center-settings.ts';
+import { conditionsWith } from '../schedule/plan.ts';
+import { parseRate } from '../schedule/rate-text.ts';
+import { parseWindows } from '../schedule/windows.ts';
+import { pastWaits, replayFleet, replaySpan } from '../simulate/replay.ts';
+import type { Scenario } from '../simulate/scenario.ts';
+import { absolute, type Context } from './context.ts';
+
+export interface ReplayChoice {
+  readonly days?: string;
+  readonly windows?: string;
+  readonly streams?: string;
+  readonly rate?: string;
+}
+
+/** A center's own past as a scenario, and how long its backups really waited. */
+export interface Replay {
+  readonly scenario: Scenario;
+  readonly waits: readonly number[];
+}
+
+/** Of a center whose line nobody has described: 1 Gbit/s. */
+const CAPACITY = 125_000_000;
+
+/** Reads a center's ledger beside the running center. @throws LowtideError `bad-request`, `not-found` */
+export async function readReplay({ world }: Context, data: string, choice: ReplayChoice): Promise<Replay> {
+  const paths = centerPaths(absolute(data));
+  const { conditions } = await readCenterSettings(world, paths.config);
+  const days = wholeNumber('--days', choice.days ?? '30', 366);
+  const streams =
+    choice.streams === undefined ? conditions.streams : wholeNumber('--streams', choice.streams, 1000);
+  const windows = parseWindows(choice.windows ?? conditions.windows, conditions.zone);
+  const rate = parseRate(choice.rate ?? 'unlimited', conditions.zone);
+  const ledger = await Ledger.openReadOnly(world, paths.ledger);
+  try {
+    const now = world.clock.now();
+    const past = await offersBetween(ledger.db, now - days * DAY_MS, now);
+    if (past.length === 0) {
+      throw new LowtideError(
+        'bad-request',
+        `nothing was offered to this center in the last ${days} days: give more --days`,
+      );
+    }
+    const fleet = replayFleet(past, {
+      name: `${days} days of ${data} again`,
+      zone: conditions.zone,
+      ...replaySpan(past),
+      conditions: conditionsWith(windows, streams, { rate }),
+      capacity: CAPACITY,
+    });
+    return { scenario: { fleet, seed: 'past', yields: false }, waits: pastWaits(past) };
+  } finally {
+    await ledger.close();
+  }
+}
+
+function wholeNumber(option: string, text: string, most: number): number {
+  const value = Number(text);
+  if (Number.isInteger(value) && value >= 1 && value <= most) return value;
+  throw new LowtideError(
+    'bad-request',
+    `${option} ${JSON.stringify(text)}: expected a whole number from 1 to ${most}`,
+  );
+}
