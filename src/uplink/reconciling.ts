@@ -191,7 +191,7 @@ async function* eachRow(api: CenterApi, query: CopyQuery): AsyncGenerator<CopyRe
   do {
     const page: Page<CopyRecord> = await api.copies(after === null ? query : { ...query, after });
     yield* page.rows;
-    // A center that gives the same page again and again must not keep us for ever.
-    after = page.next === after ? null : page.next;
+    // One that gives the same page again and again, or nothing, must not keep us for ever.
+    after = page.next === after || page.rows.length === 0 ? null : page.next;
   } while (after !== null);
 }
