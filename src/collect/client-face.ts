@@ -26,6 +26,7 @@ import { commitOrder } from './committing.ts';
 import { copyPage, statesOf } from './copy-pages.ts';
 import { owedAbove } from './own-copy.ts';
 import { type ActiveOrder, orderEnded } from './order-book.ts';
+import { requireRoom } from './quota.ts';
 import { clientPage, keyringPage } from './reading.ts';
 import { receiveBlocks } from './receiving.ts';
 import { receiveOffer } from './reception.ts';
@@ -66,13 +67,14 @@ export class ClientFace implements CenterApi {
   }
 
   async enroll(members: readonly Member[]): Promise<void> {
-    const { ledger, world } = this.#collector.parts;
+    const { ledger, world, center, above } = this.#collector.parts;
     const { page_rows: most } = world.limits;
     if (members.length > most)
       throw new LowtideError('too-large', `tell of at most ${most} machines at once`);
     const relay = await findClient(ledger.db, this.#client);
     if (relay === null) throw new LowtideError('not-enrolled', 'this client is not enrolled here');
-    await ledger.transaction((db) => enrollMembers(db, relay, members, world.clock.now()));
+    const nodes = [center.id, ...(above?.path() ?? [])];
+    await ledger.transaction((db) => enrollMembers(db, relay, members, world.clock.now(), nodes));
     this.#collector.parts.above?.changed();
   }
 
@@ -117,6 +119,7 @@ export class ClientFace implements CenterApi {
     let failure: string | null = 'interrupted';
     order.streams++;
     try {
+      await this.#requireRoom(order);
       yield* this.#receive(order, from);
       failure = null;
       if (order.stop.signal.aborted) throw orderEnded(order);
@@ -228,6 +231,14 @@ export class ClientFace implements CenterApi {
     if (offer === null) return;
     const left = Math.max(0, offer.wishes.bytes - offer.received);
     this.#collector.tell({ kind: 'progress', snapshot: order.snapshot, bytes: left });
+    await this.#requireRoom(order);
+  }
+
+  /** By what has come, whatever was said that would come. */
+  async #requireRoom({ snapshot }: ActiveOrder): Promise<void> {
+    const { parts } = this.#collector;
+    const offer = await findOffer(parts.ledger.db, snapshot);
+    await requireRoom(parts, this.#client, snapshot, offer?.received ?? 0);
   }
 
   #checkCount(ids: readonly BlockId[]): void {

@@ -14,6 +14,7 @@ import { type CenterId, type ClientId, shortId, type SnapshotId } from '../model
 import { parseWindows } from '../schedule/windows.ts';
 import { isClosed, ownCopy } from './own-copy.ts';
 import type { CollectorParts } from './parts.ts';
+import { requireRoom } from './quota.ts';
 
 export interface Received {
   readonly signed: SignedManifest;
@@ -35,7 +36,7 @@ interface Request {
  * Reception (SEED 211, fig. 4): checks a collection request and records it with its wishes. Durable when it resolves.
  * @param caller its client, or a relay in whose subtree that is
  * @throws LowtideError `not-enrolled`, `revoked`, `forbidden`, `damaged-manifest`, `wrong-signature`, `damaged-keyring`,
- *   `bad-schedule`, `bad-zone`: then nothing was kept
+ *   `bad-schedule`, `bad-zone`, `quota-full`: then nothing was kept
  */
 export async function receiveOffer(
   parts: CollectorParts,
@@ -45,6 +46,9 @@ export async function receiveOffer(
   const signed = await authentic(parts, caller, offer.manifest);
   const keyring = namedKeyring(signed, offer.keyring);
   parseWindows(offer.wishes.transfer, offer.wishes.zone);
+  const own = await ownCopy(parts, parts.ledger.db, signed.id);
+  if (own === null || !isClosed(parts, own.phase))
+    await requireRoom(parts, caller, signed.id, offer.wishes.bytes);
   await claimDomains(parts.ledger, keyring.keyring);
   await parts.depot.putKeyring(keyring);
   await alarmOnFork(parts, signed);
