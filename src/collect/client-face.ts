@@ -24,7 +24,7 @@ import type { CenterApi, CommitAnswer } from '../protocol/center-api.ts';
 import type { Collector } from './collector.ts';
 import { commitOrder } from './committing.ts';
 import { copyPage, statesOf } from './copy-pages.ts';
-import { owedAbove } from './own-copy.ts';
+import { vouchedAbove } from './own-copy.ts';
 import { type ActiveOrder, orderEnded } from './order-book.ts';
 import { requireRoom } from './quota.ts';
 import { clientPage, keyringPage } from './reading.ts';
@@ -264,7 +264,7 @@ export class ClientFace implements CenterApi {
     if (parts.above === null || asked.length === 0) return new Set();
     const offer = await findOffer(parts.ledger.db, snapshot);
     if (offer === null || offer.wishes.freeAfter === 'custody') return new Set();
-    return await parts.above.stored(client, await owedAbove(parts, snapshot), asked);
+    return await vouchedAbove(parts, snapshot, client, asked);
   }
 
   /** The key domains that are a client's: blocks of others do not exist for it. */

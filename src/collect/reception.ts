@@ -111,16 +111,22 @@ async function baseIsComing(parts: CollectorParts, signed: SignedManifest): Prom
 
 /**
  * The base rule (DESIGN 4.6): whoever closes a delta vouches for all that is in its base. A center has it; a relay has
- * it in custody still, or every center that it was owed to has receipted it.
+ * it in custody still, or every center that it was owed to has receipted it. Where custody is enough for its owner, the
+ * word of the relay above is too.
  */
 export async function isBaseHere(parts: CollectorParts, base: SnapshotId): Promise<boolean> {
   const { ledger, depot, center } = parts;
   const own = await ownCopy(parts, ledger.db, base);
   if (own === null || own.phase === 'void' || !isClosed(parts, own.phase)) return false;
   if (!(await depot.hasManifest(base))) return false;
-  if (parts.above === null || (await findSnapshot(ledger.db, base))?.pack_group !== null) return true;
-  const copies = await copiesOf(ledger.db, base);
-  return copies.every((copy) => copy.center === center.id || copy.phase === 'safe');
+  if (parts.above === null) return true;
+  const row = await findSnapshot(ledger.db, base);
+  if (row === null || row.pack_group !== null) return row !== null;
+  const copies = (await copiesOf(ledger.db, base)).filter((copy) => copy.center !== center.id);
+  return copies.every(
+    ({ phase, code }) =>
+      phase === 'safe' || code === 'released' || (phase === 'held' && row.free_after === 'custody'),
+  );
 }
 
 /** False if there is nothing left to collect. */

@@ -12,7 +12,7 @@ import { openCopies } from './copy-states.ts';
 import { offerOwed } from './offering.ts';
 import type { UplinkParts, UplinkWork } from './parts.ts';
 import { rememberConditions } from './conditions.ts';
-import { collectAnswers, collectAnswersOn, reconcile } from './reconciling.ts';
+import { collectAnswers, collectAnswersOn, downgradeIfLost, reconcile } from './reconciling.ts';
 import { sendSnapshot } from './sending.ts';
 import { stoppable } from './stoppable.ts';
 
@@ -218,6 +218,7 @@ export class Uplink {
           this.#newsCame = false;
           await collectAnswers(this.#work, api);
         }
+        if (!rung && this.#work.upstream.kind === 'relay') await downgradeIfLost(this.#work, api);
         await this.#askUnsure(api);
         await this.#tellMembers(api);
         await offerOwed(this.#work, api);
