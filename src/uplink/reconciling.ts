@@ -5,6 +5,7 @@ import type { CopyRow } from '../ledger/tables.ts';
 import type { CopyQuery, CopyRecord, Page } from '../model/exchange.ts';
 import { type CenterId, shortId, type SnapshotId } from '../model/ids.ts';
 import type { CenterApi } from '../protocol/center-api.ts';
+import { adoptReceipts } from './adopting.ts';
 import { noteRecord, openCopies } from './copy-states.ts';
 import { loseCustody } from './custody-lost.ts';
 import { idsOf, type UplinkWork } from './parts.ts';
@@ -37,6 +38,7 @@ export async function downgradeIfLost(work: UplinkWork, api: CenterApi, certainl
 export async function collectAnswers(work: UplinkWork, api: CenterApi): Promise<void> {
   const open = await copiesIn(work.ledger.db, idsOf(work.centers), OPEN_PHASES);
   await collectAnswersOn(work, api, [...new Set(open.map(({ snapshot }) => snapshot))]);
+  await adoptReceipts(work, api);
 }
 
 /** They may have come although nobody heard of it. */
