@@ -25,8 +25,9 @@ import type { Collector } from './collector.ts';
 import { commitOrder } from './committing.ts';
 import { placeOf } from './conditions.ts';
 import { copyPage, statesOf } from './copy-pages.ts';
-import { owedAbove } from './own-copy.ts';
+import { vouchedAbove } from './own-copy.ts';
 import { type ActiveOrder, orderEnded } from './order-book.ts';
+import { requireRoom } from './quota.ts';
 import { clientPage, keyringPage } from './reading.ts';
 import { receiveBlocks } from './receiving.ts';
 import { receiveOffer } from './reception.ts';
@@ -67,13 +68,14 @@ export class ClientFace implements CenterApi {
   }
 
   async enroll(members: readonly Member[]): Promise<void> {
-    const { ledger, world } = this.#collector.parts;
+    const { ledger, world, center, above } = this.#collector.parts;
     const { page_rows: most } = world.limits;
     if (members.length > most)
       throw new LowtideError('too-large', `tell of at most ${most} machines at once`);
     const relay = await findClient(ledger.db, this.#client);
     if (relay === null) throw new LowtideError('not-enrolled', 'this client is not enrolled here');
-    await ledger.transaction((db) => enrollMembers(db, relay, members, world.clock.now()));
+    const nodes = [center.id, ...(above?.path() ?? [])];
+    await ledger.transaction((db) => enrollMembers(db, relay, members, world.clock.now(), nodes));
     this.#collector.parts.above?.changed();
   }
 
@@ -119,6 +121,7 @@ export class ClientFace implements CenterApi {
     let failure: string | null = 'interrupted';
     order.streams++;
     try {
+      await this.#requireRoom(order);
       yield* this.#receive(order, from);
       failure = null;
       if (order.stop.signal.aborted) throw orderEnded(order);
@@ -235,6 +238,14 @@ export class ClientFace implements CenterApi {
     if (offer === null) return;
     const left = Math.max(0, offer.wishes.bytes - offer.received);
     this.#collector.tell({ kind: 'progress', snapshot: order.snapshot, bytes: left });
+    await this.#requireRoom(order);
+  }
+
+  /** By what has come, whatever was said that would come. */
+  async #requireRoom({ snapshot }: ActiveOrder): Promise<void> {
+    const { parts } = this.#collector;
+    const offer = await findOffer(parts.ledger.db, snapshot);
+    await requireRoom(parts, this.#client, snapshot, offer?.received ?? 0);
   }
 
   #checkCount(ids: readonly BlockId[]): void {
@@ -260,7 +271,7 @@ export class ClientFace implements CenterApi {
     if (parts.above === null || asked.length === 0) return new Set();
     const offer = await findOffer(parts.ledger.db, snapshot);
     if (offer === null || offer.wishes.freeAfter === 'custody') return new Set();
-    return await parts.above.stored(client, await owedAbove(parts, snapshot), asked);
+    return await vouchedAbove(parts, snapshot, client, asked);
   }
 
   /** The key domains that are a client's: blocks of others do not exist for it. */

@@ -1,7 +1,7 @@
-import { endTransit } from '../ledger/copies.ts';
-import { findOffer, type Offer, queuedOffers } from '../ledger/offers.ts';
+import { endTransit, forgetCopy } from '../ledger/copies.ts';
+import { findOffer, type Offer, queuedOffers, removeOffer } from '../ledger/offers.ts';
 import { sendersFor } from '../ledger/members.ts';
-import { findSnapshot } from '../ledger/snapshots.ts';
+import { findSnapshot, passedBy } from '../ledger/snapshots.ts';
 import { hexOf } from '../model/bytes.ts';
 import { Bell } from '../model/bell.ts';
 import { isLowtideError } from '../model/errors.ts';
@@ -199,6 +199,20 @@ export class Collector {
   drop(snapshot: SnapshotId): void {
     this.#ways.forget(snapshot);
     this.tell({ kind: 'withdrawn', snapshot });
+  }
+
+  /** At a relay: what has come to all centers by another way while it was waited for here is nobody's to send any more. */
+  async dropPassedBy(): Promise<void> {
+    const { ledger, center, depot } = this.parts;
+    for (const snapshot of await passedBy(ledger.db, center.id)) {
+      if (this.book.ofSnapshot(snapshot) !== null) continue;
+      this.drop(snapshot);
+      await ledger.transaction(async (db) => {
+        await removeOffer(db, snapshot);
+        await forgetCopy(db, snapshot, center.id);
+      });
+      await depot.unpin(snapshot);
+    }
   }
 
   #plan(offer: Offer): void {

@@ -11,7 +11,7 @@ import type { UnixMillis } from '../model/time.ts';
 import type { CommitAnswer } from '../protocol/center-api.ts';
 import type { Collector } from './collector.ts';
 import type { ActiveOrder } from './order-book.ts';
-import { arrivedPhase, owedAbove, ownCopy } from './own-copy.ts';
+import { arrivedPhase, ownCopy, vouchedAbove } from './own-copy.ts';
 import type { CollectorParts } from './parts.ts';
 import { SHARED_GROUP } from './receiving.ts';
 import { isBaseHere } from './reception.ts';
@@ -160,8 +160,7 @@ async function missingHere(
   for (;;) {
     const { missing } = await depot.closure(signed, { base, domains, vouched });
     if (above === null || custody || missing.length === 0) return missing;
-    const owed = await owedAbove(parts, signed.id);
-    const stored = await above.stored(signed.manifest.client, owed, missing);
+    const stored = await vouchedAbove(parts, signed.id, signed.manifest.client, missing);
     const needed = missing.filter((id) => !stored.has(id) || vouched.has(id));
     for (const id of needed) order.needed.add(id);
     if (needed.length > 0) return needed;

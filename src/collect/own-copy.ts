@@ -2,7 +2,8 @@ import { copiesOf, findCopy } from '../ledger/copies.ts';
 import type { Database } from '../ledger/ledger.ts';
 import type { CopyRow } from '../ledger/tables.ts';
 import type { CopyPhase } from '../model/exchange.ts';
-import type { CenterId, SnapshotId } from '../model/ids.ts';
+import { isLowtideError } from '../model/errors.ts';
+import type { BlockId, CenterId, ClientId, SnapshotId } from '../model/ids.ts';
 import type { CollectorParts } from './parts.ts';
 
 /** What a snapshot is called here once it has been collected whole: only at a center is it safe. */
@@ -25,7 +26,7 @@ export async function ownCopy(
 }
 
 /** Centers above that do not have it yet, as far as is known. */
-export async function owedAbove(
+async function owedAbove(
   { center, ledger }: Pick<CollectorParts, 'center' | 'ledger'>,
   snapshot: SnapshotId,
 ): Promise<CenterId[]> {
@@ -33,4 +34,20 @@ export async function owedAbove(
     ({ phase }) => phase !== 'safe' && phase !== 'void',
   );
   return open.map((copy) => copy.center).filter((id) => id !== center.id);
+}
+
+/** Of these blocks, those that need not come because every center owed has them; none if nobody can be asked now. */
+export async function vouchedAbove(
+  parts: Pick<CollectorParts, 'above' | 'center' | 'ledger'>,
+  snapshot: SnapshotId,
+  client: ClientId,
+  ids: readonly BlockId[],
+): Promise<ReadonlySet<BlockId>> {
+  if (parts.above === null) return new Set();
+  try {
+    return await parts.above.stored(client, await owedAbove(parts, snapshot), ids);
+  } catch (error) {
+    if (isLowtideError(error)) return new Set();
+    throw error;
+  }
 }

@@ -26,7 +26,10 @@ export interface Above {
   readonly path: () => readonly CenterId[];
   /** Whom a snapshot is owed to from here, if its client owes it to `wished`: those, and whom the operator adds. */
   readonly owed: (wished: readonly CenterId[]) => readonly CenterId[];
-  /** Which of a client's blocks all these centers have. Nobody to ask: none. */
+  /**
+   * Which of a client's blocks all these centers have.
+   * @throws LowtideError if one of them cannot be asked now
+   */
   readonly stored: (
     client: ClientId,
     centers: readonly CenterId[],

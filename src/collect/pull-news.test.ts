@@ -69,6 +69,29 @@ describe('who had heard that a rebuilt center lost its backups', () => {
     assert.equal(await phaseAt(kit, ann, id, rome), 'safe');
   });
 
+  it('of a center that was joined later, hears that it has by a pull what was collected before; what is taken then leans on it', async () => {
+    const kit = new RelayKit();
+    const oslo = await kit.center('oslo');
+    const ann = await kit.agent('ann', [oslo]);
+    const id = await kit.take(ann);
+    await kit.pass(10 * MINUTE_MS);
+    const rome = await kit.center('rome');
+    await kit.rejoin(ann, [oslo, rome]);
+    await kit.pass(10 * MINUTE_MS);
+    const { db } = ann.running!.parts.ledger;
+    assert.equal((await kit.finish(copiesOf(db, id))).length, 1, 'nothing is owed to Rome of old');
+    const pull = await pullInto(kit.fleet, rome, [oslo]);
+    await kit.finish(pull.run(NEVER));
+    await kit.pass(MINUTE_MS);
+    assert.equal(await phaseAt(kit, ann, id, rome), 'safe');
+    kit.write(ann, 'c', 3_000);
+    const next = await kit.take(ann);
+    await kit.pass(10 * MINUTE_MS);
+    assert.equal((await kit.finish(rome.running!.depot.manifest(next))).manifest.base, id);
+    assert.equal(await phaseAt(kit, ann, next, rome), 'safe');
+    assert.deepEqual(await receiptedAt(kit.fleet, rome), [id, next]);
+  });
+
   it('a relay that still has them is a source as good as a center', async () => {
     const kit = new RelayKit();
     const rome = await kit.center('rome');

@@ -14,6 +14,7 @@ import { type CenterId, type ClientId, shortId, type SnapshotId } from '../model
 import { parseWindows } from '../schedule/windows.ts';
 import { isClosed, ownCopy } from './own-copy.ts';
 import type { CollectorParts } from './parts.ts';
+import { requireRoom } from './quota.ts';
 
 export interface Received {
   readonly signed: SignedManifest;
@@ -35,7 +36,7 @@ interface Request {
  * Reception (SEED 211, fig. 4): checks a collection request and records it with its wishes. Durable when it resolves.
  * @param caller its client, or a relay in whose subtree that is
  * @throws LowtideError `not-enrolled`, `revoked`, `forbidden`, `damaged-manifest`, `wrong-signature`, `damaged-keyring`,
- *   `bad-schedule`, `bad-zone`: then nothing was kept
+ *   `bad-schedule`, `bad-zone`, `quota-full`: then nothing was kept
  */
 export async function receiveOffer(
   parts: CollectorParts,
@@ -45,6 +46,9 @@ export async function receiveOffer(
   const signed = await authentic(parts, caller, offer.manifest);
   const keyring = namedKeyring(signed, offer.keyring);
   parseWindows(offer.wishes.transfer, offer.wishes.zone);
+  const own = await ownCopy(parts, parts.ledger.db, signed.id);
+  if (own === null || !isClosed(parts, own.phase))
+    await requireRoom(parts, caller, signed.id, offer.wishes.bytes);
   await claimDomains(parts.ledger, keyring.keyring);
   await parts.depot.putKeyring(keyring);
   await alarmOnFork(parts, signed);
@@ -107,16 +111,22 @@ async function baseIsComing(parts: CollectorParts, signed: SignedManifest): Prom
 
 /**
  * The base rule (DESIGN 4.6): whoever closes a delta vouches for all that is in its base. A center has it; a relay has
- * it in custody still, or every center that it was owed to has receipted it.
+ * it in custody still, or every center that it was owed to has receipted it. Where custody is enough for its owner, the
+ * word of the relay above is too.
  */
 export async function isBaseHere(parts: CollectorParts, base: SnapshotId): Promise<boolean> {
   const { ledger, depot, center } = parts;
   const own = await ownCopy(parts, ledger.db, base);
   if (own === null || own.phase === 'void' || !isClosed(parts, own.phase)) return false;
   if (!(await depot.hasManifest(base))) return false;
-  if (parts.above === null || (await findSnapshot(ledger.db, base))?.pack_group !== null) return true;
-  const copies = await copiesOf(ledger.db, base);
-  return copies.every((copy) => copy.center === center.id || copy.phase === 'safe');
+  if (parts.above === null) return true;
+  const row = await findSnapshot(ledger.db, base);
+  if (row === null || row.pack_group !== null) return row !== null;
+  const copies = (await copiesOf(ledger.db, base)).filter((copy) => copy.center !== center.id);
+  return copies.every(
+    ({ phase, code }) =>
+      phase === 'safe' || code === 'released' || (phase === 'held' && row.free_after === 'custody'),
+  );
 }
 
 /** False if there is nothing left to collect. */

@@ -4,7 +4,7 @@ import { copiesOf, setPhase } from '../ledger/copies.ts';
 import { appendHistory } from '../ledger/history.ts';
 import type { Database } from '../ledger/ledger.ts';
 import { speaksFor } from '../ledger/members.ts';
-import { offersLeaningOn, removeOffer } from '../ledger/offers.ts';
+import { findOffer, offersLeaningOn, removeOffer } from '../ledger/offers.ts';
 import { findSnapshot } from '../ledger/snapshots.ts';
 import type { Withdrawal } from '../protocol/messages.ts';
 import { LowtideError } from '../model/errors.ts';
@@ -70,8 +70,11 @@ async function closeCopies(
   const own = await ownCopy(parts, db, id);
   if (owed || own === null || isClosed(parts, own.phase)) return named.length > 0 ? [] : null;
   await setPhase(db, { snapshot: id, center: center.id, phase: 'void', code: 'voided', until: null }, now);
+  const offer = await findOffer(db, id);
   await removeOffer(db, id);
-  await appendHistory(db, id, 'voided', now, { center: center.id, code: reason });
+  // What came of it is there still, and counts.
+  const came = offer === null ? {} : { client: offer.client, bytes: offer.received };
+  await appendHistory(db, id, 'voided', now, { center: center.id, code: reason, ...came });
   const stranded = await leaningOn(db, id);
   for (const leaning of stranded) {
     const behind = { phase: 'behind', code: 'base-unknown', until: null } as const;

@@ -119,6 +119,11 @@ export function addInstance(
   };
 }
 
+/** The next version with nothing changed but what its writer adds to every one. */
+export function nextVersion(ring: OpenKeyring): KeyringDraft {
+  return draftOf(ring);
+}
+
 function draftOf(ring: Editable): KeyringDraft {
   if ('body' in ring) return ring;
   const { signed, ringKey, keys, signingKey } = ring;

@@ -4,7 +4,13 @@ import * as fc from 'fast-check';
 import { hexOf } from '../model/bytes.ts';
 import { isLowtideError } from '../model/errors.ts';
 import type { ClientId } from '../model/ids.ts';
-import { parseRecoverySheet, printRecoverySheet, type RecoverySheet } from './recovery-sheet.ts';
+import {
+  parseDomainSheet,
+  parseRecoverySheet,
+  printDomainSheet,
+  printRecoverySheet,
+  type RecoverySheet,
+} from './recovery-sheet.ts';
 
 const bytes = (length: number) => fc.uint8Array({ minLength: length, maxLength: length });
 const sheets: fc.Arbitrary<RecoverySheet> = fc
@@ -100,3 +106,28 @@ function* mistakes(code: string): Generator<string> {
     yield swapped.join('');
   }
 }
+
+describe('the domain sheet', () => {
+  const domainKey = new Uint8Array(32).map((_, at) => 7 * at + 1);
+  const text = printDomainSheet(domainKey, { Made: '2026-03-02' });
+
+  it('gives back the key, whatever else stands in the text', () => {
+    assert.deepEqual(
+      Buffer.from(parseDomainSheet(`mail of Monday\r\n${text}\r\nK1 nonsense`)),
+      Buffer.from(domainKey),
+    );
+    assert.deepEqual(Buffer.from(parseDomainSheet(text.toLowerCase())), Buffer.from(domainKey));
+  });
+
+  it('says which lines are mistyped or missing, and is no recovery sheet', () => {
+    const lines = text.split('\n');
+    const without = lines.filter((line) => !/^ {2}D3 /.test(line)).join('\n');
+    assert.throws(() => parseDomainSheet(without), { message: 'line D3 of the domain key is missing' });
+    const typed = text.replace(
+      /^( {2}D2 {2}.)(.)/m,
+      (_all, head: string, one: string) => head + (one === '0' ? '1' : '0'),
+    );
+    assert.throws(() => parseDomainSheet(typed), { message: 'line D2 of the domain key is mistyped' });
+    assert.throws(() => parseRecoverySheet(text), { code: 'bad-recovery-sheet' });
+  });
+});

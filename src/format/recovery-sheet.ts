@@ -15,7 +15,7 @@ const ALPHABET = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
 const LINE_BYTES = 8;
 const CODED_BYTES = LINE_BYTES + 2;
 const CODED_CHARACTERS = (CODED_BYTES * 8) / 5;
-const LINES = { C: 2, K: 4, H: 4 } as const;
+const LINES = { C: 2, K: 4, H: 4, D: 4 } as const;
 type Part = keyof typeof LINES;
 
 /**
@@ -26,12 +26,10 @@ export function printRecoverySheet(
   sheet: RecoverySheet,
   facts: Readonly<Record<string, string>> = {},
 ): string {
-  const shown = Object.entries(facts).map(([name, value]) => `${name}: ${plain(value)}`);
   return [
     'LOWTIDE RECOVERY SHEET',
     '',
-    ...shown,
-    ...(shown.length > 0 ? [''] : []),
+    ...factLines(facts),
     'Whoever has this page can read these backups. Print it, put it away, delete the file.',
     'To restore on a new machine, type all the lines below. Letters may be small; the',
     'hyphens do not matter; O counts as 0, I and L count as 1.',
@@ -50,22 +48,8 @@ export function printRecoverySheet(
  * @throws LowtideError `bad-recovery-sheet`, naming the lines that are mistyped or missing
  */
 export function parseRecoverySheet(text: string): RecoverySheet {
-  const lines = new Map<string, Uint8Array | null>();
-  for (const line of text.split(/\r\n|\n|\r/)) {
-    const match = /^\s*([CKH])\s?([1-4])\s*[:.)]?\s+(\S.*)$/i.exec(line);
-    if (match === null) continue;
-    const name = match[1]!.toUpperCase() + match[2]!;
-    lines.set(name, decodeLine(name, match[3]!));
-  }
-  const withCenter = [...lines.keys()].some((name) => name.startsWith('H'));
-  const parts: Part[] = withCenter ? ['C', 'K', 'H'] : ['C', 'K'];
-  const names = parts.flatMap(lineNames);
-  const mistyped = names.filter((name) => lines.get(name) === null);
-  if (mistyped.length > 0) throw bad(mistyped, 'mistyped');
-  const missing = names.filter((name) => !lines.has(name));
-  if (missing.length > 0) throw bad(missing, 'missing');
-  const valueOf = (part: Part): Uint8Array =>
-    new Uint8Array(Buffer.concat(lineNames(part).map((name) => lines.get(name)!)));
+  const withCenter = [...codedLines(text).keys()].some((name) => name.startsWith('H'));
+  const valueOf = readParts(text, withCenter ? ['C', 'K', 'H'] : ['C', 'K']);
   return {
     client: hexOf(valueOf('C')) as ClientId,
     secret: valueOf('K'),
@@ -73,10 +57,61 @@ export function parseRecoverySheet(text: string): RecoverySheet {
   };
 }
 
+/** The domain key of a machine, for others of the same owner (format F81), as text that can be typed. */
+export function printDomainSheet(
+  domainKey: Uint8Array,
+  facts: Readonly<Record<string, string>> = {},
+): string {
+  return [
+    'LOWTIDE DOMAIN KEY',
+    '',
+    ...factLines(facts),
+    'Machines that join with these lines (lowtide agent join --keys-of FILE) share what they',
+    'store, and whoever has the lines can read the backups of all of them: delete the file',
+    'when the machines have joined.',
+    '',
+    ...codeLines('D', domainKey),
+    '',
+  ].join('\n');
+}
+
+/** @throws LowtideError `bad-recovery-sheet`, naming the lines that are mistyped or missing */
+export function parseDomainSheet(text: string): Uint8Array {
+  return readParts(text, ['D'])('D');
+}
+
+function factLines(facts: Readonly<Record<string, string>>): string[] {
+  const shown = Object.entries(facts).map(([name, value]) => `${name}: ${plain(value)}`);
+  return shown.length > 0 ? [...shown, ''] : [];
+}
+
+/** The coded lines of a text; everything else in it is passed over. */
+function codedLines(text: string): Map<string, Uint8Array | null> {
+  const lines = new Map<string, Uint8Array | null>();
+  for (const line of text.split(/\r\n|\n|\r/)) {
+    const match = /^\s*([CKHD])\s?([1-4])\s*[:.)]?\s+(\S.*)$/i.exec(line);
+    if (match === null) continue;
+    const name = match[1]!.toUpperCase() + match[2]!;
+    lines.set(name, decodeLine(name, match[3]!));
+  }
+  return lines;
+}
+
+/** @throws LowtideError `bad-recovery-sheet` */
+function readParts(text: string, parts: readonly Part[]): (part: Part) => Uint8Array {
+  const lines = codedLines(text);
+  const names = parts.flatMap(lineNames);
+  const mistyped = names.filter((name) => lines.get(name) === null);
+  if (mistyped.length > 0) throw bad(mistyped, 'mistyped');
+  const missing = names.filter((name) => !lines.has(name));
+  if (missing.length > 0) throw bad(missing, 'missing');
+  return (part) => new Uint8Array(Buffer.concat(lineNames(part).map((name) => lines.get(name)!)));
+}
+
 const bad = (names: readonly string[], how: string): LowtideError =>
   new LowtideError(
     'bad-recovery-sheet',
-    `${names.length === 1 ? 'line' : 'lines'} ${names.join(', ')} of the recovery sheet ${names.length === 1 ? 'is' : 'are'} ${how}`,
+    `${names.length === 1 ? 'line' : 'lines'} ${names.join(', ')} of the ${names[0]!.startsWith('D') ? 'domain key' : 'recovery sheet'} ${names.length === 1 ? 'is' : 'are'} ${how}`,
   );
 
 const lineNames = (part: Part): string[] =>

@@ -6,7 +6,7 @@ import { JSON_TYPE } from './http-limits.ts';
 import { enrolledMessage, joinMessage, renewMessage } from './join-messages.ts';
 import type { Answer, Exchange, Route, Service } from './routing.ts';
 
-const REQUEST_BYTES_MAX = 16 * 1024;
+const REQUEST_BYTES_MAX = 4096;
 
 /** The three routes that need no certificate (protocol R50-R55). */
 export const joinRoutes: readonly Route[] = [

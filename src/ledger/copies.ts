@@ -134,6 +134,16 @@ export async function copiesIn(
     .execute();
 }
 
+/** Nothing is to come here any more; should it be offered again, it is new. */
+export async function forgetCopy(db: Database, snapshot: SnapshotId, center: CenterId): Promise<void> {
+  await db
+    .deleteFrom('copies')
+    .where('snapshot', '=', snapshot)
+    .where('center', '=', center)
+    .where('phase', 'in', OPEN_PHASES)
+    .execute();
+}
+
 /** What the nodes above tell of the way up. */
 export async function setHops(
   db: Database,

@@ -29,6 +29,10 @@ export async function custodiesOf(db: Database, snapshot: SnapshotId): Promise<C
   return await db.selectFrom('custodies').selectAll().where('snapshot', '=', snapshot).execute();
 }
 
+export async function allCustodies(db: Database): Promise<Pick<CustodyRow, 'snapshot' | 'holder'>[]> {
+  return await db.selectFrom('custodies').select(['snapshot', 'holder']).execute();
+}
+
 /** A relay cannot keep what it has signed for: its own copy must come again, and what it passes on waits for that. */
 export async function custodyTakenBack(
   db: Database,

@@ -53,13 +53,16 @@ export async function sendersFor(db: Database, client: ClientId): Promise<Client
 /**
  * Takes over what a relay tells of its subtree: machines that joined the relay itself, or a relay below it that is told of
  * here or was before. All of them or none.
- * @throws LowtideError `forbidden` if one is outside its subtree, `wrong-signature`, `bad-request`
+ * @param nodes this one and those above it: nobody below is one of these
+ * @throws LowtideError `forbidden` if one is outside its subtree or calls itself a node that is another's, `wrong-signature`,
+ *   `bad-request`
  */
 export async function enrollMembers(
   db: Database,
   relay: ClientRow,
   members: readonly Member[],
   now: UnixMillis,
+  nodes: readonly CenterId[] = [],
 ): Promise<void> {
   if (relay.role !== 'relay' || relay.node === null) {
     throw new LowtideError(
@@ -77,6 +80,7 @@ export async function enrollMembers(
   for (const { word, name, membership } of read) {
     if (!below.has(word.joined)) throw outside(name);
     await requireSameKey(db, word);
+    await requireOwnNode(db, word, name, nodes);
     await register(db, { id: word.client, name, key: word.instanceKey, node: word.node }, now);
     const { client, joined, node } = word;
     await putMember(db, { client, joined, via: relay.id, name, node, membership });
@@ -101,6 +105,24 @@ async function requireSameKey(db: Database, word: ReturnType<typeof openMembersh
   const known = await findClient(db, word.client);
   if (known === null || Buffer.compare(known.instance_key, word.instanceKey) === 0) return;
   throw new LowtideError('forbidden', `client ${word.client} is known here by another key`);
+}
+
+/** A relay that could call itself another node would have what joined that one for its subtree. */
+async function requireOwnNode(
+  db: Database,
+  { client, node }: ReturnType<typeof openMembership>,
+  name: string,
+  nodes: readonly CenterId[],
+): Promise<void> {
+  if (node === null) return;
+  const others = await db
+    .selectFrom('clients')
+    .select('id')
+    .where('node', '=', node)
+    .where('id', '!=', client)
+    .execute();
+  if (others.length === 0 && !nodes.includes(node)) return;
+  throw new LowtideError('forbidden', `${name} calls itself a node that is another's`);
 }
 
 interface Newcomer {

@@ -86,9 +86,11 @@ async function first(database: Kysely<Tables>): Promise<void> {
 async function relays(database: Kysely<Tables>): Promise<void> {
   const statements = [
     'ALTER TABLE clients ADD COLUMN node TEXT',
+    'ALTER TABLE clients ADD COLUMN quota INTEGER',
     `CREATE TABLE members (client TEXT NOT NULL, joined TEXT NOT NULL, via TEXT NOT NULL, name TEXT NOT NULL, node TEXT,
       membership BLOB NOT NULL, PRIMARY KEY (client, joined, via)) STRICT, WITHOUT ROWID`,
     'CREATE INDEX members_via ON members (via, client)',
+    'CREATE INDEX history_sender ON history (client, center, what) WHERE client IS NOT NULL',
     "ALTER TABLE snapshots ADD COLUMN free_after TEXT NOT NULL DEFAULT 'centers'",
     'ALTER TABLE copies ADD COLUMN holder TEXT',
     "ALTER TABLE copies ADD COLUMN hops TEXT NOT NULL DEFAULT '[]'",

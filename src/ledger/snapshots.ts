@@ -209,6 +209,43 @@ export async function spooledSnapshots(db: Database): Promise<SnapshotRow[]> {
     .execute();
 }
 
+/**
+ * Snapshots that are still owed to some center, wherever their blocks are: their manifests stay.
+ * @param own as for `drainable`
+ */
+export async function stillOwed(db: Database, own: CenterId | null = null): Promise<SnapshotRow[]> {
+  return await db
+    .selectFrom('snapshots')
+    .selectAll()
+    .where('id', 'in', (e) =>
+      e
+        .selectFrom('copies')
+        .select('snapshot')
+        .where('phase', 'in', OPEN_PHASES)
+        .where('center', '!=', own ?? NOBODY),
+    )
+    .execute();
+}
+
+/** Snapshots that `relay` was to collect and need not any more: every center that it owed them to got them another way. */
+export async function passedBy(db: Database, relay: CenterId): Promise<SnapshotId[]> {
+  const rows = await db
+    .selectFrom('copies')
+    .select('snapshot')
+    .where('center', '=', relay)
+    .where('phase', 'in', ['waiting', 'behind', 'stuck'])
+    .where((e) => {
+      const others = e
+        .selectFrom('copies as other')
+        .select('other.snapshot')
+        .whereRef('other.snapshot', '=', 'copies.snapshot')
+        .where('other.center', '!=', relay);
+      return e.and([e.exists(others), e.not(e.exists(others.where('other.phase', 'in', OPEN_PHASES)))]);
+    })
+    .execute();
+  return rows.map(({ snapshot }) => snapshot);
+}
+
 /** Whose snapshots are here. */
 export async function instancesOf(db: Database): Promise<InstanceId[]> {
   const rows = await db.selectFrom('snapshots').select('instance').distinct().orderBy('instance').execute();

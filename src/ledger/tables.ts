@@ -1,4 +1,4 @@
-import type { Generated, Insertable, Selectable } from 'kysely';
+import type { ColumnType, Generated, Insertable, Selectable } from 'kysely';
 import type { CopyPhase } from '../model/exchange.ts';
 import type { CenterId, ClientId, InstanceId, SnapshotId } from '../model/ids.ts';
 import type { FreeAfter } from '../model/jobs.ts';
@@ -44,6 +44,8 @@ interface ClientTable {
   session: string | null;
   /** The token that the last hello showed, marked if it was not the one expected: see src/collect/sessions.ts. */
   session_before: string | null;
+  /** Bytes that it may bring here, with its subtree if it is a relay; null for no bound. */
+  quota: ColumnType<number | null, number | null | undefined, number | null>;
 }
 
 /** Which machine has joined which node, here and in the subtrees of relays (format F61). */

@@ -2,7 +2,7 @@ import type { SealedBlock } from '../format/block.ts';
 import type { Above } from '../collect/parts.ts';
 import type { CenterFace } from '../model/exchange.ts';
 import type { BlockId, CenterId, ClientId, SnapshotId } from '../model/ids.ts';
-import { isLowtideError } from '../model/errors.ts';
+import { isLowtideError, LowtideError } from '../model/errors.ts';
 import type { CenterApi } from '../protocol/center-api.ts';
 import type { Uplink } from '../uplink/uplink.ts';
 import { BlockFetcher } from '../restore/block-fetcher.ts';
@@ -49,17 +49,11 @@ export class OpenWays implements Pick<Above, 'centers' | 'owed' | 'stored' | 'fe
     centers: readonly CenterId[],
     ids: readonly BlockId[],
   ): Promise<ReadonlySet<BlockId>> => {
+    if (centers.length === 0) return new Set();
     const asked = this.#waysTo(centers);
-    if (asked === null || asked.length === 0) return new Set();
+    if (asked === null) throw new LowtideError('center-unreachable', 'some center above cannot be asked now');
     let everywhere = new Set(ids);
-    for (const api of asked) {
-      try {
-        everywhere = new Set(await api.stored(client, [...everywhere]));
-      } catch (error) {
-        if (isLowtideError(error)) return new Set();
-        throw error;
-      }
-    }
+    for (const api of asked) everywhere = new Set(await api.stored(client, [...everywhere]));
     return everywhere;
   };
 

@@ -144,12 +144,14 @@ async function loadKeyring(world: World, spool: string, client: ClientIdentity):
 /**
  * Makes what an agent has beside its identity: spool, ledger, keyring, settings. What is there already stays; so an
  * interrupted call is made up for by the next.
+ * @param domainKey of the domain that it shares with other machines of its owner; null for a new one
  * @returns the recovery sheet if the keyring was made now: it can be shown this once
  */
 export async function prepareAgent(
   world: World,
   data: string,
   client: ClientIdentity,
+  domainKey: Uint8Array | null = null,
 ): Promise<RecoverySheet | null> {
   const paths = agentPaths(data);
   if ((await world.disk.stat(`${paths.spool}/config`)) === null) await Depot.create(world, paths.spool);
@@ -159,10 +161,17 @@ export async function prepareAgent(
   if (await hasKeyring(world, paths.spool, client)) return null;
   const depot = await Depot.open(world, paths.spool, 'write');
   try {
-    return await makeKeyring(world, depot, client);
+    return await makeKeyring(world, depot, client, domainKey);
   } finally {
     await depot.close();
   }
+}
+
+/** Whether an agent in this folder has made its keys: then they stay what they are. */
+export async function hasOwnKeys(world: World, data: string): Promise<boolean> {
+  const paths = agentPaths(data);
+  if ((await world.disk.stat(`${paths.spool}/config`)) === null) return false;
+  return await hasKeyring(world, paths.spool, await loadClientIdentity(world, paths.identity));
 }
 
 /** Beside the running agent, if there is one. */
@@ -175,10 +184,16 @@ async function hasKeyring(world: World, spool: string, client: ClientIdentity): 
   }
 }
 
-async function makeKeyring(world: World, depot: Depot, client: ClientIdentity): Promise<RecoverySheet> {
+async function makeKeyring(
+  world: World,
+  depot: Depot,
+  client: ClientIdentity,
+  domainKey: Uint8Array | null,
+): Promise<RecoverySheet> {
   const making = makingIn(world);
   const secret = world.random.bytes(SECRET_BYTES);
-  const ring = newKeyring({ ...making, signingKey: client.instance, storeSigningSeed: false });
+  const shared = domainKey === null ? {} : { domainKey };
+  const ring = newKeyring({ ...making, ...shared, signingKey: client.instance, storeSigningSeed: false });
   const device = { kind: 'device', label: 'this machine', secret: client.deviceSecret } as const;
   const sheet = { kind: 'recovery', label: 'recovery sheet', secret } as const;
   const draft = addSlot(addSlot(ring, device, making), sheet, making);

@@ -11,6 +11,8 @@ import type { Job } from '../model/jobs.ts';
 import { HOUR_MS, type UnixMillis } from '../model/time.ts';
 import { dueAt, parseCalendar } from '../schedule/calendar.ts';
 import { OwnSnapshots } from '../uplink/own-snapshots.ts';
+import { loseCustodyOfOthers } from '../uplink/custody-lost.ts';
+import { idsOf, type Sender } from '../uplink/parts.ts';
 import type { Uplink } from '../uplink/uplink.ts';
 import type { World } from '../world/ports.ts';
 import {
@@ -53,6 +55,7 @@ export class Agent {
   /** Old bases are to be dropped at the next turn. */
   #tidying = false;
   readonly #troubles: Troubles;
+  readonly #sender: Sender;
   #current: string | null = null;
 
   private constructor(parts: AgentParts) {
@@ -63,6 +66,7 @@ export class Agent {
     const job = async (name: string): Promise<Job | null> =>
       (await settings.jobs()).find((each) => each.name === name) ?? null;
     const sender = new OwnSnapshots({ world, depot, ledger, client, instance, signingKey, job });
+    this.#sender = sender;
     const drains = (): void => this.#drainBell.ring();
     const heard = { onReceipt: drains, onChange: drains };
     const self = { world, depot, ledger, client, instance, software: settings.software, node: null };
@@ -86,6 +90,11 @@ export class Agent {
           () => finishRuns(agent.parts),
           undefined,
         );
+        await agent.#troubles.survive(
+          'forgetting relays that were left',
+          () => agent.#forgetLeft(),
+          undefined,
+        );
         await agent.#drain();
         return agent;
       } catch (error) {
@@ -96,6 +105,12 @@ export class Agent {
       await depot.close();
       throw error;
     }
+  }
+
+  async #forgetLeft(): Promise<void> {
+    const { world, ledger, upstreams } = this.parts;
+    const losing = { world, ledger, sender: this.#sender };
+    await loseCustodyOfOthers(losing, idsOf(upstreams.map(({ face }) => face)));
   }
 
   async close(): Promise<void> {
@@ -167,7 +182,7 @@ export class Agent {
     const { ledger, identity } = this.parts;
     const end = await chainEnd(ledger.db, identity.instance, job.name);
     if (end === null || end.complete === 1 || end.pack_group !== null) return false;
-    return (await copiesOf(ledger.db, end.id)).some(({ phase }) => phase === 'safe');
+    return (await copiesOf(ledger.db, end.id)).some(({ phase }) => phase === 'safe' || phase === 'held');
   }
 
   /** Looks at the clock and the jobs file often, because a laptop sleeps and people edit; at the ledger only when due. */

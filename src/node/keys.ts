@@ -1,5 +1,5 @@
 import type { Depot } from '../depot/depot.ts';
-import { addSlot, removeSlot } from '../format/keyring-edit.ts';
+import { addSlot, nextVersion, removeSlot } from '../format/keyring-edit.ts';
 import { type OpenKeyring, signKeyring } from '../format/keyring.ts';
 import type { Slot, SlotSpec } from '../format/keyring-slots.ts';
 import type { SigningKey } from '../format/signing.ts';
@@ -59,6 +59,18 @@ export async function removeKey(
   const keyring = signKeyring(removeSlot(desk.keyring, line.id), desk.signingKey);
   await desk.depot.putKeyring(keyring.signed);
   return { keyring, line };
+}
+
+/**
+ * The key of the domain that the machine writes under now, for others of its owner. A keyring that proves nothing of its
+ * domains yet gets a version that does: stores let nobody share before they have seen that.
+ */
+export async function shareDomain(desk: KeyDesk): Promise<Uint8Array> {
+  if (desk.keyring.signed.keyring.proofs === null) {
+    const keyring = signKeyring(nextVersion(desk.keyring), desk.signingKey);
+    await desk.depot.putKeyring(keyring.signed);
+  }
+  return desk.keyring.keys.newest.domainKey;
 }
 
 function keyNamed(lines: readonly KeyLine[], text: string): KeyLine {

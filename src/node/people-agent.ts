@@ -4,7 +4,7 @@ import type { SlotSpec } from '../format/keyring-slots.ts';
 import { copiesOf, copyState } from '../ledger/copies.ts';
 import { forgetJob } from '../ledger/jobs.ts';
 import { chainEnd, resolveSnapshot } from '../ledger/snapshots.ts';
-import { bytesOfHex } from '../model/bytes.ts';
+import { bytesOfHex, hexOf } from '../model/bytes.ts';
 import { isLowtideError, LowtideError, messageOf } from '../model/errors.ts';
 import type { Problem, Progress } from '../model/events.ts';
 import type { CenterFace, CopyState } from '../model/exchange.ts';
@@ -19,7 +19,7 @@ import { askAbove, withinPatience } from './asking.ts';
 import { type Agent } from './agent.ts';
 import { centersReached, findJob } from './agent-parts.ts';
 import { type Left, leaveNode, type LeavingDesk, type ReleasedCenter, releaseFrom } from './leaving.ts';
-import { addKey, type KeyLine, keyLines, removeKey } from './keys.ts';
+import { addKey, type KeyLine, keyLines, removeKey, shareDomain } from './keys.ts';
 import { spoolBytes } from './spool.ts';
 import { checked } from './people.ts';
 import { type JoinedNode, joinedNodes } from './upstream-view.ts';
@@ -42,6 +42,8 @@ export interface AgentPeople {
   keys(ask: object): Promise<KeyState>;
   addKey(ask: NewKey): Promise<KeyLine>;
   removeKey(ask: { readonly key: string }): Promise<KeyLine>;
+  /** 64 hex digits: for other machines of the same owner. */
+  shareDomain(ask: object): Promise<{ readonly domainKey: string }>;
   /** The data folder was changed by somebody else: read it anew. */
   reload(ask: object): Promise<object>;
 }
@@ -147,6 +149,13 @@ export function agentPeople(desk: AgentDesk): AgentPeople {
       const { line } = await removeKey(keyDesk(desk), key);
       desk.reload();
       return line;
+    }),
+    shareDomain: checked(nothing, async () => {
+      const keys = keyDesk(desk);
+      const domainKey = hexOf(await shareDomain(keys));
+      // There may be another version of the keyring now.
+      if (keys.keyring.signed.keyring.proofs === null) desk.reload();
+      return { domainKey };
     }),
     reload: checked(nothing, async () => {
       desk.reload();

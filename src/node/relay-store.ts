@@ -12,6 +12,7 @@ import {
   receiptedBases,
   setPackGroup,
   spooledSnapshots,
+  stillOwed,
 } from '../ledger/snapshots.ts';
 import { isLowtideError, LowtideError } from '../model/errors.ts';
 import type { SnapshotId } from '../model/ids.ts';
@@ -52,10 +53,10 @@ export async function letGo(parts: RelayParts): Promise<boolean> {
   return rows.length > 0;
 }
 
-/** What stays: everything in custody, the newest receipted snapshot of each job, and the bases of these and of offers. */
+/** What stays: everything still owed, the newest receipted snapshot of each job, and the bases of these and of offers. */
 async function dropOldManifests({ depot, ledger, face }: RelayParts): Promise<void> {
   const keep = new Set<SnapshotId>();
-  for (const row of await spooledSnapshots(ledger.db)) {
+  for (const row of await stillOwed(ledger.db, face.id)) {
     keep.add(row.id);
     if (row.base !== null) keep.add(row.base);
   }

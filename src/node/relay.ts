@@ -8,6 +8,8 @@ import type { CenterFace } from '../model/exchange.ts';
 import type { CenterId, ClientId, SnapshotId } from '../model/ids.ts';
 import type { CenterApi } from '../protocol/center-api.ts';
 import { PassedOn } from '../uplink/passed-on.ts';
+import { loseCustodyOfOthers } from '../uplink/custody-lost.ts';
+import { idsOf, type Sender } from '../uplink/parts.ts';
 import type { Uplink } from '../uplink/uplink.ts';
 import type { World } from '../world/ports.ts';
 import { OpenWays } from './above.ts';
@@ -69,12 +71,16 @@ export class Relay {
     const { face, settings, upstreams } = parts;
     const remembered = JSON.parse((await ledger.fact(PATH_FACT)) ?? '[]') as CenterId[];
     let collector: Collector | null = null;
-    const work = makeWork(parts, (client) => void collector?.news(client));
     const ways = new OpenWays(
       world,
       upstreams,
-      () => work.uplinks,
+      (): readonly Uplink[] => work.uplinks,
       () => settings.centers,
+    );
+    const work: Work = makeWork(parts, ways, (client) => void collector?.news(client));
+    await loseCustodyOfOthers(
+      { world, ledger, sender: work.sender },
+      idsOf(upstreams.map((each) => each.face)),
     );
     const above = {
       centers: ways.centers,
@@ -136,6 +142,7 @@ export class Relay {
       () =>
         this.#turns.take(async () => {
           await letGo(this.parts);
+          await this.collector.dropPassedBy();
           await this.#room.trimCache();
           return true;
         }),
@@ -153,6 +160,7 @@ export class Relay {
 }
 
 interface Work {
+  readonly sender: Sender;
   readonly uplinks: readonly Uplink[];
   readonly drainBell: Bell;
   /** What moves or frees blocks. */
@@ -160,7 +168,7 @@ interface Work {
   readonly room: StoreRoom;
 }
 
-function makeWork(parts: RelayParts, news: (client: ClientId) => void): Work {
+function makeWork(parts: RelayParts, { stored }: OpenWays, news: (client: ClientId) => void): Work {
   const { world, depot, ledger, face, identity, settings, upstreams } = parts;
   const { client, instance } = identity;
   const drainBell = new Bell();
@@ -176,13 +184,14 @@ function makeWork(parts: RelayParts, news: (client: ClientId) => void): Work {
     ledger,
     self: face,
     transfer: () => settings.transfer,
+    stored,
     onChange,
   });
   const self = { world, depot, ledger, client, instance, software: settings.software, node: face.id };
   const onReceipt = (): void => drainBell.ring();
   const heard = { onReceipt, onChange };
   const uplinks = makeUplinks(upstreams, { ...self, sender, yields: () => settings.yield, ...heard });
-  return { uplinks, drainBell, turns: new Turns(), room: new StoreRoom(parts) };
+  return { sender, uplinks, drainBell, turns: new Turns(), room: new StoreRoom(parts) };
 }
 
 const pathOf = (uplinks: readonly Uplink[]): CenterId[] => [

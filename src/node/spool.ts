@@ -11,6 +11,7 @@ import {
   receiptedBases,
   setPackGroup,
   spooledSnapshots,
+  stillOwed,
 } from '../ledger/snapshots.ts';
 import type { SnapshotRow } from '../ledger/tables.ts';
 import { LowtideError } from '../model/errors.ts';
@@ -73,14 +74,14 @@ async function freeSnapshot(
 }
 
 /**
- * Drops manifests and pages that are no base any more. What stays: everything spooled, the newest receipted snapshot of
- * each job, and the bases of these. Never while a backup is being taken: its pages are nobody's yet.
+ * Drops manifests and pages that are no base any more. What stays: everything spooled or still owed (a relay may have it
+ * in custody, and lose it), the newest receipted snapshot of each job, and the bases of these. Never while a backup is being taken: its pages are nobody's yet.
  */
 export async function dropOldBases(parts: AgentParts): Promise<void> {
   const { depot, ledger, identity, world } = parts;
   if ((await unfinishedRuns(ledger.db)).length > 0) return;
   const keep = new Set<SnapshotId>();
-  for (const row of await spooledSnapshots(ledger.db)) {
+  for (const row of [...(await spooledSnapshots(ledger.db)), ...(await stillOwed(ledger.db))]) {
     keep.add(row.id);
     if (row.base !== null) keep.add(row.base);
   }

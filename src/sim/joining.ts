@@ -92,12 +92,14 @@ export function waysTo(nodes: readonly NodeMachine[], from: WaysFrom): Upstream[
   }));
 }
 
-export function makeIdentity(node: SimulatedNode): AgentIdentity {
+/** @param domainKey of a key domain that it shares with others; else it has its own */
+export function makeIdentity(node: SimulatedNode, domainKey?: Uint8Array): AgentIdentity {
   const random = node.simulation.stream('identity', node.name);
   const entropy = (length: number): Uint8Array => random.bytes(length);
   const signingKey = signingKeyFromSeed(entropy(32));
   const making = { entropy, limits: node.limits, now: node.simulation.start };
-  const ring = newKeyring({ ...making, signingKey, storeSigningSeed: false });
+  const shared = domainKey === undefined ? {} : { domainKey };
+  const ring = newKeyring({ ...making, ...shared, signingKey, storeSigningSeed: false });
   const withSlot = addSlot(ring, { kind: 'device', secret: entropy(32), label: 'device' }, making);
   const keyring: OpenKeyring = signKeyring(withSlot, signingKey);
   const instance = instanceIdOf(signingKey.publicKey);

@@ -114,6 +114,8 @@ export interface AgentMachineOptions {
   /** What it has joined: centers and relays. */
   readonly centers: readonly NodeMachine[];
   readonly spoolBytes: number;
+  /** Of a key domain that it shares with others. */
+  readonly domainKey?: Uint8Array;
   /** Stands between the agent and a center, for one that misbehaves. */
   readonly meddle?: Meddle | undefined;
 }
@@ -128,7 +130,7 @@ export class AgentMachine extends Machine<Agent> {
     super(node);
     this.#network = network;
     this.options = options;
-    this.identity = makeIdentity(node);
+    this.identity = makeIdentity(node, options.domainKey);
   }
 
   /** Joins what is above, as `agent join` does with a token. */

@@ -36,11 +36,13 @@ export async function offerOwed(work: UplinkWork, api: CenterApi): Promise<void>
 const isForLater = ({ code }: LowtideError): boolean =>
   errorRegistry[code].retry || code === 'crashed' || code === 'disk-failed' || SESSION_CODES.includes(code);
 
-/** Not those that a better way leads to, or that a relay on another way has. */
+/** Not those that a better way leads to (unless it is never open when its owner may send), or that a relay on another way has. */
 async function copiesToOffer(work: UplinkWork, snapshot: SnapshotId): Promise<CopyRow[]> {
   const { ledger, route, upstream, world } = work;
   const open = await openCopies(work, snapshot);
-  const mine = open.filter((copy) => route.leadsTo(copy.center) && !isDamagedHere(copy));
+  const mine = open.filter(
+    (copy) => (route.leadsTo(copy.center) || copy.code === 'no-shared-window') && !isDamagedHere(copy),
+  );
   if (!mine.some(({ phase }) => phase === 'held')) return mine;
   const now = world.clock.now();
   const elsewhere = (await custodiesOf(ledger.db, snapshot)).some(

@@ -72,7 +72,7 @@ export class OwnSnapshots implements Sender {
     await needEverything(db, snapshot);
   }
 
-  async custodyLost(snapshot: SnapshotId, holder: CenterFace): Promise<void> {
+  async custodyLost(snapshot: SnapshotId, holder: Pick<CenterFace, 'name'>): Promise<void> {
     const { ledger, world } = this.#parts;
     const now = world.clock.now();
     await ledger.transaction(async (db) => {

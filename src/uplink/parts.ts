@@ -3,7 +3,7 @@ import type { Database, Ledger } from '../ledger/ledger.ts';
 import type { SnapshotRow } from '../ledger/tables.ts';
 import type { ErrorCode } from '../model/errors.ts';
 import type { CenterFace, Member, Wishes } from '../model/exchange.ts';
-import type { CenterId, ClientId, InstanceId, SnapshotId } from '../model/ids.ts';
+import type { BlockId, CenterId, ClientId, InstanceId, SnapshotId } from '../model/ids.ts';
 import type { CenterApi } from '../protocol/center-api.ts';
 import type { World } from '../world/ports.ts';
 import type { Alarms } from './alarms.ts';
@@ -43,12 +43,15 @@ export interface UplinkParts {
 export interface Sender {
   /** `node` above is asked with these; what travels when is the sender's to say. */
   wishes(row: SnapshotRow, centers: readonly CenterId[]): Promise<Wishes>;
-  /** The own depot cannot give what these centers lack of a snapshot. Says so for good, or gets it again. */
+  /**
+   * The own depot cannot give what these centers lack of a snapshot. Says so for good, or gets it again.
+   * @throws LowtideError if it need not: what is asked for is there, or nobody can say now
+   */
   lost(snapshot: SnapshotId, loss: Loss): Promise<void>;
   /** A snapshot cannot be closed at some center as it is. */
   behind(db: Database, snapshot: SnapshotId): Promise<void>;
   /** A relay above had the only whole copy, and has it no more. */
-  custodyLost(snapshot: SnapshotId, holder: CenterFace): Promise<void>;
+  custodyLost(snapshot: SnapshotId, holder: Pick<CenterFace, 'name'>): Promise<void>;
   /** Machines below, that the node above must know before anything of theirs is offered. */
   members(): Promise<readonly Member[]>;
 }
@@ -57,6 +60,8 @@ export interface Loss {
   readonly centers: readonly CenterFace[];
   readonly code: ErrorCode;
   readonly why: string;
+  /** Which block, if it is one and not what says which there are. */
+  readonly block?: BlockId;
 }
 
 /** With what an uplink has of its own. */

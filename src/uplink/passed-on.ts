@@ -1,11 +1,13 @@
 import { appendHistory } from '../ledger/history.ts';
 import type { Database, Ledger } from '../ledger/ledger.ts';
 import { listMembers } from '../ledger/members.ts';
+import { copiesOf } from '../ledger/copies.ts';
+import { findSnapshot } from '../ledger/snapshots.ts';
 import { custodyTakenBack } from '../ledger/custodies.ts';
 import type { SnapshotRow } from '../ledger/tables.ts';
-import type { ErrorCode } from '../model/errors.ts';
+import { type ErrorCode, LowtideError } from '../model/errors.ts';
 import type { CenterFace, Member, Wishes } from '../model/exchange.ts';
-import { type CenterId, shortId, type SnapshotId } from '../model/ids.ts';
+import { type BlockId, type CenterId, type ClientId, shortId, type SnapshotId } from '../model/ids.ts';
 import type { Depot } from '../depot/depot.ts';
 import type { World } from '../world/ports.ts';
 import type { Loss, Sender } from './parts.ts';
@@ -17,6 +19,12 @@ export interface PasserParts {
   readonly self: CenterFace;
   /** When this relay may send. */
   readonly transfer: () => { readonly windows: string; readonly zone: string };
+  /** Which of these blocks all these centers have. @throws LowtideError if nobody can be asked */
+  readonly stored: (
+    client: ClientId,
+    centers: readonly CenterId[],
+    ids: readonly BlockId[],
+  ) => Promise<ReadonlySet<BlockId>>;
   /** Told of a snapshot that must come from below again. */
   readonly onChange: (snapshot: SnapshotId) => void;
 }
@@ -35,9 +43,31 @@ export class PassedOn implements Sender {
     return { transfer: windows, zone, centers, freeAfter, bytes, blocks };
   }
 
-  async lost(snapshot: SnapshotId, { code, why }: Loss): Promise<void> {
+  async lost(snapshot: SnapshotId, { code, why, block }: Loss): Promise<void> {
+    if (block !== undefined && code === 'block-unavailable') await this.#mustBeHere(snapshot, block);
     const message = `snapshot ${shortId(snapshot)} is damaged here and must come from below again: ${why}`;
     await this.#takeBack(snapshot, code, message);
+  }
+
+  /**
+   * What every center had when custody was given did not come here; a node above that could not ask them for a while asks
+   * for it all the same.
+   */
+  async #mustBeHere(snapshot: SnapshotId, block: BlockId): Promise<void> {
+    const { ledger, self, stored } = this.#parts;
+    const row = await findSnapshot(ledger.db, snapshot);
+    if (row === null || row.free_after === 'custody') return;
+    const open = (await copiesOf(ledger.db, snapshot)).filter(
+      ({ center, phase }) => center !== self.id && phase !== 'safe' && phase !== 'void',
+    );
+    const there = await stored(
+      row.client,
+      open.map(({ center }) => center),
+      [block],
+    );
+    if (!there.has(block)) return;
+    const message = `block ${shortId(block)} is above already: it need not be sent`;
+    throw new LowtideError('center-unreachable', message);
   }
 
   /** Custody that cannot be kept is taken back: below it is offered again, if it is there still. */
@@ -59,7 +89,7 @@ export class PassedOn implements Sender {
   }
 
   /** What this relay freed on the word of another is not in its custody either, if that one has lost it. */
-  async custodyLost(snapshot: SnapshotId, holder: CenterFace): Promise<void> {
+  async custodyLost(snapshot: SnapshotId, holder: Pick<CenterFace, 'name'>): Promise<void> {
     const message = `${holder.name} has lost snapshot ${shortId(snapshot)}, which this relay had freed on its word: it must come from below again`;
     await this.#takeBack(snapshot, 'custody-lost', message);
   }

@@ -1,12 +1,13 @@
 import { copiesIn, downgradeCopy, findCopy, OPEN_PHASES, setPhase } from '../ledger/copies.ts';
-import { custodiesOf, dropCustody } from '../ledger/custodies.ts';
 import { appendHistory } from '../ledger/history.ts';
 import { findSnapshot, instancesOf, newestSafeAt } from '../ledger/snapshots.ts';
 import type { CopyRow } from '../ledger/tables.ts';
 import type { CopyQuery, CopyRecord, Page } from '../model/exchange.ts';
 import { type CenterId, shortId, type SnapshotId } from '../model/ids.ts';
 import type { CenterApi } from '../protocol/center-api.ts';
+import { adoptReceipts } from './adopting.ts';
 import { noteRecord, openCopies } from './copy-states.ts';
+import { loseCustody } from './custody-lost.ts';
 import { idsOf, type UplinkWork } from './parts.ts';
 import { storeCustody, storeReceipt } from './receipts.ts';
 
@@ -21,17 +22,23 @@ export async function reconcile(work: UplinkWork, api: CenterApi, incarnation: s
   await collectAnswers(work, api);
   const fact = `incarnation/${work.upstream.id}`;
   const changed = (await work.ledger.fact(fact)) !== incarnation;
+  await downgradeIfLost(work, api, changed);
+  if (changed) await work.ledger.setFact(fact, incarnation);
+}
+
+/** Behind a relay nobody sees the center go back: the relay hears of it, and is asked now and then. */
+export async function downgradeIfLost(work: UplinkWork, api: CenterApi, certainly = false): Promise<void> {
   for (const { id } of work.centers) {
     const wentBack = await newestIsLost(work, api, id);
-    if (wentBack || changed) await downgradeLost(work, api, id);
+    if (wentBack || certainly) await downgradeLost(work, api, id);
   }
-  if (changed) await work.ledger.setFact(fact, incarnation);
 }
 
 /** Takes over the word from above on everything that is not safe yet: of what is, nobody's custody matters any more. */
 export async function collectAnswers(work: UplinkWork, api: CenterApi): Promise<void> {
   const open = await copiesIn(work.ledger.db, idsOf(work.centers), OPEN_PHASES);
   await collectAnswersOn(work, api, [...new Set(open.map(({ snapshot }) => snapshot))]);
+  await adoptReceipts(work, api);
 }
 
 /** They may have come although nobody heard of it. */
@@ -87,24 +94,15 @@ async function takeCustody(
   snapshot: SnapshotId,
   rows: readonly CopyRecord[],
 ): Promise<void> {
-  const { upstream, ledger, sender, offered } = work;
+  const { upstream, offered } = work;
   const own = rows.find(({ center }) => center === upstream.id);
   if (own?.phase === 'held' && own.receipt !== null) {
     await storeCustody(work, snapshot, own.receipt);
     return;
   }
-  if (!(await dropCustody(ledger.db, snapshot, upstream.id))) return;
+  if (!(await loseCustody(work, snapshot, upstream))) return;
   // It must be offered to it again, with the same wishes.
   offered.delete(snapshot);
-  const row = await findSnapshot(ledger.db, snapshot);
-  const held = (await openCopies(work, snapshot)).filter(({ phase }) => phase === 'held');
-  const elsewhere = (await custodiesOf(ledger.db, snapshot)).length > 0;
-  if (row === null || held.length === 0 || elsewhere) return;
-  if (row.pack_group === null) return await sender.custodyLost(snapshot, upstream);
-  for (const { center } of held) {
-    const waiting = { phase: 'waiting', code: 'custody-lost', until: null } as const;
-    await setPhase(ledger.db, { snapshot, center, ...waiting }, work.world.clock.now());
-  }
   work.onChange(snapshot);
 }
 
@@ -191,7 +189,7 @@ async function* eachRow(api: CenterApi, query: CopyQuery): AsyncGenerator<CopyRe
   do {
     const page: Page<CopyRecord> = await api.copies(after === null ? query : { ...query, after });
     yield* page.rows;
-    // A center that gives the same page again and again must not keep us for ever.
-    after = page.next === after ? null : page.next;
+    // One that gives the same page again and again, or nothing, must not keep us for ever.
+    after = page.next === after || page.rows.length === 0 ? null : page.next;
   } while (after !== null);
 }

@@ -29,6 +29,8 @@ interface Sending {
   bytes: number;
   /** Why the spool could not give a block. */
   damage: LowtideError | null;
+  /** Which. */
+  damaged: BlockId | null;
 }
 
 /**
@@ -54,7 +56,8 @@ export async function sendSnapshot(
     const { snapshot } = order;
     if (sending.damage !== null && isOwnDamage(sending.damage.code)) {
       const { code, message: why } = sending.damage;
-      await work.sender.lost(snapshot, { centers: work.centers, code, why });
+      const block = sending.damaged === null ? {} : { block: sending.damaged };
+      await work.sender.lost(snapshot, { centers: work.centers, code, why, ...block });
     } else if (isLowtideError(error, 'base-unknown')) {
       const since = work.world.clock.now();
       const behind = { phase: 'behind', code: 'base-unknown', until: null, since, holder: null } as const;
@@ -78,7 +81,18 @@ async function openSending(
     const signed = await depot.manifest(order.snapshot);
     const { base } = signed.manifest;
     const baseManifest = base === null ? null : await depot.manifest(base);
-    return { work, api, order, signed, base: baseManifest, stop, pace, bytes: 0, damage: null };
+    return {
+      work,
+      api,
+      order,
+      signed,
+      base: baseManifest,
+      stop,
+      pace,
+      bytes: 0,
+      damage: null,
+      damaged: null,
+    };
   } catch (error) {
     if (!isLowtideError(error, 'damaged-manifest', 'no-such-snapshot')) throw error;
     const loss = { centers: work.centers, code: 'damaged-manifest', why: error.message } as const;
@@ -149,6 +163,7 @@ async function* blocksToSend(sending: Sending, ids: readonly BlockId[]): AsyncGe
   for await (const read of sending.work.depot.read(ids, sending.stop)) {
     if ('error' in read) {
       sending.damage = read.error;
+      sending.damaged = read.id;
       throw read.error;
     }
     sending.bytes += read.bytes.length;

@@ -14,7 +14,7 @@ import { offerOwed } from './offering.ts';
 import { giveWay } from './giving-way.ts';
 import type { UplinkParts, UplinkWork } from './parts.ts';
 import { rememberConditions } from './conditions.ts';
-import { collectAnswers, collectAnswersOn, reconcile } from './reconciling.ts';
+import { collectAnswers, collectAnswersOn, downgradeIfLost, reconcile } from './reconciling.ts';
 import { sendSnapshot } from './sending.ts';
 import { stoppable } from './stoppable.ts';
 
@@ -221,6 +221,7 @@ export class Uplink {
           this.#newsCame = false;
           await collectAnswers(this.#work, api);
         }
+        if (!rung && this.#work.upstream.kind === 'relay') await downgradeIfLost(this.#work, api);
         await this.#askUnsure(api);
         await this.#tellMembers(api);
         await offerOwed(this.#work, api);

@@ -81,7 +81,7 @@ describe('two machines', () => {
     assert.equal(run.message('exit_error').code, 'not-collected');
     assert.match(run.message('exit_error').message, /waiting for the connection to tokyo/);
     const status = await ok(['status', ...agent]);
-    assert.equal(status.message('center').connected, false);
+    assert.equal(status.message('upstream').connected, false);
     assert.equal(status.message('job').protection.level, 'none');
     assert.equal(status.message('spooled').id, run.message('summary').snapshot);
     await compareRestored('spooled', ['spool']);

@@ -115,6 +115,11 @@ export class CollectKit {
     return peer;
   }
 
+  /** One that has not joined here. */
+  stranger(name: string): TestClient {
+    return new TestClient(this, name);
+  }
+
   /** Virtual time goes on. */
   async pass(ms: number): Promise<void> {
     await this.simulation.run({ for: ms });

@@ -1,12 +1,13 @@
+import { writeFile } from 'node:fs/promises';
 import { type Command } from 'commander';
 import type { SlotSpec } from '../../format/keyring-slots.ts';
-import { printRecoverySheet } from '../../format/recovery-sheet.ts';
+import { printDomainSheet, printRecoverySheet } from '../../format/recovery-sheet.ts';
 import { bytesOfHex, hexOf } from '../../model/bytes.ts';
-import { LowtideError } from '../../model/errors.ts';
+import { LowtideError, messageOf } from '../../model/errors.ts';
 import type { ClientId } from '../../model/ids.ts';
 import { openAlone, signerOf } from '../../node/alone.ts';
-import { addKey, type KeyLine, keyLines, removeKey } from '../../node/keys.ts';
-import type { Context } from '../context.ts';
+import { addKey, type KeyLine, keyLines, removeKey, shareDomain } from '../../node/keys.ts';
+import { absolute, type Context } from '../context.ts';
 import { readNewPassword } from '../password.ts';
 import { depotOf, type PlaceOptions, readSecret, withPlace } from '../place.ts';
 import { timeText } from '../text.ts';
@@ -19,6 +20,7 @@ export function keyGroup(): Command {
     listVerb(),
     addVerb(),
     removeVerb(),
+    shareVerb(),
   ]);
 }
 
@@ -36,6 +38,7 @@ interface KeyRoom {
   list(): Promise<readonly KeyLine[]>;
   add(spec: SlotSpec): Promise<KeyLine>;
   remove(id: string): Promise<KeyLine>;
+  domainKey(): Promise<Uint8Array>;
 }
 
 function listVerb(): Command {
@@ -77,6 +80,49 @@ function removeVerb(): Command {
     examples: [['lowtide key remove 8c1f --depot /mnt/disk/backups', 'by the first digits of its id']],
   });
   return withPlace(verb).argument('<ID>', "from 'lowtide key list'").action(action(remove));
+}
+
+function shareVerb(): Command {
+  const verb = newVerb('share', {
+    summary: 'Write the domain key of this machine, so that others of yours share what it stores',
+    about:
+      'Machines that join with the file store and send once what they have in common. Each keeps its own name, keys and ' +
+      'snapshots at the centers. But whoever has the file, or the keys of one of the machines, can read the backups of ' +
+      'all of them: use it for machines of one owner only, and delete the file when they have joined.',
+    examples: [
+      [
+        'lowtide key share shop.key',
+        'then on the other machine: lowtide agent join TOKEN --keys-of shop.key',
+      ],
+    ],
+  });
+  return withPlace(verb).argument('<FILE>', 'a new file for the key').action(action(share));
+}
+
+async function share(context: Context, file: string, options: PlaceOptions): Promise<void> {
+  const { output, world } = context;
+  const path = absolute(file);
+  await withKeys(context, options, 'write', async (room) => {
+    const { zone } = world.clock;
+    const made = `${timeText(world.clock.now(), zone)} ${zone}`;
+    await writeSecret(path, printDomainSheet(await room.domainKey(), { Made: made }));
+    output.message({ message_type: 'domain_key', file: path });
+    output.line(
+      `The domain key is in ${path}. On the other machine: 'lowtide agent join TOKEN --keys-of FILE'.`,
+    );
+    output.line('Whoever has it can read the backups of all machines that share it: delete it then.');
+    if (room.enrolled)
+      output.line('Centers let others share once they have collected a backup of this machine.');
+  });
+}
+
+/** Never over a file that is there. */
+async function writeSecret(path: string, text: string): Promise<void> {
+  try {
+    await writeFile(path, text, { mode: 0o600, flag: 'wx', flush: true });
+  } catch (error) {
+    throw new LowtideError('disk-failed', `the domain key cannot be written (${messageOf(error)})`);
+  }
 }
 
 async function list(context: Context, options: PlaceOptions): Promise<void> {
@@ -172,6 +218,7 @@ async function withKeys<T>(
       list: async () => (await people.keys({})).keys,
       add: (spec) => people.addKey(plainSpec(spec)),
       remove: (key) => people.removeKey({ key }),
+      domainKey: async () => new Uint8Array(bytesOfHex((await people.shareDomain({})).domainKey)),
     });
   });
 }
@@ -201,6 +248,7 @@ async function withDepotKeys<T>(
       list: async () => keyLines(keyring),
       add: async (spec) => (await addKey(desk(), spec)).line,
       remove: async (id) => (await removeKey(desk(), id)).line,
+      domainKey: async () => await shareDomain(desk()),
     });
   } finally {
     await depot.close();

@@ -1,14 +1,15 @@
 import { writeFile } from 'node:fs/promises';
 import type { Command } from 'commander';
-import { printRecoverySheet, type RecoverySheet } from '../../../format/recovery-sheet.ts';
+import { parseDomainSheet, printRecoverySheet, type RecoverySheet } from '../../../format/recovery-sheet.ts';
 import { joinCenter } from '../../../http/join.ts';
 import { formatAddress } from '../../../identity/addresses.ts';
 import type { JoinedCenter } from '../../../identity/client-identity.ts';
 import { parseToken } from '../../../identity/token.ts';
 import { LowtideError, messageOf } from '../../../model/errors.ts';
-import { agentPaths, prepareAgent } from '../../../node/agent-home.ts';
+import { agentPaths, hasOwnKeys, prepareAgent } from '../../../node/agent-home.ts';
 import { absolute, type Context, dataFolder } from '../../context.ts';
 import { reloadRunning, tellJoined, tokenText } from '../../join-token.ts';
+import { readText } from '../../place.ts';
 import type { DataOptions } from '../../reach.ts';
 import { hostName } from '../../software.ts';
 import { timeText } from '../../text.ts';
@@ -18,6 +19,7 @@ import { withAgentData } from './options.ts';
 
 interface JoinOptions extends DataOptions {
   readonly sheetFile?: string;
+  readonly keysOf?: string;
 }
 
 export function agentJoinVerb(): Command {
@@ -30,11 +32,19 @@ export function agentJoinVerb(): Command {
       'when this machine is lost. A machine that has joined one may join others.',
     examples: [
       ['lowtide agent join lt1_...', 'with the token as it was given'],
+      [
+        'lowtide agent join lt1_... --keys-of shop.key',
+        'shares what it stores with the machine that shop.key is from',
+      ],
       ['lowtide agent join - < token.txt', 'from stdin, so that nobody sees it in the list of processes'],
     ],
   });
   return withAgentData(verb)
     .argument('[TOKEN]', "the token, or '-' for stdin; asked for without")
+    .option(
+      '--keys-of <FILE>',
+      "share the key domain of another machine of yours: the file of its 'lowtide key share', or '-' for stdin",
+    )
     .option('--sheet-file <FILE>', 'write the recovery sheet to this new file instead of showing it')
     .action(action(join));
 }
@@ -43,9 +53,10 @@ async function join(context: Context, given: string | undefined, options: JoinOp
   const { world, output } = context;
   const data = dataFolder('agent', options.data);
   const token = parseToken(await tokenText(given));
+  const domainKey = await sharedKey(context, data, options);
   const paths = agentPaths(data);
   const { identity, center } = await joinCenter(world, paths.identity, token, { host: hostName() });
-  const sheet = await prepareAgent(world, data, identity);
+  const sheet = await prepareAgent(world, data, identity, domainKey);
   const running = await reloadRunning(context, paths.socket);
   tellJoined(context, center, { client: identity.client, data });
   if (sheet !== null) await handOut(context, sheet, center, options);
@@ -55,6 +66,22 @@ async function join(context: Context, given: string | undefined, options: JoinOp
     '  lowtide job add NAME PATH --backup "daily 22:00" --transfer "00:00-06:00"' + dataSuffix(options),
   );
   output.line('  lowtide agent run' + dataSuffix(options));
+}
+
+/** @throws LowtideError `wrong-state` for a machine that has its own: what it has stored is under that */
+async function sharedKey(
+  { world }: Context,
+  data: string,
+  { keysOf }: JoinOptions,
+): Promise<Uint8Array | null> {
+  if (keysOf === undefined) return null;
+  if (await hasOwnKeys(world, data)) {
+    throw new LowtideError(
+      'wrong-state',
+      'this machine has keys of its own already: --keys-of is for its first join',
+    );
+  }
+  return parseDomainSheet(await readText(keysOf, 'the domain key'));
 }
 
 async function handOut(

@@ -1,0 +1,42 @@
+import { copiesOf, setPhase } from '../ledger/copies.ts';
+import { allCustodies, custodiesOf, dropCustody } from '../ledger/custodies.ts';
+import { findSnapshot } from '../ledger/snapshots.ts';
+import type { CenterFace } from '../model/exchange.ts';
+import type { CenterId, SnapshotId } from '../model/ids.ts';
+import type { UplinkParts } from './parts.ts';
+
+type Losing = Pick<UplinkParts, 'world' | 'ledger' | 'sender'>;
+
+/**
+ * A relay above does not have any more what it had in custody. What is here still waits to be offered again; of what was
+ * freed on that relay's word, its owner hears. False if it had nothing.
+ */
+export async function loseCustody(
+  { ledger, world, sender }: Losing,
+  snapshot: SnapshotId,
+  holder: Pick<CenterFace, 'id' | 'name'>,
+): Promise<boolean> {
+  if (!(await dropCustody(ledger.db, snapshot, holder.id))) return false;
+  const row = await findSnapshot(ledger.db, snapshot);
+  const held = (await copiesOf(ledger.db, snapshot)).filter(({ phase }) => phase === 'held');
+  const elsewhere = (await custodiesOf(ledger.db, snapshot)).length > 0;
+  if (row === null || held.length === 0 || elsewhere) return true;
+  if (row.pack_group === null) await sender.custodyLost(snapshot, holder);
+  else {
+    for (const { center } of held) {
+      const waiting = { phase: 'waiting', code: 'custody-lost', until: null } as const;
+      await setPhase(ledger.db, { snapshot, center, ...waiting }, world.clock.now());
+    }
+  }
+  return true;
+}
+
+/** The custody of relays that this node has left, or that are no more, counts for nothing. */
+export async function loseCustodyOfOthers(losing: Losing, upstreams: readonly CenterId[]): Promise<void> {
+  for (const { snapshot, holder } of await allCustodies(losing.ledger.db)) {
+    if (upstreams.includes(holder)) continue;
+    const copies = await copiesOf(losing.ledger.db, snapshot);
+    const name = copies.find((copy) => copy.holder !== null)?.holder ?? `relay ${holder.slice(0, 12)}`;
+    await loseCustody(losing, snapshot, { id: holder, name });
+  }
+}
