@@ -16,6 +16,10 @@ const HELD_BACK = 0.9;
 /** Shorter connections were broken off; who stays longer than the second is there all day. */
 const SESSION_MS = 10 * 60 * SECOND_MS;
 const LASTING_MS = 20 * HOUR_MS;
+/** Of what an offer is expected to take. Who has a little less time may make it all the same. */
+const SURE = 0.8;
+/** When what was learnt of a line has changed by this much, its offers are estimated anew. */
+const ANOTHER = 1.25;
 /** A deadline further away than this counts as this far away: shared time is counted for five weeks (S16). */
 const FURTHEST_MS = 28 * DAY_MS;
 /** An offer without deadline is overdue after this, counted from the quarter of the day in which it came. */
@@ -48,6 +52,7 @@ export function estimate(state: PlannerState, record: OfferRecord): void {
   const fastest = Math.min(ability(state, client), clientCap(state, client), cap);
   const rate = fastest === Infinity ? GUESSED_RATE : fastest;
   record.expected = Math.ceil((offer.bytes / rate) * SECOND_MS);
+  record.needed = Math.floor(record.expected * SURE);
   // What fills its line by itself can wait as long as the others on it need: nobody else could use the time meanwhile.
   record.alone = Math.round(record.expected * (1 - Math.min(1, rate / cap)));
   const deadline = deadlineOf(offer);
@@ -99,6 +104,15 @@ export function takeSample(state: PlannerState, run: Run, bytes: number): void {
 export function learn({ learnt }: PlannerState, client: ClientId, line: string | null, seen: number): void {
   learnt.clients.set(client, blend(learnt.clients.get(client), seen));
   learnt.lines.set(line, blend(learnt.lines.get(line), seen));
+}
+
+/** Whether what is known of a line has changed so much that its offers have to be estimated anew. Asked once. */
+export function isLearntAnew({ learnt }: PlannerState, line: string | null): boolean {
+  const [known, basis] = [learnt.lines.get(line), learnt.bases.get(line)];
+  if (known === undefined) return false;
+  if (basis !== undefined && known <= basis * ANOTHER && known >= basis / ANOTHER) return false;
+  learnt.bases.set(line, known);
+  return true;
 }
 
 /** From how long it used to stay (S67); null if that says nothing. */

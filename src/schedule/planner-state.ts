@@ -19,7 +19,7 @@ export function newPlanner(conditions: CenterConditions, now: UnixMillis): Plann
     retries: newHeap('retryPlace'),
     pauses: newHeap('pausePlace'),
     holds: new Map(),
-    learnt: { clients: new Map(), lines: new Map(), sessions: new Map() },
+    learnt: { clients: new Map(), lines: new Map(), bases: new Map(), sessions: new Map() },
     total: { bytesPerSecond: null, until: null },
     ratesUntil: Infinity,
   };

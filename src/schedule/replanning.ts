@@ -1,4 +1,4 @@
-import { estimate, countShared } from './estimates.ts';
+import { countShared, estimate, isLearntAnew } from './estimates.ts';
 import { BACK_OFF_LAST_MS } from './backing-off.ts';
 import { clearLanes, leaveLane, turnLanes } from './lanes.ts';
 import { place, refreshRates, setPause, setRetry } from './placing.ts';
@@ -45,6 +45,18 @@ function haveSameTexts<Key>(a: ReadonlyMap<Key, RatePlan>, b: ReadonlyMap<Key, R
   if (a.size !== b.size) return false;
   for (const [key, { text }] of a) if (b.get(key)?.text !== text) return false;
   return true;
+}
+
+/** After something was learnt of a line: what it means for those of its clients that were never seen (S54). */
+export function estimateLine(state: PlannerState, name: string | null): void {
+  if (!isLearntAnew(state, name)) return;
+  for (const record of state.offers.values()) {
+    const { id, line } = record.client;
+    if (line.name !== name || state.learnt.clients.has(id)) continue;
+    leaveLane(state, record);
+    estimate(state, record);
+    place(state, record);
+  }
 }
 
 /** S49: nothing that was worked out from the old time holds, and nobody backs off for longer. */

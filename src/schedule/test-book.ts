@@ -12,6 +12,7 @@ export interface Known {
   retryAt: UnixMillis | null;
   /** Of the last time that it was estimated (S54). */
   expected: number;
+  needed: number;
   alone: number;
   deadline: UnixMillis | null;
   due: UnixMillis;
@@ -44,7 +45,7 @@ export class SlowBook {
   readonly restores = new Map<string | null, number>();
   conditions: CenterConditions;
   now = 0;
-  learnt: Learnt = { clients: new Map(), lines: new Map(), sessions: new Map() };
+  learnt: Learnt = { clients: new Map(), lines: new Map(), bases: new Map(), sessions: new Map() };
   readonly shared = new Map<string, Interval | null>();
 
   constructor(conditions: CenterConditions) {
@@ -124,6 +125,7 @@ export class SlowBook {
     else if (event.kind === 'release') this.holds.delete(event.name);
     else if (event.kind === 'restores') this.restores.set(event.line, event.count);
     else if (event.kind === 'learnt') {
+      this.estimateLine(event.line);
       for (const known of this.offers.values()) if (known.offer.client === event.client) this.estimate(known);
     } else if (event.kind === 'misbehaved') this.punish(event.client, 'client-misbehaved');
     else this.takeTransfer(event);
@@ -173,6 +175,7 @@ export class SlowBook {
       failures: 0,
       retryAt: null,
       expected: 0,
+      needed: 0,
       alone: 0,
       deadline: null,
       due: 0,
@@ -194,6 +197,9 @@ export class SlowBook {
     if (event.kind !== 'started' && event.kind !== 'progress' && event.kind !== 'ended') return;
     const run = this.runs.get(event.snapshot);
     const known = this.offers.get(event.snapshot);
+    const learns =
+      run !== undefined && event.kind !== 'started' && (known !== undefined || event.kind === 'ended');
+    if (learns) this.estimateLine(this.clients.get(run.offer.client)!.line);
     if (event.kind === 'started') {
       if (run === undefined) return;
       this.clients.get(run.offer.client)!.absences = 0;
@@ -249,6 +255,19 @@ export class SlowBook {
     return Math.min(able ?? Infinity, this.rate(clientRates.get(id) ?? clientRate));
   }
 
+  readonly bases = new Map<string | null, number>();
+
+  estimateLine(name: string | null): void {
+    const [known, basis] = [this.learnt.lines.get(name), this.bases.get(name)];
+    if (known === undefined) return;
+    if (basis !== undefined && known <= basis * 1.25 && known >= basis / 1.25) return;
+    this.bases.set(name, known);
+    for (const other of this.offers.values()) {
+      const { client } = other.offer;
+      if (this.clients.get(client)!.line === name && !this.learnt.clients.has(client)) this.estimate(other);
+    }
+  }
+
   estimate(known: Known): void {
     const { offer } = known;
     const { bytes, client, deadline, target, lastCollected, offeredAt } = offer;
@@ -256,6 +275,7 @@ export class SlowBook {
     const able = Math.min(this.wish(client), cap);
     const rate = able === Infinity ? 10_000_000 : able;
     known.expected = Math.ceil((bytes / rate) * 1000);
+    known.needed = Math.floor(known.expected * 0.8);
     known.alone = Math.round(known.expected * (1 - Math.min(1, rate / cap)));
     const until = deadline ?? (target === null ? null : (lastCollected ?? offeredAt) + target);
     known.due = until ?? ageOf(offer) + 30 * HOUR_MS;

@@ -48,7 +48,7 @@ export class SlowPlanner extends SlowBook {
   }
 
   endOf(known: Known): number {
-    return Math.min(Infinity, ...this.endsOf(known).filter((end) => end - known.expected >= this.now));
+    return Math.min(Infinity, ...this.endsOf(known).filter((end) => end - known.needed >= this.now));
   }
 
   canBeInTime(known: Known): boolean {
