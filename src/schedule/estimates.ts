@@ -54,12 +54,21 @@ export function estimate(state: PlannerState, record: OfferRecord): void {
   record.expected = Math.ceil((offer.bytes / rate) * SECOND_MS);
   record.needed = Math.floor(record.expected * SURE);
   // What fills its line by itself can wait as long as the others on it need: nobody else could use the time meanwhile.
-  record.alone = Math.round(record.expected * (1 - Math.min(1, rate / cap)));
+  record.alone = Math.round(record.expected * (1 - widthOf(state, rate, cap)));
   const deadline = deadlineOf(offer);
   record.due = deadline ?? record.age + OVERDUE_MS;
   record.deadline =
     deadline === null ? null : Math.max(state.now, Math.min(deadline, state.now + FURTHEST_MS));
   countShared(state, record);
+}
+
+/**
+ * The part of what it shares that a transfer fills by itself. What is short is the line, or, where the center cannot
+ * take what all lines carry, now the one and now the other.
+ */
+function widthOf({ total, takes }: PlannerState, rate: number, cap: number): number {
+  const center = total.bytesPerSecond ?? Infinity;
+  return takes * Math.min(1, rate / cap) + (1 - takes) * Math.min(1, rate / center);
 }
 
 /** The shared time before its deadline, by its track's timeline. */

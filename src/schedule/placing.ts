@@ -2,7 +2,7 @@ import type { ClientId } from '../model/ids.ts';
 import type { UnixMillis } from '../model/time.ts';
 import { heapAdd, heapRemove, type Heap } from './heap.ts';
 import { enterLane, leaveLane } from './lanes.ts';
-import type { PlannedOffer } from './plan.ts';
+import type { CenterConditions, PlannedOffer } from './plan.ts';
 import { rateAt } from './rate-plan.ts';
 import type { ClientRecord, LineRecord, OfferRecord, PlannerState } from './records.ts';
 
@@ -43,7 +43,14 @@ export function refreshRates(state: PlannerState): void {
     const plan = line.name === null ? undefined : conditions.lines.get(line.name);
     line.cap = plan === undefined ? { bytesPerSecond: null, until: null } : known.get(plan.text)!;
   }
+  state.takes = partTaken(conditions, known);
   state.ratesUntil = Math.min(...[...known.values()].map(({ until }) => until ?? Infinity));
+}
+
+function partTaken({ rate, lines }: CenterConditions, known: ReadonlyMap<string, LineRecord['cap']>): number {
+  let sum = 0;
+  for (const { text } of lines.values()) sum += known.get(text)!.bytesPerSecond ?? 0;
+  return sum === 0 ? 1 : Math.min(1, (known.get(rate.text)!.bytesPerSecond ?? Infinity) / sum);
 }
 
 export function dropIdleLine(state: PlannerState, line: LineRecord): void {

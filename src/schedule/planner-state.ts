@@ -21,6 +21,7 @@ export function newPlanner(conditions: CenterConditions, now: UnixMillis): Plann
     holds: new Map(),
     learnt: { clients: new Map(), lines: new Map(), bases: new Map(), sessions: new Map() },
     total: { bytesPerSecond: null, until: null },
+    takes: 1,
     ratesUntil: Infinity,
   };
   refreshRates(state);

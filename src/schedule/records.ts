@@ -32,6 +32,8 @@ export interface PlannerState {
   readonly learnt: Learnt;
   /** What the conditions allow now. */
   total: RateNow;
+  /** The part of what all lines carry together that the center can take at the same time, 0-1. */
+  takes: number;
   /** When some rate of the conditions changes by itself. */
   ratesUntil: UnixMillis;
 }

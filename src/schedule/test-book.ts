@@ -276,7 +276,12 @@ export class SlowBook {
     const rate = able === Infinity ? 10_000_000 : able;
     known.expected = Math.ceil((bytes / rate) * 1000);
     known.needed = Math.floor(known.expected * 0.8);
-    known.alone = Math.round(known.expected * (1 - Math.min(1, rate / cap)));
+    const center = this.rate(this.conditions.rate);
+    const lines = [...this.conditions.lines.keys()].map((line) => this.lineCap(line));
+    const sum = lines.filter((carried) => carried < Infinity).reduce((a, b) => a + b, 0);
+    const takes = sum === 0 ? 1 : Math.min(1, center / sum);
+    const width = takes * Math.min(1, rate / cap) + (1 - takes) * Math.min(1, rate / center);
+    known.alone = Math.round(known.expected * (1 - width));
     const until = deadline ?? (target === null ? null : (lastCollected ?? offeredAt) + target);
     known.due = until ?? ageOf(offer) + 30 * HOUR_MS;
     known.deadline = until && Math.max(this.now, Math.min(until, this.now + 28 * DAY_MS));
