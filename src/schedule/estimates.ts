@@ -7,12 +7,13 @@ import { sharedUntil } from './tracks.ts';
 
 /** Taken for a client of which nothing is known, where nothing limits it either. */
 export const GUESSED_RATE = 10_000_000;
-/** How much a new sample counts beside all that were before. */
-const NEWEST_WEIGHT = 0.3;
+/** How much a new sample counts beside all that were before: a slow moment says less about a client than a fast one. */
+const FASTER_WEIGHT = 0.3;
+const SLOWER_WEIGHT = 0.1;
 /** Shorter ones say more about round trips than about the line. */
 const SAMPLE_MS = 2 * SECOND_MS;
 /** Below this part of what it may use, it is the client that cannot go faster. */
-const HELD_BACK = 0.9;
+const HELD_BACK = 0.8;
 /** Shorter connections were broken off; who stays longer than the second is there all day. */
 const SESSION_MS = 10 * 60 * SECOND_MS;
 const LASTING_MS = 20 * HOUR_MS;
@@ -137,5 +138,6 @@ export function learnSession({ learnt, now }: PlannerState, { id, since }: Clien
 }
 
 function blend(known: number | undefined, seen: number): number {
-  return known === undefined ? seen : known + NEWEST_WEIGHT * (seen - known);
+  if (known === undefined) return seen;
+  return known + (seen > known ? FASTER_WEIGHT : SLOWER_WEIGHT) * (seen - known);
 }

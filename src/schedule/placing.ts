@@ -30,8 +30,8 @@ function capOf({ conditions, now }: PlannerState, name: string | null): LineReco
   return plan === undefined ? { bytesPerSecond: null, until: null } : rateAt(plan, now);
 }
 
-/** Works out anew what the conditions allow now, and until when. */
-export function refreshRates(state: PlannerState): void {
+/** Works out anew what the conditions allow now, and until when. @returns whether anything has changed */
+export function refreshRates(state: PlannerState): boolean {
   const { conditions, now } = state;
   const known = new Map<string, LineRecord['cap']>();
   const plans = [conditions.rate, conditions.clientRate, ...conditions.clientRates.values()];
@@ -45,6 +45,9 @@ export function refreshRates(state: PlannerState): void {
   }
   state.takes = partTaken(conditions, known);
   state.ratesUntil = Math.min(...[...known.values()].map(({ until }) => until ?? Infinity));
+  const before = state.ratesNow;
+  state.ratesNow = [...known].map(([text, { bytesPerSecond }]) => `${text}: ${bytesPerSecond}`).join('\n');
+  return state.ratesNow !== before;
 }
 
 function partTaken({ rate, lines }: CenterConditions, known: ReadonlyMap<string, LineRecord['cap']>): number {

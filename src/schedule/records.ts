@@ -34,6 +34,8 @@ export interface PlannerState {
   total: RateNow;
   /** The part of what all lines carry together that the center can take at the same time, 0-1. */
   takes: number;
+  /** What all rates of the conditions are now, as a text to compare. */
+  ratesNow: string;
   /** When some rate of the conditions changes by itself. */
   ratesUntil: UnixMillis;
 }

@@ -17,19 +17,31 @@ export function setConditions(work: Work, conditions: CenterConditions): void {
   const sameRates = haveSameRates(before, conditions);
   if (!sameRates) refreshRates(state);
   if (sameWindows && sameRates) return;
-  // Everybody's place may be another: all leave before the first comes back.
-  clearLanes(state);
   if (!sameWindows) {
     for (const track of state.tracks.all.values()) {
       track.timeline = null;
       refreshTrack(state.tracks, track, conditions.windows, state.now);
     }
   }
+  estimateAll(state);
+  stopWhereClosed(work);
+}
+
+/** Everybody's place may be another: all leave before the first comes back. */
+function estimateAll(state: PlannerState): void {
+  clearLanes(state);
   for (const record of state.offers.values()) {
     estimate(state, record);
     place(state, record);
   }
-  stopWhereClosed(work);
+}
+
+/** Rates have changed by the time of the day. */
+export function renewRates(work: Work): void {
+  const { state } = work;
+  if (!refreshRates(state)) return;
+  work.ratesChanged = true;
+  estimateAll(state);
 }
 
 function haveSameRates(a: CenterConditions, b: CenterConditions): boolean {
@@ -73,8 +85,7 @@ export function turnBack(work: Work): void {
   for (const client of state.pauses.items.slice()) {
     if (client.pause!.until > latest) setPause(state, client, { ...client.pause!, until: latest });
   }
-  refreshRates(state);
-  work.ratesChanged = true;
+  renewRates(work);
 }
 
 function countAnew(state: PlannerState, track: Track): void {

@@ -155,6 +155,7 @@ export class SlowBook {
   setConditions(conditions: CenterConditions): void {
     const same = JSON.stringify(textsOf(conditions)) === JSON.stringify(textsOf(this.conditions));
     this.conditions = conditions;
+    this.rates = this.ratesText();
     if (!same) for (const known of this.offers.values()) this.estimate(known);
   }
 
@@ -253,6 +254,21 @@ export class SlowBook {
     const { clientRate, clientRates } = this.conditions;
     const able = this.learnt.clients.get(id) ?? this.learnt.lines.get(this.clients.get(id)!.line);
     return Math.min(able ?? Infinity, this.rate(clientRates.get(id) ?? clientRate));
+  }
+
+  rates = '';
+
+  /** After a rate has changed by the time of the day. */
+  renewRates(): void {
+    const rates = this.ratesText();
+    if (rates !== this.rates) for (const known of this.offers.values()) this.estimate(known);
+    this.rates = rates;
+  }
+
+  ratesText(): string {
+    const { rate, lines, clientRate, clientRates } = this.conditions;
+    const plans = [rate, clientRate, ...lines.values(), ...clientRates.values()];
+    return plans.map((plan) => `${plan.text}: ${this.rate(plan)}`).join('\n');
   }
 
   readonly bases = new Map<string | null, number>();
