@@ -17,7 +17,7 @@ import {
   type Line,
   sleep,
 } from '../test/real/processes.ts';
-import { measured } from './measure/meter.ts';
+import { measured } from '../bench/meter.ts';
 import { makeMany } from './trees/make-many.ts';
 
 const [files = '100000', seed = 'many'] = process.argv.slice(2);

@@ -58,6 +58,7 @@ export class Baseline implements Controller {
   readonly #waiting = new Map<SnapshotId, Waiting>();
   readonly #byClient = new Map<ClientId, Set<Waiting>>();
   readonly #online = new Set<ClientId>();
+  readonly #busy = new Set<ClientId>();
   readonly #running = new Set<Waiting>();
   readonly #stopping = new Set<Waiting>();
   readonly #parked = new Map<string | null, Waiting[]>();
@@ -174,9 +175,19 @@ export class Baseline implements Controller {
     return track;
   }
 
+  /** A client sends one snapshot at a time. */
+  #setBusy(client: ClientId, busy: boolean, now: UnixMillis): void {
+    if (busy) this.#busy.add(client);
+    else this.#busy.delete(client);
+    const own = this.#byClient.get(client);
+    if (own === undefined || own.size < 2) return;
+    for (const each of own) if (!each.running) this.#settle(each, now);
+  }
+
   #settle(waiting: Waiting, now: UnixMillis): void {
     heapRemove(this.#ready, waiting, before);
     heapRemove(this.#later, waiting, sooner);
+    if (this.#busy.has(waiting.offer.client)) return;
     if (waiting.done || waiting.running || !waiting.track.open || !this.#online.has(waiting.offer.client))
       return;
     if (waiting.notBefore > now) return heapAdd(this.#later, waiting, sooner);
@@ -198,6 +209,7 @@ export class Baseline implements Controller {
         continue;
       }
       next.running = true;
+      this.#setBusy(next.offer.client, true, now);
       this.#running.add(next);
       const { snapshot, client } = next.offer;
       this.#grants.push({ kind: 'start', snapshot, client, until: null });
@@ -230,6 +242,7 @@ export class Baseline implements Controller {
     waiting.done = outcome === 'committed';
     this.#running.delete(waiting);
     this.#stopping.delete(waiting);
+    this.#setBusy(waiting.offer.client, false, now);
     if (waiting.done) {
       waiting.track.members.delete(waiting);
       this.#byClient.get(waiting.offer.client)!.delete(waiting);

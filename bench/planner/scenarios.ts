@@ -12,18 +12,18 @@ export interface BenchScenario {
   readonly large?: true;
 }
 
-type Yaml = Record<string, unknown>;
+export type Yaml = Record<string, unknown>;
 
 const ZONE = 'Europe/Berlin';
 /** People use a twentieth of every line at night, a quarter by day; collection may take nine tenths at night. */
-const line = (mbit: number, into?: string): Yaml => ({
+export const line = (mbit: number, into?: string): Yaml => ({
   capacity: `${mbit} Mbit/s`,
   rate: `${mbit * 0.5} Mbit/s Mon-Fri 07:00-19:00, ${mbit * 0.9} Mbit/s`,
   foreground: `${mbit * 0.25} Mbit/s Mon-Fri 07:00-19:00, ${mbit * 0.05} Mbit/s`,
   'foreground-flow': `${Math.max(1, mbit * 0.05)} Mbit/s`,
   ...(into === undefined ? {} : { into }),
 });
-const center = (more: Yaml = {}): Yaml => ({
+export const center = (more: Yaml = {}): Yaml => ({
   windows: '20:00-06:00',
   streams: 200,
   capacity: '10 Gbit/s',
@@ -31,7 +31,7 @@ const center = (more: Yaml = {}): Yaml => ({
   ...more,
 });
 
-function make(yaml: Yaml, seed: number, days = 1): Fleet {
+export function make(yaml: Yaml, seed: number, days = 1): Fleet {
   const value = scenarioShape.parse({ zone: ZONE, from: '2026-03-02 18:00', ...yaml });
   const bad = (place: readonly PropertyKey[], message: string): LowtideError =>
     new LowtideError('bad-config', `${place.join('.')}: ${message}`);
@@ -42,7 +42,7 @@ function make(yaml: Yaml, seed: number, days = 1): Fleet {
 }
 
 /** Three kinds of people: those who are home early, those who are up late, those who do not mind. */
-const threeKinds = (
+export const threeKinds = (
   name: string,
   lines: readonly string[],
   count: number,

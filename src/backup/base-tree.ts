@@ -1,4 +1,5 @@
-import { openBlock } from '../format/block.ts';
+import { hash } from 'node:crypto';
+import { openBlock, parseBlockHeader } from '../format/block.ts';
 import { type ManifestDetails, openManifestDetails, type SignedManifest } from '../format/manifest.ts';
 import { walkRefs } from '../format/refs.ts';
 import type { TreeRecord } from '../format/tree-page.ts';
@@ -6,6 +7,7 @@ import { type LoadPage, TreeReader } from '../format/tree-reader.ts';
 import type { Depot } from '../depot/depot.ts';
 import { refsPageLoader } from '../depot/refs-pages.ts';
 import { messageOf } from '../model/errors.ts';
+import type { BlockId } from '../model/ids.ts';
 import type { PathKey } from '../model/paths.ts';
 import type { World } from '../world/ports.ts';
 import { type BlockTable, IN_BASE } from './block-table.ts';
@@ -19,12 +21,58 @@ export interface Base {
   readonly tree: TreeReader;
   /** Its pages of refs: an equal one need not be written again. */
   readonly refsPages: PackedKeys;
+  /** Pages of its tree that were read not long ago. */
+  readonly treePages: RecentPages;
+}
+
+const RECENT_MAX = 64;
+
+/** Which block a page's payload was sealed as, for the last pages of a tree that were read. */
+export class RecentPages {
+  readonly #blocks = new Map<string, SealedPage>();
+
+  /** @param block under the keys that are in use now: sealed again, the payload would be this very block */
+  read(payload: Uint8Array, block: SealedPage): void {
+    this.#blocks.set(hash('sha256', payload), block);
+    if (this.#blocks.size <= RECENT_MAX) return;
+    for (const oldest of this.#blocks.keys()) {
+      this.#blocks.delete(oldest);
+      return;
+    }
+  }
+
+  /** Null if no such page was read. */
+  find(payload: Uint8Array): SealedPage | null {
+    return this.#blocks.get(hash('sha256', payload)) ?? null;
+  }
+}
+
+export interface SealedPage {
+  readonly id: BlockId;
+  readonly length: number;
 }
 
 /** The payload of tree pages, whatever key epoch they are of. */
 export function treePageLoader(world: World, depot: Depot, plan: Pick<BackupPlan, 'keyStore'>): LoadPage {
   return async (id) =>
     openBlock(plan.keyStore, await depot.readOne(id), 'tree', world.limits.block_bytes_max);
+}
+
+/** The same, and remembers pages that need not be sealed again if they come up unchanged. */
+function remembering(
+  world: World,
+  depot: Depot,
+  plan: Pick<BackupPlan, 'keyStore' | 'keys'>,
+  pages: RecentPages,
+): LoadPage {
+  const max = world.limits.block_bytes_max;
+  return async (id) => {
+    const bytes = await depot.readOne(id);
+    const payload = openBlock(plan.keyStore, bytes, 'tree', max);
+    const { domain } = parseBlockHeader(bytes, max);
+    if (domain === plan.keys.id) pages.read(payload, { id, length: bytes.length });
+    return payload;
+  };
 }
 
 /**
@@ -45,9 +93,10 @@ export async function openBase(
     if (step.kind === 'page') refsPages.add(step.ref.id);
     else for (const { id, length } of step.refs) table.add(id, length, IN_BASE);
   }
+  const treePages = new RecentPages();
   const tree = new TreeReader(
     signed.manifest.tree.id,
-    treePageLoader(world, depot, plan),
+    remembering(world, depot, plan, treePages),
     ({ id, error }) => {
       const number = table.find(id);
       if (number >= 0) table.unmark(number, IN_BASE);
@@ -59,7 +108,7 @@ export async function openBase(
       });
     },
   );
-  return { signed, details: openManifestDetails(plan.keyStore, signed.manifest), tree, refsPages };
+  return { signed, details: openManifestDetails(plan.keyStore, signed.manifest), tree, refsPages, treePages };
 }
 
 /** Whether the base has anything but directories within `root`. */

@@ -125,6 +125,7 @@ async function take(run: Run, stop: AbortSignal): Promise<Taken> {
     level: plan.level,
     writer: run.pages,
     baseRefsPages: base?.refsPages ?? null,
+    baseTreePages: base?.treePages ?? null,
   });
   const store = new ChunkStore(world, plan, { known, table, writer: data });
   const emitter = new Emitter(limits, table, store.blocks, output);

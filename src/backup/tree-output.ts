@@ -5,6 +5,7 @@ import { type StoredPage, TreeBuilder, type TreeRoot } from '../format/tree-buil
 import type { TreeRecord } from '../format/tree-page.ts';
 import { LowtideError } from '../model/errors.ts';
 import type { Limits } from '../model/limits.ts';
+import type { RecentPages } from './base-tree.ts';
 import { type BlockTable, IN_BASE, IN_REFS, STORED } from './block-table.ts';
 import type { NewBlocks } from './new-blocks.ts';
 import { PackedKeys } from './packed-keys.ts';
@@ -18,6 +19,8 @@ export interface TreeOutputParts {
   /** Of pages of tree and refs. */
   readonly writer: NewBlocks;
   readonly baseRefsPages: PackedKeys | null;
+  /** Pages of the base's tree that were read lately. */
+  readonly baseTreePages: RecentPages | null;
 }
 
 /**
@@ -82,7 +85,13 @@ export class TreeOutput {
   }
 
   async #storeTreePage(payload: Uint8Array): Promise<StoredPage> {
-    const { table, keys, level } = this.#parts;
+    const { table, keys, level, baseTreePages } = this.#parts;
+    const same = baseTreePages?.find(payload) ?? null;
+    // A page that turned out to be damaged is in the base no more.
+    if (same !== null && table.has(same.id, IN_BASE | STORED)) {
+      await this.#name(table.find(same.id), same.id);
+      return same;
+    }
     const block = sealBlock(keys, payload, { type: 'tree', level });
     let number = table.find(block.id);
     if (number < 0 || !table.is(number, IN_BASE | STORED)) {

@@ -100,6 +100,6 @@ function checkAllowed({ settings }: Pick<AgentParts, 'settings'>, job: Job, word
     line.endsWith('/') ? program.startsWith(line) : program === line,
   );
   if (plain && allowed) return;
-  const message = `job ${job.name} wants to run ${program}, which agent.yaml does not allow: add its path to 'allow' there, or take it out of the job`;
+  const message = `job ${job.name} wants to run ${program}, which agent.yaml does not allow: add its path to 'allow' there (a running agent sees that within a minute), or take it out of the job`;
   throw new LowtideError('hook-refused', message);
 }

@@ -1,12 +1,13 @@
 import type { KeyStore } from '../format/domain-keys.ts';
 import type { Extent } from '../model/entries.ts';
 import type { BlockId } from '../model/ids.ts';
-import type { Limits } from '../model/limits.ts';
+import { inlineWork } from '../world/inline-work.ts';
+import type { World } from '../world/ports.ts';
 import type { BlockFetcher, Fetched } from './block-fetcher.ts';
 import { chunkOf, type DataBlock, openDataBlock } from './data-block.ts';
 import type { FileJob, Piece } from './file-job.ts';
 import { PayloadCache } from './payload-cache.ts';
-import { readAhead } from './read-ahead.ts';
+import { workAhead } from './read-ahead.ts';
 import { eachAtOnce, ownError } from './stop.ts';
 
 /** Bounds of a window, as multiples of the largest chunk or as counts. */
@@ -17,15 +18,26 @@ const PIECES_MAX = 8192;
 const OPEN_FILES_MAX = 64;
 /** Files worked on at once: more only wait for the same disk. */
 const WIDTH = 8;
+/** For so many blocks no thread is started: that takes longer than opening them. */
+const FEW_BLOCKS = 8;
+
+/** What became of a block; one of both is null. */
+interface Opened {
+  readonly id: BlockId;
+  readonly block: DataBlock | null;
+  readonly error: unknown;
+}
 
 /**
  * Collects files in tree order until they need about 64 MiB (16 of the largest chunks), then fetches their blocks,
- * each once, and writes every block's chunks wherever they go before it is let go. So memory holds two blocks and a
+ * each once, has them opened by the worker threads ahead of their turn, and writes every block's chunks wherever they go
+ * before it is let go. So memory holds a few blocks (one more than there are threads, and the next) and a
  * small cache of those that several windows share, whatever the size of a file or a snapshot; a file that is larger
  * than the window goes through several.
  */
 export class FileWindow {
-  readonly #limits: Limits;
+  readonly #world: Pick<World, 'limits' | 'work'>;
+  readonly #inline = inlineWork();
   readonly #fetcher: BlockFetcher;
   readonly #keys: KeyStore;
   /** Called once for each file that is restored or given up. */
@@ -37,19 +49,27 @@ export class FileWindow {
   #bytes = 0;
   #openFiles = 0;
 
-  constructor(limits: Limits, fetcher: BlockFetcher, keys: KeyStore, done: (job: FileJob) => Promise<void>) {
-    this.#limits = limits;
+  constructor(
+    world: Pick<World, 'limits' | 'work'>,
+    fetcher: BlockFetcher,
+    keys: KeyStore,
+    done: (job: FileJob) => Promise<void>,
+  ) {
+    this.#world = world;
     this.#fetcher = fetcher;
     this.#keys = keys;
     this.#done = done;
-    this.#cache = new PayloadCache(CACHE_CHUNKS * limits.chunk_bytes_max, (block) => block.payload.length);
+    this.#cache = new PayloadCache(
+      CACHE_CHUNKS * world.limits.chunk_bytes_max,
+      (block) => block.payload.length,
+    );
   }
 
   get full(): boolean {
     return (
-      this.#bytes >= WINDOW_CHUNKS * this.#limits.chunk_bytes_max ||
-      this.#pieces + this.#jobs.length >= Math.min(PIECES_MAX, this.#limits.ids_per_message) ||
-      this.#openFiles >= Math.min(OPEN_FILES_MAX, this.#limits.ids_per_message)
+      this.#bytes >= WINDOW_CHUNKS * this.#world.limits.chunk_bytes_max ||
+      this.#pieces + this.#jobs.length >= Math.min(PIECES_MAX, this.#world.limits.ids_per_message) ||
+      this.#openFiles >= Math.min(OPEN_FILES_MAX, this.#world.limits.ids_per_message)
     );
   }
 
@@ -82,7 +102,9 @@ export class FileWindow {
       await this.#write(pieces, () => block);
     }
     const blocks = this.#fetcher.fetch([...this.#needs.keys()]);
-    for await (const fetched of readAhead(blocks)) await this.#deliver(fetched);
+    const depth = this.#world.work.lanes + 1;
+    for await (const opened of workAhead(blocks, depth, (fetched) => this.#open(fetched)))
+      await this.#deliver(opened);
     await this.#settle(this.#jobs);
     this.#jobs = this.#jobs.filter((job) => job.state === 'going');
     if (this.#jobs.some((job) => job.ended)) throw new TypeError('a block was asked for and never answered');
@@ -97,21 +119,30 @@ export class FileWindow {
     for (const job of this.#jobs) await job.discard();
   }
 
-  async #deliver(fetched: Fetched): Promise<void> {
-    const pieces = this.#needs.get(fetched.id) ?? [];
-    let block: () => DataBlock;
+  async #open(fetched: Fetched): Promise<Opened> {
+    const { id } = fetched;
+    if (fetched.kind === 'lost') return { id, block: null, error: fetched.error };
+    const extents = (this.#needs.get(id) ?? []).map(({ extent }) => extent);
+    const { limits } = this.#world;
+    const work = this.#needs.size > FEW_BLOCKS ? this.#world.work : this.#inline;
     try {
-      if (fetched.kind === 'lost') throw fetched.error;
-      const opened = openDataBlock(this.#keys, fetched.bytes, this.#limits.block_bytes_max);
-      this.#cache.set(fetched.id, opened);
-      block = () => opened;
+      const block = await openDataBlock(work, this.#keys, fetched.bytes, limits.block_bytes_max, extents);
+      return { id, block, error: null };
     } catch (error) {
-      const failure = ownError(error);
-      block = () => {
-        throw failure;
-      };
+      return { id, block: null, error };
     }
-    await this.#write(pieces, block);
+  }
+
+  async #deliver({ id, block, error }: Opened): Promise<void> {
+    const pieces = this.#needs.get(id) ?? [];
+    if (block !== null) {
+      this.#cache.set(id, block);
+      return this.#write(pieces, () => block);
+    }
+    const failure = ownError(error);
+    await this.#write(pieces, () => {
+      throw failure;
+    });
   }
 
   async #write(pieces: readonly Piece[], block: () => DataBlock): Promise<void> {

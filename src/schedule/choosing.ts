@@ -2,7 +2,7 @@ import { HOUR_MS, MINUTE_MS, type UnixMillis } from '../model/time.ts';
 import { heapAdd, heapRemove, heapTop, newHeap } from './heap.ts';
 import { holdOn } from './holds.ts';
 import { bestOf } from './lanes.ts';
-import { dueBefore, goesBefore, lastStart, urgency } from './order.ts';
+import { dueBefore, goesBefore, spareTime, urgency } from './order.ts';
 import { placeClient } from './placing.ts';
 import { isRestoring, leftOver, lineCapacity, loadOf } from './rates.ts';
 import type { LineRecord, OfferRecord, PlannerState, Run } from './records.ts';
@@ -195,7 +195,7 @@ function makeRoom({ work }: Room, record: OfferRecord, runs: ReadonlySet<Run>): 
     if (last === null || givesWayBefore(state, run, last)) last = run;
   }
   if (last === null) return;
-  const urgent = lastStart(record, now) - now < URGENT_MS;
+  const urgent = spareTime(record, now) < URGENT_MS;
   const ahead = urgent ? URGENT_AHEAD_MS : AHEAD_MS;
   if (urgency(record, now) + ahead < standing(state, last)) stop(work, last, 'more-urgent');
 }

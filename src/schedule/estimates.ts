@@ -7,15 +7,20 @@ import { sharedUntil } from './tracks.ts';
 
 /** Taken for a client of which nothing is known, where nothing limits it either. */
 export const GUESSED_RATE = 10_000_000;
-/** How much a new sample counts beside all that were before. */
-const NEWEST_WEIGHT = 0.3;
+/** How much a new sample counts beside all that were before: a slow moment says less about a client than a fast one. */
+const FASTER_WEIGHT = 0.3;
+const SLOWER_WEIGHT = 0.1;
 /** Shorter ones say more about round trips than about the line. */
 const SAMPLE_MS = 2 * SECOND_MS;
 /** Below this part of what it may use, it is the client that cannot go faster. */
-const HELD_BACK = 0.9;
+const HELD_BACK = 0.8;
 /** Shorter connections were broken off; who stays longer than the second is there all day. */
 const SESSION_MS = 10 * 60 * SECOND_MS;
 const LASTING_MS = 20 * HOUR_MS;
+/** Of what an offer is expected to take. Who has a little less time may make it all the same. */
+const SURE = 0.8;
+/** When what was learnt of a line has changed by this much, its offers are estimated anew. */
+const ANOTHER = 1.25;
 /** A deadline further away than this counts as this far away: shared time is counted for five weeks (S16). */
 const FURTHEST_MS = 28 * DAY_MS;
 /** An offer without deadline is overdue after this, counted from the quarter of the day in which it came. */
@@ -48,13 +53,23 @@ export function estimate(state: PlannerState, record: OfferRecord): void {
   const fastest = Math.min(ability(state, client), clientCap(state, client), cap);
   const rate = fastest === Infinity ? GUESSED_RATE : fastest;
   record.expected = Math.ceil((offer.bytes / rate) * SECOND_MS);
+  record.needed = Math.floor(record.expected * SURE);
   // What fills its line by itself can wait as long as the others on it need: nobody else could use the time meanwhile.
-  record.alone = Math.round(record.expected * (1 - Math.min(1, rate / cap)));
+  record.alone = Math.round(record.expected * (1 - widthOf(state, rate, cap)));
   const deadline = deadlineOf(offer);
   record.due = deadline ?? record.age + OVERDUE_MS;
   record.deadline =
     deadline === null ? null : Math.max(state.now, Math.min(deadline, state.now + FURTHEST_MS));
   countShared(state, record);
+}
+
+/**
+ * The part of what it shares that a transfer fills by itself. What is short is the line, or, where the center cannot
+ * take what all lines carry, now the one and now the other.
+ */
+function widthOf({ total, takes }: PlannerState, rate: number, cap: number): number {
+  const center = total.bytesPerSecond ?? Infinity;
+  return takes * Math.min(1, rate / cap) + (1 - takes) * Math.min(1, rate / center);
 }
 
 /** The shared time before its deadline, by its track's timeline. */
@@ -101,6 +116,15 @@ export function learn({ learnt }: PlannerState, client: ClientId, line: string |
   learnt.lines.set(line, blend(learnt.lines.get(line), seen));
 }
 
+/** Whether what is known of a line has changed so much that its offers have to be estimated anew. Asked once. */
+export function isLearntAnew({ learnt }: PlannerState, line: string | null): boolean {
+  const [known, basis] = [learnt.lines.get(line), learnt.bases.get(line)];
+  if (known === undefined) return false;
+  if (basis !== undefined && known <= basis * ANOTHER && known >= basis / ANOTHER) return false;
+  learnt.bases.set(line, known);
+  return true;
+}
+
 /** From how long it used to stay (S67); null if that says nothing. */
 export function expectedLeave({ learnt }: PlannerState, { id, since }: ClientRecord): UnixMillis | null {
   const session = learnt.sessions.get(id);
@@ -114,5 +138,6 @@ export function learnSession({ learnt, now }: PlannerState, { id, since }: Clien
 }
 
 function blend(known: number | undefined, seen: number): number {
-  return known === undefined ? seen : known + NEWEST_WEIGHT * (seen - known);
+  if (known === undefined) return seen;
+  return known + (seen > known ? FASTER_WEIGHT : SLOWER_WEIGHT) * (seen - known);
 }

@@ -22,7 +22,7 @@ import type { Outcome, PlannedOffer, PlannerEvent } from './plan.ts';
 import { ageGroup } from './order.ts';
 import { hasRates, isUrgent, wantedRate } from './rates.ts';
 import type { OfferRecord, PlannerState } from './records.ts';
-import { setConditions } from './replanning.ts';
+import { estimateLine, setConditions } from './replanning.ts';
 import { closedSide, leaveTrack, trackFor } from './tracks.ts';
 import { stop, type Work } from './work.ts';
 
@@ -77,6 +77,7 @@ function takeOffer(work: Work, offer: PlannedOffer): void {
     deadline: null,
     due: 0,
     expected: 0,
+    needed: 0,
     alone: 0,
     before: 0,
     begun: false,
@@ -182,6 +183,7 @@ function markProgress(work: Work, snapshot: SnapshotId, bytes: number): void {
     if (bytes < record.offer.bytes) run.progressed = run.begun = true;
     const wanted = wantedRate(state, run.client);
     takeSample(state, run, bytes);
+    estimateLine(state, run.client.line.name);
     work.ratesChanged ||= wanted !== wantedRate(state, run.client);
   }
   replace(state, record, () => {
@@ -198,6 +200,7 @@ function endRun(work: Work, snapshot: SnapshotId, outcome: Outcome): void {
   const record = state.offers.get(snapshot);
   if (run !== undefined) {
     takeSample(state, run, outcome === 'committed' ? 0 : (record?.offer.bytes ?? 0));
+    estimateLine(state, run.client.line.name);
     state.runs.delete(snapshot);
     run.client.run = null;
     run.client.line.runs.delete(run);
@@ -228,6 +231,7 @@ function learnFromHistory(state: PlannerState, event: PlannerEvent & { readonly 
   if (event.session !== undefined) state.learnt.sessions.set(event.client, event.session);
   if (!(event.bytesPerSecond > 0)) return;
   learn(state, event.client, event.line, event.bytesPerSecond);
+  estimateLine(state, event.line);
   const client = state.clients.get(event.client);
   if (client === undefined) return;
   for (const queue of client.queues.values()) {

@@ -117,7 +117,7 @@ function topInTime(
   for (let top = heapTop(heap); top !== undefined; top = heapTop(heap)) {
     const end = endOf(top);
     if (end === Infinity) return null;
-    if (end - top.expected >= now) return top;
+    if (end - top.needed >= now) return top;
     heapRemove(heap, top, before);
     lane.late.add(top);
   }

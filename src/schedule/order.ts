@@ -26,7 +26,7 @@ export function leavingEnd({ client }: OfferRecord): UnixMillis {
 
 /** The earliest of its ends by which it can be done, if it is begun now; infinite if there is none. */
 function endInTime(record: OfferRecord, now: UnixMillis): UnixMillis {
-  const soonest = now + record.expected;
+  const soonest = now + record.needed;
   const [night, dated, leaving] = [nightEnd(record), datedEnd(record), leavingEnd(record)];
   let least = night >= soonest ? night : Infinity;
   if (dated < least && dated >= soonest) least = dated;
@@ -40,7 +40,12 @@ export function urgency(record: OfferRecord, now: UnixMillis): UnixMillis {
 
 /** When it has to begin to be in time, even if nothing is in its way; infinite if it cannot or need not. */
 export function lastStart(record: OfferRecord, now: UnixMillis): UnixMillis {
-  return endInTime(record, now) - record.expected;
+  return endInTime(record, now) - record.needed;
+}
+
+/** What is left when it begins now and takes what it is expected to; a little less than nothing is possible. */
+export function spareTime(record: OfferRecord, now: UnixMillis): number {
+  return endInTime(record, now) - record.expected - now;
 }
 
 /** S55, of offers whose windows are open. */

@@ -2,7 +2,7 @@ import type { ClientId } from '../model/ids.ts';
 import type { UnixMillis } from '../model/time.ts';
 import { heapAdd, heapRemove, type Heap } from './heap.ts';
 import { enterLane, leaveLane } from './lanes.ts';
-import type { PlannedOffer } from './plan.ts';
+import type { CenterConditions, PlannedOffer } from './plan.ts';
 import { rateAt } from './rate-plan.ts';
 import type { ClientRecord, LineRecord, OfferRecord, PlannerState } from './records.ts';
 
@@ -30,8 +30,8 @@ function capOf({ conditions, now }: PlannerState, name: string | null): LineReco
   return plan === undefined ? { bytesPerSecond: null, until: null } : rateAt(plan, now);
 }
 
-/** Works out anew what the conditions allow now, and until when. */
-export function refreshRates(state: PlannerState): void {
+/** Works out anew what the conditions allow now, and until when. @returns whether anything has changed */
+export function refreshRates(state: PlannerState): boolean {
   const { conditions, now } = state;
   const known = new Map<string, LineRecord['cap']>();
   const plans = [conditions.rate, conditions.clientRate, ...conditions.clientRates.values()];
@@ -43,7 +43,17 @@ export function refreshRates(state: PlannerState): void {
     const plan = line.name === null ? undefined : conditions.lines.get(line.name);
     line.cap = plan === undefined ? { bytesPerSecond: null, until: null } : known.get(plan.text)!;
   }
+  state.takes = partTaken(conditions, known);
   state.ratesUntil = Math.min(...[...known.values()].map(({ until }) => until ?? Infinity));
+  const before = state.ratesNow;
+  state.ratesNow = [...known].map(([text, { bytesPerSecond }]) => `${text}: ${bytesPerSecond}`).join('\n');
+  return state.ratesNow !== before;
+}
+
+function partTaken({ rate, lines }: CenterConditions, known: ReadonlyMap<string, LineRecord['cap']>): number {
+  let sum = 0;
+  for (const { text } of lines.values()) sum += known.get(text)!.bytesPerSecond ?? 0;
+  return sum === 0 ? 1 : Math.min(1, (known.get(rate.text)!.bytesPerSecond ?? Infinity) / sum);
 }
 
 export function dropIdleLine(state: PlannerState, line: LineRecord): void {

@@ -19,8 +19,10 @@ export function newPlanner(conditions: CenterConditions, now: UnixMillis): Plann
     retries: newHeap('retryPlace'),
     pauses: newHeap('pausePlace'),
     holds: new Map(),
-    learnt: { clients: new Map(), lines: new Map(), sessions: new Map() },
+    learnt: { clients: new Map(), lines: new Map(), bases: new Map(), sessions: new Map() },
     total: { bytesPerSecond: null, until: null },
+    takes: 1,
+    ratesNow: '',
     ratesUntil: Infinity,
   };
   refreshRates(state);

@@ -3,12 +3,12 @@ import { choose, nextUrgency, stopSurplus } from './choosing.ts';
 import { take } from './events.ts';
 import { heapTop } from './heap.ts';
 import { dropEndedHolds, nextHoldEnd, stopHeld } from './holds.ts';
-import { dropIdleClient, place, placeClient, refreshRates, setPause, setRetry } from './placing.ts';
+import { dropIdleClient, place, placeClient, setPause, setRetry } from './placing.ts';
 import type { PlannerEvent, Rate, Step } from './plan.ts';
 import { hasRates, isRestoring, shareRates } from './rates.ts';
 import { reasonsOf } from './reasons.ts';
 import type { PlannerState } from './records.ts';
-import { refresh, stopWhereClosed, turnBack } from './replanning.ts';
+import { refresh, renewRates, stopWhereClosed, turnBack } from './replanning.ts';
 import { dueTrack } from './tracks.ts';
 import type { Work } from './work.ts';
 
@@ -64,10 +64,7 @@ function advance(work: Work): void {
   }
   if (turned) stopWhereClosed(work);
   dropEndedHolds(state);
-  if (state.ratesUntil <= now) {
-    refreshRates(state);
-    work.ratesChanged = true;
-  }
+  if (state.ratesUntil <= now) renewRates(work);
   endBackOffs(state);
 }
 

@@ -32,6 +32,10 @@ export interface PlannerState {
   readonly learnt: Learnt;
   /** What the conditions allow now. */
   total: RateNow;
+  /** The part of what all lines carry together that the center can take at the same time, 0-1. */
+  takes: number;
+  /** What all rates of the conditions are now, as a text to compare. */
+  ratesNow: string;
   /** When some rate of the conditions changes by itself. */
   ratesUntil: UnixMillis;
 }
@@ -42,6 +46,8 @@ export interface Learnt {
   readonly clients: Map<ClientId, number>;
   /** Of a client of this line, for those that have not been seen yet. */
   readonly lines: Map<string | null, number>;
+  /** What `lines` were when the offers of the line were estimated last. */
+  readonly bases: Map<string | null, number>;
   /** Milliseconds that a client stays connected. */
   readonly sessions: Map<ClientId, number>;
 }
@@ -58,6 +64,8 @@ export interface OfferRecord {
   due: UnixMillis;
   /** Milliseconds that it is expected to take when nothing else is in its way. */
   expected: number;
+  /** The part of them that there has to be for it to count as being in time: estimates are rough. */
+  needed: number;
   /** The part of them that others can use as well: `expected`, less what it fills the line itself. */
   alone: number;
   /** Shared time before the deadline, by the track's timeline; 0 without deadline. */

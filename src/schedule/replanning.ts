@@ -1,4 +1,4 @@
-import { estimate, countShared } from './estimates.ts';
+import { countShared, estimate, isLearntAnew } from './estimates.ts';
 import { BACK_OFF_LAST_MS } from './backing-off.ts';
 import { clearLanes, leaveLane, turnLanes } from './lanes.ts';
 import { place, refreshRates, setPause, setRetry } from './placing.ts';
@@ -17,19 +17,31 @@ export function setConditions(work: Work, conditions: CenterConditions): void {
   const sameRates = haveSameRates(before, conditions);
   if (!sameRates) refreshRates(state);
   if (sameWindows && sameRates) return;
-  // Everybody's place may be another: all leave before the first comes back.
-  clearLanes(state);
   if (!sameWindows) {
     for (const track of state.tracks.all.values()) {
       track.timeline = null;
       refreshTrack(state.tracks, track, conditions.windows, state.now);
     }
   }
+  estimateAll(state);
+  stopWhereClosed(work);
+}
+
+/** Everybody's place may be another: all leave before the first comes back. */
+function estimateAll(state: PlannerState): void {
+  clearLanes(state);
   for (const record of state.offers.values()) {
     estimate(state, record);
     place(state, record);
   }
-  stopWhereClosed(work);
+}
+
+/** Rates have changed by the time of the day. */
+export function renewRates(work: Work): void {
+  const { state } = work;
+  if (!refreshRates(state)) return;
+  work.ratesChanged = true;
+  estimateAll(state);
 }
 
 function haveSameRates(a: CenterConditions, b: CenterConditions): boolean {
@@ -47,6 +59,18 @@ function haveSameTexts<Key>(a: ReadonlyMap<Key, RatePlan>, b: ReadonlyMap<Key, R
   return true;
 }
 
+/** After something was learnt of a line: what it means for those of its clients that were never seen (S54). */
+export function estimateLine(state: PlannerState, name: string | null): void {
+  if (!isLearntAnew(state, name)) return;
+  for (const record of state.offers.values()) {
+    const { id, line } = record.client;
+    if (line.name !== name || state.learnt.clients.has(id)) continue;
+    leaveLane(state, record);
+    estimate(state, record);
+    place(state, record);
+  }
+}
+
 /** S49: nothing that was worked out from the old time holds, and nobody backs off for longer. */
 export function turnBack(work: Work): void {
   const { state, now } = work;
@@ -61,8 +85,7 @@ export function turnBack(work: Work): void {
   for (const client of state.pauses.items.slice()) {
     if (client.pause!.until > latest) setPause(state, client, { ...client.pause!, until: latest });
   }
-  refreshRates(state);
-  work.ratesChanged = true;
+  renewRates(work);
 }
 
 function countAnew(state: PlannerState, track: Track): void {

@@ -12,6 +12,7 @@ export interface Known {
   retryAt: UnixMillis | null;
   /** Of the last time that it was estimated (S54). */
   expected: number;
+  needed: number;
   alone: number;
   deadline: UnixMillis | null;
   due: UnixMillis;
@@ -44,7 +45,7 @@ export class SlowBook {
   readonly restores = new Map<string | null, number>();
   conditions: CenterConditions;
   now = 0;
-  learnt: Learnt = { clients: new Map(), lines: new Map(), sessions: new Map() };
+  learnt: Learnt = { clients: new Map(), lines: new Map(), bases: new Map(), sessions: new Map() };
   readonly shared = new Map<string, Interval | null>();
 
   constructor(conditions: CenterConditions) {
@@ -124,6 +125,7 @@ export class SlowBook {
     else if (event.kind === 'release') this.holds.delete(event.name);
     else if (event.kind === 'restores') this.restores.set(event.line, event.count);
     else if (event.kind === 'learnt') {
+      this.estimateLine(event.line);
       for (const known of this.offers.values()) if (known.offer.client === event.client) this.estimate(known);
     } else if (event.kind === 'misbehaved') this.punish(event.client, 'client-misbehaved');
     else this.takeTransfer(event);
@@ -153,6 +155,7 @@ export class SlowBook {
   setConditions(conditions: CenterConditions): void {
     const same = JSON.stringify(textsOf(conditions)) === JSON.stringify(textsOf(this.conditions));
     this.conditions = conditions;
+    this.rates = this.ratesText();
     if (!same) for (const known of this.offers.values()) this.estimate(known);
   }
 
@@ -173,6 +176,7 @@ export class SlowBook {
       failures: 0,
       retryAt: null,
       expected: 0,
+      needed: 0,
       alone: 0,
       deadline: null,
       due: 0,
@@ -194,6 +198,9 @@ export class SlowBook {
     if (event.kind !== 'started' && event.kind !== 'progress' && event.kind !== 'ended') return;
     const run = this.runs.get(event.snapshot);
     const known = this.offers.get(event.snapshot);
+    const learns =
+      run !== undefined && event.kind !== 'started' && (known !== undefined || event.kind === 'ended');
+    if (learns) this.estimateLine(this.clients.get(run.offer.client)!.line);
     if (event.kind === 'started') {
       if (run === undefined) return;
       this.clients.get(run.offer.client)!.absences = 0;
@@ -249,6 +256,34 @@ export class SlowBook {
     return Math.min(able ?? Infinity, this.rate(clientRates.get(id) ?? clientRate));
   }
 
+  rates = '';
+
+  /** After a rate has changed by the time of the day. */
+  renewRates(): void {
+    const rates = this.ratesText();
+    if (rates !== this.rates) for (const known of this.offers.values()) this.estimate(known);
+    this.rates = rates;
+  }
+
+  ratesText(): string {
+    const { rate, lines, clientRate, clientRates } = this.conditions;
+    const plans = [rate, clientRate, ...lines.values(), ...clientRates.values()];
+    return plans.map((plan) => `${plan.text}: ${this.rate(plan)}`).join('\n');
+  }
+
+  readonly bases = new Map<string | null, number>();
+
+  estimateLine(name: string | null): void {
+    const [known, basis] = [this.learnt.lines.get(name), this.bases.get(name)];
+    if (known === undefined) return;
+    if (basis !== undefined && known <= basis * 1.25 && known >= basis / 1.25) return;
+    this.bases.set(name, known);
+    for (const other of this.offers.values()) {
+      const { client } = other.offer;
+      if (this.clients.get(client)!.line === name && !this.learnt.clients.has(client)) this.estimate(other);
+    }
+  }
+
   estimate(known: Known): void {
     const { offer } = known;
     const { bytes, client, deadline, target, lastCollected, offeredAt } = offer;
@@ -256,7 +291,13 @@ export class SlowBook {
     const able = Math.min(this.wish(client), cap);
     const rate = able === Infinity ? 10_000_000 : able;
     known.expected = Math.ceil((bytes / rate) * 1000);
-    known.alone = Math.round(known.expected * (1 - Math.min(1, rate / cap)));
+    known.needed = Math.floor(known.expected * 0.8);
+    const center = this.rate(this.conditions.rate);
+    const lines = [...this.conditions.lines.keys()].map((line) => this.lineCap(line));
+    const sum = lines.filter((carried) => carried < Infinity).reduce((a, b) => a + b, 0);
+    const takes = sum === 0 ? 1 : Math.min(1, center / sum);
+    const width = takes * Math.min(1, rate / cap) + (1 - takes) * Math.min(1, rate / center);
+    known.alone = Math.round(known.expected * (1 - width));
     const until = deadline ?? (target === null ? null : (lastCollected ?? offeredAt) + target);
     known.due = until ?? ageOf(offer) + 30 * HOUR_MS;
     known.deadline = until && Math.max(this.now, Math.min(until, this.now + 28 * DAY_MS));

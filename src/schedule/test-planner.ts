@@ -21,6 +21,7 @@ export class SlowPlanner extends SlowBook {
     if (now < this.now) this.turnBack(now);
     this.now = now;
     this.learnt = learnt;
+    this.renewRates();
     for (const known of this.offers.values()) if ((known.retryAt ?? Infinity) <= now) known.retryAt = null;
     for (const client of this.clients.values())
       if ((client.pause?.until ?? Infinity) <= now) client.pause = null;
@@ -48,7 +49,7 @@ export class SlowPlanner extends SlowBook {
   }
 
   endOf(known: Known): number {
-    return Math.min(Infinity, ...this.endsOf(known).filter((end) => end - known.expected >= this.now));
+    return Math.min(Infinity, ...this.endsOf(known).filter((end) => end - known.needed >= this.now));
   }
 
   canBeInTime(known: Known): boolean {

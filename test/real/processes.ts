@@ -33,6 +33,9 @@ export interface RunOptions {
   readonly input?: string;
   /** Another user, where the tests run as root. */
   readonly uid?: number;
+  readonly cwd?: string;
+  /** It is ended then. */
+  readonly timeoutMs?: number;
   readonly onStart?: (child: ChildProcess) => void;
 }
 
@@ -42,9 +45,18 @@ export async function run(
   args: readonly string[],
   options: RunOptions = {},
 ): Promise<Ended> {
-  const { env = {}, exits = [0], input, uid, onStart } = options;
+  const { env = {}, exits = [0], input, uid, cwd, timeoutMs, onStart } = options;
   const user = uid === undefined ? {} : { uid, gid: uid };
-  const child = spawn(program, args, { env: cleanEnv(env), stdio: ['pipe', 'pipe', 'pipe'], ...user });
+  const limits = {
+    ...(cwd === undefined ? {} : { cwd }),
+    ...(timeoutMs === undefined ? {} : { timeout: timeoutMs }),
+  };
+  const child = spawn(program, args, {
+    env: cleanEnv(env),
+    stdio: ['pipe', 'pipe', 'pipe'],
+    ...user,
+    ...limits,
+  });
   onStart?.(child);
   child.stdin.on('error', () => {});
   child.stdin.end(input ?? '');

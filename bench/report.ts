@@ -9,6 +9,7 @@ interface Row {
 /** Tables of costs, rows in the order in which they came first. */
 export class Report {
   readonly #tables = new Map<string, Map<string, Row>>();
+  readonly #lost: string[] = [];
 
   /** @param note a fact of this round beside its cost: bytes stored, where they came from */
   add(table: string, what: string, cost: Cost, note = ''): void {
@@ -24,29 +25,44 @@ export class Report {
     );
   }
 
-  /** Medians over the rounds; with more than one round, the slowest and the fastest too. */
+  /** It gave no figure. */
+  lost(table: string, what: string, why: string): void {
+    this.#lost.push(`- ${table}, ${what}: ${why.slice(0, 200)}`);
+    console.log(`${table} | ${what}: ${why}`);
+  }
+
+  /**
+   * Medians over the rounds; with more than one round, the slowest and the fastest too. Of rows `phase: tool` each says
+   * how many times the wall time of `phase: lowtide` it took.
+   */
   markdown(): string {
     const tables = [...this.#tables].map(([title, rows]) => {
-      const lines = [...rows].map(([what, row]) => `| ${[what, ...cellsOf(row)].join(' | ')} |`);
+      const lines = [...rows].map(([what, row]) => {
+        const ours = rows.get(`${what.slice(0, what.lastIndexOf(':'))}: lowtide`);
+        return `| ${[what, ...cellsOf(row, ours)].join(' | ')} |`;
+      });
       return [
         `## ${title}`,
         '',
-        '| | wall s | CPU s | peak MiB | |',
-        '|---|---:|---:|---:|---|',
+        '| | wall s | x lowtide | CPU s | peak MiB | |',
+        '|---|---:|---:|---:|---:|---|',
         ...lines,
       ].join('\n');
     });
+    if (this.#lost.length > 0) tables.push(['## What gave no figure', '', ...this.#lost].join('\n'));
     return tables.join('\n\n');
   }
 }
 
-function cellsOf({ costs, notes }: Row): string[] {
+function cellsOf({ costs, notes }: Row, ours: Row | undefined): string[] {
   const walls = costs.map(({ wallMs }) => wallMs);
   const range = walls.length < 2 ? '' : ` (${seconds(Math.min(...walls))} to ${seconds(Math.max(...walls))})`;
   const wall = seconds(median(walls)) + range;
+  const ratio =
+    ours === undefined ? '' : (median(walls) / median(ours.costs.map((cost) => cost.wallMs))).toFixed(2);
   const cpu = seconds(median(costs.map(({ cpuMs }) => cpuMs)));
   const peak = Math.max(...costs.map(({ peakBytes }) => peakBytes));
-  return [wall, cpu, mebibytes(peak), notes.at(-1) ?? ''];
+  return [wall, ratio, cpu, mebibytes(peak), notes.at(-1) ?? ''];
 }
 
 function median(list: readonly number[]): number {

@@ -1,5 +1,5 @@
 import { readFileSync, writeFileSync } from 'node:fs';
-import { run, type RunOptions } from '../../test/real/processes.ts';
+import { run, type RunOptions } from '../test/real/processes.ts';
 
 /** What a piece of work cost. CPU is user and system time of all threads; the peak is of resident memory. */
 export interface Cost {

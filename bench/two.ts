@@ -1,6 +1,6 @@
 import { join } from 'node:path';
-import { Pair } from '../../test/real/pair.ts';
-import { type Line, LOWTIDE, run } from '../../test/real/processes.ts';
+import { Pair } from '../test/real/pair.ts';
+import { type Line, LOWTIDE, run } from '../test/real/processes.ts';
 import { measured, Meter } from './meter.ts';
 import { megabytes, type Report } from './report.ts';
 import { editOne, type Workplace } from './workplace.ts';

@@ -1,6 +1,6 @@
 import { appendFileSync, existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { run, sleep } from '../../test/real/processes.ts';
+import { run, sleep } from '../test/real/processes.ts';
 
 /** A tree to back up, and a folder for what that makes. */
 export interface Workplace {
@@ -27,16 +27,30 @@ export async function workplace(
   };
   if (!existsSync(tree)) make(tree);
   clear();
+  await settle();
+  return { tree, scratch, clear };
+}
+
+/** Until what was written is on the disk, and old enough. */
+export async function settle(): Promise<void> {
   await run('sync', []);
   await sleep(SETTLED_MS);
-  return { tree, scratch, clear };
+}
+
+function filesIn(tree: string): string[] {
+  return readdirSync(tree, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name))
+    .toSorted();
 }
 
 /** Three bytes at the end of the first file of a middle folder. */
 export function editOne(tree: string): void {
-  const files = readdirSync(tree, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile())
-    .map((entry) => join(entry.parentPath, entry.name))
-    .toSorted();
+  const files = filesIn(tree);
   appendFileSync(files[Math.floor(files.length / 2)]!, 'new');
+}
+
+/** Three bytes at the end of every hundredth file, at least of one. */
+export function editPercent(tree: string): void {
+  for (const [at, file] of filesIn(tree).entries()) if (at % 100 === 0) appendFileSync(file, 'new');
 }

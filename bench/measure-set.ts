@@ -1,0 +1,131 @@
+import { cpSync, mkdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { run } from '../test/real/processes.ts';
+import { type Measured, measured } from './meter.ts';
+import { megabytes, type Report } from './report.ts';
+import type { DataSet } from './sets.ts';
+import type { Tool } from './tools.ts';
+import { editPercent, settle, type Workplace } from './workplace.ts';
+
+export interface SetOptions {
+  readonly tools: readonly Tool[];
+  /** A command that takes longer is ended, and said to have been. */
+  readonly timeoutMs: number;
+}
+
+/** One round of one data set: each phase for all tools in turn, so that the tree changes for all at once. */
+export async function measureSet(
+  report: Report,
+  set: DataSet,
+  place: Workplace,
+  options: SetOptions,
+): Promise<void> {
+  const title = `${set.name}: ${set.what}`;
+  const round = new Round(report, title, place, options);
+  await measureMachine(report, title, place);
+  await round.begin();
+  await round.backup('first backup');
+  if (set.firstOnly === true) return;
+  if (set.versions === undefined) {
+    await round.backup('unchanged');
+    editPercent(place.tree);
+    await settle();
+    await round.backup('1 % of the files edited');
+    await round.restore();
+  } else await nights(round, set, place);
+  place.clear();
+}
+
+/** The tree changes in a copy: the next round begins with the first version again. */
+async function nights(round: Round, set: DataSet, place: Workplace): Promise<void> {
+  const kept = `${place.tree}.first`;
+  cpSync(place.tree, kept, { recursive: true, preserveTimestamps: true });
+  for (let version = 1; version <= set.versions!.count; version++) {
+    set.versions!.change(place.tree, version);
+    await settle();
+    await round.backup('each of the versions after');
+  }
+  rmSync(place.tree, { recursive: true });
+  await run('mv', [kept, place.tree]);
+}
+
+class Round {
+  readonly #report: Report;
+  readonly #title: string;
+  readonly #place: Workplace;
+  readonly #options: SetOptions;
+  readonly #lost = new Set<Tool>();
+  #backups = 0;
+
+  constructor(report: Report, title: string, place: Workplace, options: SetOptions) {
+    this.#report = report;
+    this.#title = title;
+    this.#place = place;
+    this.#options = options;
+  }
+
+  async begin(): Promise<void> {
+    for (const tool of this.#options.tools) await tool.init(this.#repository(tool));
+  }
+
+  async backup(phase: string): Promise<void> {
+    this.#backups++;
+    for (const tool of this.#tools()) {
+      const repository = this.#repository(tool);
+      const args = tool.backup(repository, this.#place.tree, this.#backups);
+      await this.#measure(phase, tool, args, async () => `${await sizeOf(repository)} in its repository`);
+    }
+  }
+
+  async restore(): Promise<void> {
+    for (const tool of this.#tools()) {
+      const target = join(this.#place.scratch, 'restored');
+      mkdirSync(target);
+      const args = tool.restore(this.#repository(tool), target, this.#backups);
+      const cwd = tool.restoresHere === true ? { cwd: target } : {};
+      if (args !== null) await this.#measure('restore', tool, args, async () => '', cwd);
+      rmSync(target, { recursive: true, force: true });
+    }
+  }
+
+  #tools(): readonly Tool[] {
+    return this.#options.tools.filter((tool) => !this.#lost.has(tool));
+  }
+
+  #repository({ name }: Tool): string {
+    return join(this.#place.scratch, `repository-${name}`);
+  }
+
+  async #measure(
+    phase: string,
+    tool: Tool,
+    args: readonly string[],
+    note: () => Promise<string>,
+    cwd: { readonly cwd?: string } = {},
+  ): Promise<void> {
+    const { timeoutMs } = this.#options;
+    let done: Measured;
+    try {
+      done = await measured(tool.program, args, { env: tool.env, timeoutMs, ...cwd });
+      if (done.cost.wallMs >= timeoutMs) throw new Error(`ended after ${timeoutMs / 1000} s`);
+    } catch (error) {
+      // One tool that fails or takes for ever must not end the others' run.
+      this.#lost.add(tool);
+      const why = error instanceof Error ? error.message.split('\n')[0]! : String(error);
+      this.#report.lost(this.#title, `${phase}: ${tool.name}`, why);
+      return;
+    }
+    this.#report.add(this.#title, `${phase}: ${tool.name}`, done.cost, await note());
+  }
+}
+
+/** What merely looking at the tree costs here, and reading all of it. */
+async function measureMachine(report: Report, title: string, { tree }: Workplace): Promise<void> {
+  const found = await measured('find', [tree, '-printf', '%p %s %T@\\n']);
+  report.add(title, 'find -printf', found.cost);
+}
+
+async function sizeOf(path: string): Promise<string> {
+  const { out } = await run('du', ['-s', '--apparent-size', '--block-size=1', path]);
+  return megabytes(Number(out.split('\t')[0]));
+}
