@@ -1,5 +1,5 @@
-import { endTransit, forgetCopy } from '../ledger/copies.ts';
-import { findOffer, type Offer, queuedOffers, removeOffer } from '../ledger/offers.ts';
+import { endTransit } from '../ledger/copies.ts';
+import { findOffer, type Offer, queuedOffers } from '../ledger/offers.ts';
 import { sendersFor } from '../ledger/members.ts';
 import { findSnapshot, passedBy } from '../ledger/snapshots.ts';
 import { hexOf } from '../model/bytes.ts';
@@ -23,6 +23,7 @@ import { lineOf, plannedOffer, plannerConditions } from './conditions.ts';
 import { Owners } from './known-above.ts';
 import { type ActiveOrder, newOrder, OrderBook, type Session } from './order-book.ts';
 import { OrderJournal } from './order-journal.ts';
+import { forgetOwn } from './own-copy.ts';
 import { OtherWork } from './other-work.ts';
 import type { ClientPlace, CollectorParts, Conditions } from './parts.ts';
 import { WriterPool } from './receiving.ts';
@@ -203,15 +204,11 @@ export class Collector {
 
   /** At a relay: what has come to all centers by another way while it was waited for here is nobody's to send any more. */
   async dropPassedBy(): Promise<void> {
-    const { ledger, center, depot } = this.parts;
+    const { ledger, center } = this.parts;
     for (const snapshot of await passedBy(ledger.db, center.id)) {
       if (this.book.ofSnapshot(snapshot) !== null) continue;
       this.drop(snapshot);
-      await ledger.transaction(async (db) => {
-        await removeOffer(db, snapshot);
-        await forgetCopy(db, snapshot, center.id);
-      });
-      await depot.unpin(snapshot);
+      await forgetOwn(this.parts, snapshot);
     }
   }
 

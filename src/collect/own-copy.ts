@@ -1,4 +1,5 @@
-import { copiesOf, findCopy } from '../ledger/copies.ts';
+import { copiesOf, findCopy, forgetCopy } from '../ledger/copies.ts';
+import { removeOffer } from '../ledger/offers.ts';
 import type { Database } from '../ledger/ledger.ts';
 import type { CopyRow } from '../ledger/tables.ts';
 import type { CopyPhase } from '../model/exchange.ts';
@@ -50,4 +51,16 @@ export async function vouchedAbove(
     if (isLowtideError(error)) return new Set();
     throw error;
   }
+}
+
+/** It is not collected here, because it has come elsewhere by another way. */
+export async function forgetOwn(
+  { center, ledger, depot }: Pick<CollectorParts, 'center' | 'ledger' | 'depot'>,
+  snapshot: SnapshotId,
+): Promise<void> {
+  await ledger.transaction(async (db) => {
+    await removeOffer(db, snapshot);
+    await forgetCopy(db, snapshot, center.id);
+  });
+  await depot.unpin(snapshot);
 }

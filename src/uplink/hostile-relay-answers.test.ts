@@ -104,6 +104,6 @@ function* invented(count: number): Generator<Order> {
   for (let at = 0; at < count; at++) {
     const digits = at.toString(16).padStart(32, '0');
     const snapshot = digits.repeat(2) as SnapshotId;
-    yield { kind: 'send', order: digits as OrderId, snapshot, until: null };
+    yield { kind: 'send', order: digits as OrderId, snapshot, until: null, rate: null };
   }
 }
