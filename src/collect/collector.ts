@@ -148,8 +148,7 @@ export class Collector {
   }
 
   #lineOf(client: ClientId): string | null {
-    const place = this.book.placeOf(client);
-    return place === null ? null : lineOf(this.#conditions, place);
+    return lineOf(this.#conditions, this.book.placeOf(client));
   }
 
   /** Somebody waits for bytes that this client fetches. Call what it answers when that is over. */

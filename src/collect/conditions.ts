@@ -47,8 +47,10 @@ export async function placeOf(
   return { client, name: (await findClient(ledger.db, client))?.name ?? client, address };
 }
 
-export const lineOf = ({ rates }: Conditions, place: ClientPlace): string | null =>
-  rates?.lineOf(place) ?? null;
+/** Null for none, and for a machine that is not here. */
+export function lineOf({ rates }: Conditions, place: ClientPlace | null): string | null {
+  return place === null ? null : (rates?.lineOf(place) ?? null);
+}
 
 /** Of the hold that a disk without room calls for. */
 export const FREE_SPACE = 'free space';

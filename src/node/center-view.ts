@@ -136,6 +136,8 @@ export interface ClientLine {
   readonly seenAt: UnixMillis | null;
   readonly revokedAt: UnixMillis | null;
   readonly snapshots: number;
+  /** Bytes that it may bring, with its subtree if it is a relay; null for no bound. */
+  readonly quota: number | null;
 }
 
 export async function clientLines(db: Database): Promise<ClientLine[]> {
@@ -159,6 +161,7 @@ export async function clientLines(db: Database): Promise<ClientLine[]> {
     seenAt: row.seen_at,
     revokedAt: row.revoked_at,
     snapshots: byClient.get(row.id) ?? 0,
+    quota: row.quota,
   }));
 }
 

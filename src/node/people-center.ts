@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { formatAddress } from '../identity/addresses.ts';
 import { findClient, findClientByName, revokeClient } from '../ledger/clients.ts';
 import { listOffers } from '../ledger/offers.ts';
+import { broughtBy, setQuota } from '../ledger/quotas.ts';
 import type { ClientRow } from '../ledger/tables.ts';
 import { LowtideError } from '../model/errors.ts';
 import type { CenterId, ClientId, SnapshotId } from '../model/ids.ts';
@@ -28,6 +29,16 @@ export interface CenterPeople {
   clients(ask: object): Promise<{ readonly clients: readonly ClientLine[] }>;
   /** Shuts a computer out, also one that is connected, within half a minute. What it has sent stays. */
   revoke(ask: { readonly client: string }): Promise<Revoked>;
+  /** Bounds what a computer may bring, or a relay with its subtree; counts at once. Null for no bound. */
+  setQuota(ask: { readonly client: string; readonly quota: number | null }): Promise<ClientQuota>;
+}
+
+export interface ClientQuota {
+  readonly client: ClientId;
+  readonly name: string;
+  readonly quota: number | null;
+  /** Bytes that it has brought or has on offer. */
+  readonly brought: number;
 }
 
 export interface Revoked {
@@ -110,6 +121,7 @@ const tokenAsk = z.strictObject({
   lifetimeMs: z.number().positive().nullable().default(null),
 });
 const planAsk = z.strictObject({ night: z.string().nullable().default(null) });
+const quotaAsk = z.strictObject({ client: z.string(), quota: z.number().int().min(0).nullable() });
 const nothing = z.strictObject({});
 
 export function centerPeople(desk: CenterDesk): CenterPeople {
@@ -119,6 +131,7 @@ export function centerPeople(desk: CenterDesk): CenterPeople {
     token: checked(tokenAsk, (ask) => makeToken(desk, ask)),
     clients: checked(nothing, async () => ({ clients: await clientLines(ledger.db) })),
     revoke: checked(z.strictObject({ client: z.string() }), ({ client }) => revoke(desk, client)),
+    setQuota: checked(quotaAsk, ({ client, quota }) => giveQuota(desk, client, quota)),
   };
 }
 
@@ -194,8 +207,22 @@ const UNPLANNED = {
   text: 'leans on a snapshot that is not here: the computer must send everything again',
 } as const;
 
-async function revoke({ node, authority }: CenterDesk, text: string): Promise<Revoked> {
-  const { ledger, world } = node;
+async function giveQuota(desk: CenterDesk, text: string, quota: number | null): Promise<ClientQuota> {
+  const { node, authority } = desk;
+  const { db } = node.ledger;
+  const { id, name, pass } = await clientNamed(desk, text);
+  if (pass === '') {
+    const message = `${name} comes through a relay only: give that a quota, which counts for all that is below it`;
+    throw new LowtideError('wrong-state', message);
+  }
+  await setQuota(db, id, quota);
+  const { face } = authority;
+  const brought = await broughtBy(db, id, { node: face.id, keptOnly: face.kind === 'relay' });
+  return { client: id, name, quota, brought };
+}
+
+async function clientNamed({ node, authority }: CenterDesk, text: string): Promise<ClientRow> {
+  const { ledger } = node;
   const row: ClientRow | null =
     (await findClientByName(ledger.db, text)) ?? (await findClient(ledger.db, text as ClientId));
   if (row === null) {
@@ -204,6 +231,12 @@ async function revoke({ node, authority }: CenterDesk, text: string): Promise<Re
       `there is no client ${text}: 'lowtide ${authority.face.kind} client list' shows them`,
     );
   }
+  return row;
+}
+
+async function revoke(desk: CenterDesk, text: string): Promise<Revoked> {
+  const { ledger, world } = desk.node;
+  const row = await clientNamed(desk, text);
   await revokeClient(ledger.db, row.id, world.clock.now());
   const lines = await clientLines(ledger.db);
   const below = lines

@@ -170,6 +170,25 @@ describe('a relay', () => {
     assert.match((await lowtide(['status', ...agent])).stdout, /nothing yet: 'lowtide agent join'/);
   });
 
+  it('has a quota for itself and all below it, which those below it have not', async () => {
+    const quota = (name: string, size: string): string[] => [
+      'center',
+      'client',
+      'quota',
+      name,
+      size,
+      '--data',
+      tokyo.data,
+    ];
+    const set = (await ok(quota('shop', '2 GiB'))).message('quota');
+    assert.deepEqual([set['name'], set['quota']], ['shop', 2 * 1024 ** 3]);
+    assert.ok(Number(set['brought']) > 0);
+    assert.match((await lowtide(quota('shop', 'none'))).stdout, /may bring as much as it likes/);
+    await fails('wrong-state', /comes through a relay only/, quota('ann', '1 GiB'));
+    await fails('bad-request', /not a size/, quota('shop', 'much'));
+    await fails('not-found', /client list/, quota('nobody', 'none'));
+  });
+
   it('is shut out with what comes only through it', async () => {
     const revoked = await ok(['center', 'client', 'revoke', 'shop', '--data', tokyo.data]);
     assert.deepEqual(revoked.message('revoked')['below'], ['ann', 'desk']);

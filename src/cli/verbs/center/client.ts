@@ -1,8 +1,9 @@
 import type { Command } from 'commander';
+import { parseSize } from '../../../node/agent-settings.ts';
 import type { ClientLine } from '../../../node/center-view.ts';
 import type { Context } from '../../context.ts';
 import { withCollecting } from '../../reach.ts';
-import { countText, timeText } from '../../text.ts';
+import { bytesText, countText, timeText } from '../../text.ts';
 import { action, newGroup, newVerb } from '../../verb.ts';
 import { type NodeOptions, type NodeRole, withNodeData } from './options.ts';
 
@@ -11,7 +12,7 @@ export function clientGroup(role: NodeRole): Command {
   return newGroup(
     'client',
     `The computers whose backups come to this ${role}`,
-    [listVerb(role), revokeVerb(role)],
+    [listVerb(role), quotaVerb(role), revokeVerb(role)],
     `${role} client`,
   );
 }
@@ -26,6 +27,28 @@ function listVerb(role: NodeRole): Command {
   return withNodeData(verb, role).action(
     action((context: Context, options: NodeOptions) => list(context, role, options)),
   );
+}
+
+function quotaVerb(role: NodeRole): Command {
+  const verb = newVerb('quota', {
+    summary: 'Bound what a computer, or a relay with all below it, may bring',
+    about:
+      `Counts what has come to this ${role} and what is on offer` +
+      (role === 'relay' ? ', as long as it is kept here' : '') +
+      '. More is refused (quota-full) and stays where it is until the quota is raised.',
+    examples: [
+      [`lowtide ${role} client quota osaka '500 GiB'`, 'the relay of a shop, with its computers'],
+      [`lowtide ${role} client quota osaka none`, 'no bound again'],
+    ],
+  });
+  return withNodeData(verb, role)
+    .argument('<NAME>', 'name or id of the computer or relay')
+    .argument('<SIZE>', "such as '20 GiB' or 1.5T; 'none' for no bound")
+    .action(
+      action((context: Context, name: string, size: string, options: NodeOptions) =>
+        setQuota(context, role, { name, size }, options),
+      ),
+    );
 }
 
 function revokeVerb(role: NodeRole): Command {
@@ -85,6 +108,22 @@ function standingText(
 
 const viaText = ({ via, direct }: Pick<ClientLine, 'via' | 'direct'>): string =>
   via.length === 0 ? '-' : [...(direct ? ['itself'] : []), ...via].join(', ');
+
+async function setQuota(
+  context: Context,
+  role: NodeRole,
+  { name, size }: { readonly name: string; readonly size: string },
+  options: NodeOptions,
+): Promise<void> {
+  const { output } = context;
+  const quota = size === 'none' ? null : parseSize(size);
+  const answer = await withCollecting(context, role, options, ({ people }) =>
+    people.setQuota({ client: name, quota }),
+  );
+  output.message({ message_type: 'quota', ...answer });
+  const bound = quota === null ? 'may bring as much as it likes' : `may bring ${bytesText(quota)}`;
+  output.line(`${answer.name} ${bound}; it has ${bytesText(answer.brought)} here or on offer.`);
+}
 
 async function revoke(context: Context, role: NodeRole, name: string, options: NodeOptions): Promise<void> {
   const { output } = context;
