@@ -1,0 +1,170 @@
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Daemon, freePort, lowtide, lowtideJson, sleep } from '../../test/real/processes.ts';
+
+type Role = 'center' | 'relay' | 'agent';
+
+interface Machine {
+  readonly name: string;
+  readonly role: Role;
+  readonly data: string;
+  daemon: Daemon | null;
+}
+
+const MINUTE_MS = 60_000;
+
+/** The machines of the example and what is done with them, by the command line alone. */
+export class Tree {
+  readonly centers = ['tokyo', 'sapporo'];
+  readonly #folder: string;
+  readonly #agents: readonly string[];
+  readonly #machines = new Map<string, Machine>();
+
+  constructor(folder: string, agents: readonly string[]) {
+    this.#folder = folder;
+    this.#agents = agents;
+  }
+
+  filesOf(agent: string): string {
+    return join(this.#folder, 'files', agent);
+  }
+
+  /** Makes everything, from the centers down, and starts it. */
+  async make(): Promise<void> {
+    for (const name of this.centers) await this.#found('center', name, ['--name', name]);
+    await this.#found('relay', 'branch', ['branch']);
+    for (const center of this.centers) await this.#join('branch', center, ['--relay']);
+    await this.#start('branch');
+    for (const relay of ['north', 'south']) {
+      await this.#found('relay', relay, [relay]);
+      await this.#join(relay, 'branch', ['--relay']);
+      await this.#start(relay);
+    }
+    for (const [at, agent] of this.#agents.entries()) {
+      mkdirSync(this.filesOf(agent), { recursive: true });
+      this.#add('agent', agent);
+      await this.#join(agent, at % 2 === 0 ? 'north' : 'south', []);
+      const job = ['home', this.filesOf(agent), '--backup', 'manual', '--transfer', 'any'];
+      await this.#on(agent, ['job', 'add', ...job]);
+      await this.#start(agent);
+    }
+    console.log(`  ${this.#machines.size} processes: ${[...this.#machines.keys()].join(', ')}`);
+  }
+
+  /** The relays collect by day, which is the minute that begins now; the branch in the next, the centers in the two after. */
+  async setHours(): Promise<void> {
+    const now = Math.floor(Date.now() / MINUTE_MS) * MINUTE_MS;
+    const hours = (from: number, to: number): string => `${clock(now + from * MINUTE_MS)}-${clock(now + to * MINUTE_MS)}`;
+    const all = { north: hours(0, 3), south: hours(0, 3), branch: hours(1, 5), tokyo: hours(2, 9), sapporo: hours(2, 9) };
+    for (const [name, windows] of Object.entries(all)) {
+      const { role, data } = this.#machine(name);
+      const file = join(data, `${role}.yaml`);
+      const text = readFileSync(file, 'utf8').replace(/^windows: .*$/m, `windows: "${windows}"`).replace(/^zone: .*$/m, 'zone: UTC');
+      writeFileSync(file, text);
+      await this.#machine(name).daemon?.stop();
+      await this.#start(name);
+    }
+    console.log(`  hours (UTC): ${Object.entries(all).map((each) => each.join(' ')).join(', ')}`);
+  }
+
+  async take(agent: string): Promise<void> {
+    await this.#on(agent, ['job', 'run', 'home']);
+  }
+
+  /** Every process is killed once, as by a power cut, and comes back; one center stays away for a while. */
+  async trouble(): Promise<void> {
+    for (const name of this.#machines.keys()) {
+      await this.#machine(name).daemon?.kill();
+      if (name === 'sapporo') continue;
+      await sleep(300);
+      await this.#start(name);
+    }
+    await sleep(20_000);
+    await this.#start('sapporo');
+    console.log('  every process was killed and started again; sapporo was away meanwhile');
+  }
+
+  /** What is not as it shall be in the end, one line each. */
+  async open(): Promise<string[]> {
+    const open: string[] = [];
+    for (const agent of this.#agents) {
+      const lines = await this.#json(agent, ['snapshots']);
+      for (const line of lines.filter(({ message_type: type }) => type === 'snapshot')) {
+        const copies = line['copies'] as { center: string; phase: string; code: string }[];
+        const safe = new Set(copies.filter(({ phase }) => phase === 'safe').map(({ center }) => center));
+        if (this.centers.every((center) => safe.has(center))) continue;
+        open.push(`${agent}: ${copies.map(({ center, phase, code }) => `${center} ${phase} ${code}`).join(', ')}`);
+      }
+      const machine = (await this.#json(agent, ['status'])).find(({ message_type: type }) => type === 'agent');
+      const { bytes } = machine?.['spool'] as { bytes: number };
+      if (bytes > 0) open.push(`${agent}: ${bytes} bytes in the spool`);
+    }
+    for (const relay of ['north', 'south', 'branch']) {
+      const held = (await this.#json(relay, ['relay', 'status'])).filter(({ message_type: type }) => type === 'held');
+      if (held.length > 0) open.push(`${relay}: ${held.length} snapshots in custody`);
+    }
+    return open;
+  }
+
+  /** By the center's store and the machine's recovery sheet alone: no other process is asked. */
+  async restoreFrom(center: string, agent: string, to: string): Promise<void> {
+    const [newest] = (await this.#json(agent, ['snapshots'])).filter(({ message_type: type }) => type === 'snapshot');
+    const store = join(this.#machine(center).data, 'store');
+    mkdirSync(to, { recursive: true });
+    const where = ['--depot', store, '--recovery-sheet', this.#sheet(agent)];
+    await lowtide(['restore', String(newest!['id']), '--to', to, '--overwrite', 'always', ...where]);
+  }
+
+  async stop(): Promise<void> {
+    for (const { daemon } of [...this.#machines.values()].toReversed()) await daemon?.stop().catch(() => undefined);
+  }
+
+  async #found(role: Role, name: string, args: readonly string[]): Promise<void> {
+    this.#add(role, name);
+    const address = `127.0.0.1:${await freePort()}`;
+    await this.#on(name, [role, 'init', ...args, '--listen', address, '--address', address]);
+    if (role === 'center') await this.#start(name);
+  }
+
+  async #join(name: string, above: string, options: readonly string[]): Promise<void> {
+    const { role: there } = this.#machine(above);
+    const made = await this.#json(above, [there, 'token', '--name', name, ...options]);
+    const token = String(made.find(({ message_type: type }) => type === 'token')!['token']);
+    const { role } = this.#machine(name);
+    const sheet = role === 'agent' ? ['--sheet-file', this.#sheet(name)] : [];
+    await this.#on(name, [role, 'join', token, ...sheet]);
+  }
+
+  async #start(name: string): Promise<void> {
+    const machine = this.#machine(name);
+    machine.daemon = new Daemon([machine.role, 'run', '--data', machine.data]);
+    await machine.daemon.event('started', 30_000);
+  }
+
+  #add(role: Role, name: string): void {
+    this.#machines.set(name, { name, role, data: join(this.#folder, name), daemon: null });
+  }
+
+  #machine(name: string): Machine {
+    const machine = this.#machines.get(name);
+    if (machine === undefined) throw new TypeError(`there is no machine ${name}`);
+    return machine;
+  }
+
+  #sheet(agent: string): string {
+    return join(this.#folder, `${agent}.sheet`);
+  }
+
+  async #on(name: string, args: readonly string[]): Promise<void> {
+    await lowtide([...args, '--data', this.#machine(name).data], { exits: [0, 3] });
+  }
+
+  #json(name: string, args: readonly string[]): ReturnType<typeof lowtideJson> {
+    return lowtideJson([...args, '--data', this.#machine(name).data]);
+  }
+}
+
+/** `HH:MM` in UTC. */
+function clock(at: number): string {
+  return new Date(at).toISOString().slice(11, 16);
+}
