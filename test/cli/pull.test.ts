@@ -86,9 +86,8 @@ describe('a center that is added later', () => {
     const name = first.message('joined') as unknown as Record<string, string>;
     const again = (await ok([...pull, name['center_name']!])).message('summary');
     assert.equal(again.bytes, 0);
-    await fails('bad-request', /relay or for another center/, [
-      ...['center', 'token', '--data', tokyo.data, '--peer', '--relay'],
-    ]);
+    const both = ['center', 'token', '--data', tokyo.data, '--peer', '--relay'];
+    await fails('bad-request', /relay or for another center/, both);
   });
 
   it('is shut out like any computer', async () => {
