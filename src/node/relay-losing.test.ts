@@ -247,3 +247,26 @@ describe('P1: an answer that is older than the custody that it denies', () => {
     assert.deepEqual(kit.alarmCodes('ann'), []);
   });
 });
+
+describe('P1: what was freed on the word of a relay', () => {
+  it('is not given up because a center orders it from the machine that had offered it there before', async () => {
+    const kit = new RelayKit();
+    const tokyo = await kit.center('tokyo', { windows: 'never' });
+    const osaka = await kit.relay('osaka', [tokyo], NEVER_SENDS);
+    const ann = await kit.agent('ann', [tokyo, osaka]);
+    ann.jobs = [jobOf({ freeAfter: 'custody' })];
+    await kit.pass(MINUTE_MS);
+    const id = await kit.take(ann);
+    await kit.pass(MINUTE_MS);
+    kit.fleet.network.part('ann', 'tokyo');
+    kit.fleet.network.part('osaka', 'tokyo');
+    await kit.pass(HOUR_MS);
+    assert.equal(await kit.spooled(ann), 0, 'osaka has it');
+    tokyo.running!.collector.setConditions({ windows: 'any', zone: 'UTC', streams: 1 });
+    kit.fleet.network.join('ann', 'tokyo');
+    await kit.pass(HOUR_MS);
+    assert.deepEqual(await kit.states(ann), ['home#1 tokyo: held']);
+    assert.deepEqual(kit.alarmCodes('ann'), []);
+    assert.equal(await kit.finish(ann.running!.parts.depot.voidRecord(id)), null);
+  });
+});

@@ -1,6 +1,7 @@
 import { blocksNewIn } from '../depot/refs-pages.ts';
 import type { SealedBlock } from '../format/block.ts';
 import { setHops } from '../ledger/copies.ts';
+import { findSnapshot } from '../ledger/snapshots.ts';
 import type { SignedManifest } from '../format/manifest.ts';
 import { isLowtideError, LowtideError } from '../model/errors.ts';
 import type { Order } from '../model/exchange.ts';
@@ -52,6 +53,7 @@ export async function sendSnapshot(
     if (sending.damage === null && !isLowtideError(error)) throw error;
     const { snapshot } = order;
     if (sending.damage !== null && isOwnDamage(sending.damage.code)) {
+      await requireHere(work, snapshot);
       const { code, message: why } = sending.damage;
       const block = sending.damaged === null ? {} : { block: sending.damaged };
       await work.sender.lost(snapshot, { centers: work.centers, code, why, ...block });
@@ -63,6 +65,14 @@ export async function sendSnapshot(
       }
     } else throw error;
   }
+}
+
+/** What was freed on the word of a relay, perhaps while it was being sent another way, is not lost: that relay sends it. */
+async function requireHere({ ledger }: UplinkWork, snapshot: SnapshotId): Promise<void> {
+  const row = await findSnapshot(ledger.db, snapshot);
+  if (row !== null && row.pack_group !== null) return;
+  const message = `snapshot ${shortId(snapshot)} is not here any more: a relay has it in custody`;
+  throw new LowtideError('order-ended', message);
 }
 
 /** Null if the spool has lost the manifests. */
