@@ -52,7 +52,12 @@ async function night(name: string, meanwhile: () => Promise<void>): Promise<void
 async function restoreAndCompare(center: string, agent: string): Promise<void> {
   const to = join(folder, 'restored', center, agent);
   await tree.restoreFrom(center, agent, to);
-  const { differences } = await compareFolders(filesOf(agent), join(to, filesOf(agent)));
+  const { differences } = await compareFolders(filesOf(agent), join(to, filesOf(agent)), {
+    since: Date.now(),
+    skip: new Set<string>(),
+    owners: true,
+    stop: new AbortController().signal,
+  });
   if (differences.length > 0) throw new Error(`${agent} from ${center} differs: ${differences.join(', ')}`);
 }
 

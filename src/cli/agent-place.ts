@@ -1,8 +1,11 @@
 import { Depot } from '../depot/depot.ts';
+import { connectLocal } from '../http/local-client.ts';
+import type { OneAnswer } from '../http/local-verbs.ts';
 import { Ledger } from '../ledger/ledger.ts';
 import { isLowtideError, LowtideError } from '../model/errors.ts';
 import { agentPaths, openAgentHome } from '../node/agent-home.ts';
 import { agentReading } from '../node/agent-reading.ts';
+import { type KnownCosts, loadCosts } from '../node/source-costs.ts';
 import type { Reading } from '../node/reading.ts';
 import { httpsConnector } from './connector.ts';
 import { type Context, dataFolder } from './context.ts';
@@ -22,5 +25,27 @@ export async function openAgentReading({ world }: Context, options: PlaceOptions
   const depot = await Depot.open(world, paths.spool, 'read');
   const ledger = await Ledger.openReadOnly(world, paths.ledger);
   const { identity, upstreams } = home;
-  return agentReading({ world, depot, ledger, identity, upstreams, disconnect: () => connector.close() });
+  return agentReading({
+    world,
+    depot,
+    ledger,
+    identity,
+    upstreams,
+    costs: await loadCosts(ledger),
+    remember: (costs) => remember(paths.socket, costs),
+    disconnect: () => connector.close(),
+  });
+}
+
+// An interface would not do: verbs are an open table.
+type AgentVerbs = { readonly rememberSources: OneAnswer<{ readonly costs: KnownCosts }, object> };
+
+/** The agent alone writes its ledger; where none runs, or an older one, nothing is remembered. */
+async function remember(socket: string, costs: KnownCosts): Promise<void> {
+  try {
+    const agent = await connectLocal<AgentVerbs>(socket);
+    await agent?.ask('rememberSources', { costs });
+  } catch (error) {
+    if (!isLowtideError(error)) throw error;
+  }
 }

@@ -115,7 +115,6 @@ export class ClientFace implements CenterApi {
   }
 
   async *blocks(id: OrderId, from: AsyncIterable<SealedBlock>): AsyncIterable<readonly BlockId[]> {
-    await this.#collector.parts.above?.makeRoom();
     const order = this.#collector.begin(this.#client, id);
     // Whoever stops reading the acknowledgements has gone.
     let failure: string | null = 'interrupted';

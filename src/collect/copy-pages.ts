@@ -3,7 +3,7 @@ import type { Database } from '../ledger/ledger.ts';
 import { findOffer } from '../ledger/offers.ts';
 import { isPeer } from '../ledger/readers.ts';
 import type { CopyRow, HistoryRow, SnapshotRow } from '../ledger/tables.ts';
-import { LowtideError } from '../model/errors.ts';
+import { isLowtideError, LowtideError } from '../model/errors.ts';
 import type { CopyQuery, CopyRecord, CopyState, Hop, Page } from '../model/exchange.ts';
 import type { ClientId, SnapshotId } from '../model/ids.ts';
 import type { Collector } from './collector.ts';
@@ -194,7 +194,14 @@ async function manifestOf({ parts }: Collector, row: CopyRow): Promise<Uint8Arra
   const { depot, ledger } = parts;
   const offer = await findOffer(ledger.db, row.snapshot);
   if (offer !== null) return offer.manifest;
-  return (await depot.hasManifest(row.snapshot)) ? (await depot.manifest(row.snapshot)).bytes : null;
+  if (!(await depot.hasManifest(row.snapshot))) return null;
+  try {
+    return (await depot.manifest(row.snapshot)).bytes;
+  } catch (error) {
+    // One that is damaged must not hide the others.
+    if (isLowtideError(error, 'damaged-manifest', 'no-such-snapshot')) return null;
+    throw error;
+  }
 }
 
 /** How each came to this node (SEED fig. 6). */

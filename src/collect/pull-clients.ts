@@ -9,10 +9,8 @@ import { isLowtideError, LowtideError } from '../model/errors.ts';
 import type { KnownClient, Member } from '../model/exchange.ts';
 import { type CenterId, type ClientId, shortId } from '../model/ids.ts';
 import type { OpenSource, PulledClient, PullWork } from './pull-parts.ts';
+import { PAGES_MAX } from './pull-list.ts';
 import { isSourceTrouble } from './pull-patience.ts';
-
-/** A list that is as long as this is no list of a real fleet. */
-const PAGES_MAX = 100_000;
 
 /**
  * Takes over who the clients of the sources are, with their keyrings and memberships: everything that must be here before

@@ -25,20 +25,31 @@ export interface OtherReceipt {
 /** The snapshots of one client that the sources have, chain by chain, bases first. */
 export async function listSnapshotsOf(work: PullWork, client: PulledClient): Promise<Listed[]> {
   const found = new Map<SnapshotId, Listed>();
+  const lost = new Map<SnapshotId, OpenSource>();
   for (const source of work.sources) {
     for await (const row of copiesAt(source, client)) {
       if (work.stop.aborted) return [];
       const known = found.get(row.snapshot) ?? listed(work, client, row);
+      if (known === null && row.manifest === null && has(source, row)) lost.set(row.snapshot, source);
       if (known === null) continue;
       found.set(row.snapshot, known);
       if (has(source, row) && !known.sources.includes(source)) known.sources.push(source);
       noteReceipt(work, source, known, row);
     }
   }
+  for (const [snapshot, { face }] of lost) {
+    // A relay keeps few manifests; a center that receipted a snapshot should have its.
+    if (found.has(snapshot) || face.kind === 'relay') continue;
+    const message = `${face.name} has lost its manifest`;
+    work.problem({ client: client.known.client, snapshot, code: 'damaged-manifest', message });
+  }
   return [...found.values()]
     .filter(({ sources }) => sources.length > 0)
     .toSorted((a, b) => compare(a.chain, b.chain) || a.sequence - b.sequence || compare(a.id, b.id));
 }
+
+/** A list that is as long as this is no list of a real fleet. */
+export const PAGES_MAX = 100_000;
 
 const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 
@@ -47,7 +58,7 @@ async function* copiesAt(
   { known: { client } }: PulledClient,
 ): AsyncGenerator<CopyRecord> {
   let after: string | null = null;
-  for (;;) {
+  for (let pages = 0; pages < PAGES_MAX; pages++) {
     const query = { client, manifests: true, ...(after !== null && { after }) };
     const page: Awaited<ReturnType<typeof api.copies>> = await api.copies(query);
     yield* page.rows;

@@ -180,6 +180,20 @@ describe('what a source has lost or changed', () => {
     }
   });
 
+  it('of a manifest is named too, and what leans on that snapshot comes whole', async () => {
+    const { small, rome, snapshots } = await night();
+    const { disk } = small.center.node;
+    disk.corrupt(`/var/lib/lowtide/store/manifests/${snapshots[1]!}`, 60, 0x10);
+    const pull = await pullInto(small.fleet, rome, [small.center]);
+    assert.equal(await small.finish(pull.run(NEVER)), true);
+    assert.deepEqual(
+      pull.problems.map(({ snapshot, code }) => [snapshot, code]),
+      [[snapshots[1], 'damaged-manifest']],
+    );
+    assert.deepEqual(await receiptedAt(small.fleet, rome), [snapshots[0], snapshots[2]]);
+    await assertRestoresFrom(rome, small.agent, snapshots[2]!, '/home');
+  });
+
   it('comes from the next source; bad blocks are refused and counted', async () => {
     const all = await night();
     const { small, rome, snapshots } = all;

@@ -29,6 +29,21 @@ export async function custodiesOf(db: Database, snapshot: SnapshotId): Promise<C
   return await db.selectFrom('custodies').selectAll().where('snapshot', '=', snapshot).execute();
 }
 
+/** Those of `snapshots` that a relay has in custody, as far as is known here. */
+export async function heldBy(
+  db: Database,
+  holder: CenterId,
+  snapshots: readonly SnapshotId[],
+): Promise<SnapshotId[]> {
+  const rows = await db
+    .selectFrom('custodies')
+    .select('snapshot')
+    .where('holder', '=', holder)
+    .where('snapshot', 'in', snapshots)
+    .execute();
+  return rows.map(({ snapshot }) => snapshot);
+}
+
 export async function allCustodies(db: Database): Promise<Pick<CustodyRow, 'snapshot' | 'holder'>[]> {
   return await db.selectFrom('custodies').select(['snapshot', 'holder']).execute();
 }

@@ -5,6 +5,7 @@ import type { Hop } from '../model/exchange.ts';
 import type { World } from '../world/ports.ts';
 import { type AgentIdentity, centersReached, type Upstream } from './agent-parts.ts';
 import type { CopyLine, Reading, SnapshotLine } from './reading.ts';
+import type { KnownCosts, SourceCosts } from './source-costs.ts';
 import { agentSources, findManifest } from './sources.ts';
 
 export interface AgentReadingParts {
@@ -14,21 +15,28 @@ export interface AgentReadingParts {
   readonly ledger: Ledger;
   readonly identity: AgentIdentity;
   readonly upstreams: readonly Upstream[];
+  /** What restores before have measured. */
+  readonly costs: SourceCosts;
+  /** Told at the end what was measured now, if it is news. */
+  readonly remember: (costs: KnownCosts) => Promise<void>;
   /** Ends connections to centers. */
   readonly disconnect: () => void;
 }
 
-/** Reads an agent's snapshots (SEED fig. 8): the spool first, then the centers. Closing it closes depot and ledger. */
+/** Reads an agent's snapshots (SEED fig. 8): the spool first, then what it has joined. Closing it closes depot and ledger. */
 export function agentReading(parts: AgentReadingParts): Reading {
-  const { world, depot, ledger, identity } = parts;
+  const { world, depot, ledger, identity, costs } = parts;
+  const before = JSON.stringify(costs.known);
   return {
     world,
     keys: identity.keyring.keys,
-    sources: agentSources(parts),
+    sources: agentSources(parts, costs),
     list: () => agentLines(parts),
     manifest: (id) => findManifest(parts, id),
     close: async () => {
       parts.disconnect();
+      const { known } = costs;
+      if (JSON.stringify(known) !== before) await parts.remember(known);
       await ledger.close();
       await depot.close();
     },

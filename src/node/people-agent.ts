@@ -20,6 +20,7 @@ import { type Agent } from './agent.ts';
 import { centersReached, findJob } from './agent-parts.ts';
 import { type Left, leaveNode, type LeavingDesk, type ReleasedCenter, releaseFrom } from './leaving.ts';
 import { addKey, type KeyLine, keyLines, removeKey, shareDomain } from './keys.ts';
+import { type KnownCosts, saveCosts } from './source-costs.ts';
 import { spoolBytes } from './spool.ts';
 import { checked } from './people.ts';
 import { type JoinedNode, joinedNodes } from './upstream-view.ts';
@@ -39,6 +40,8 @@ export interface AgentPeople {
   leave(ask: { readonly node: string }): Promise<Left>;
   /** Nothing is owed to a center any more. */
   release(ask: { readonly center: string }): Promise<ReleasedCenter>;
+  /** What a restore has measured: for the next one. */
+  rememberSources(ask: { readonly costs: KnownCosts }): Promise<object>;
   keys(ask: object): Promise<KeyState>;
   addKey(ask: NewKey): Promise<KeyLine>;
   removeKey(ask: { readonly key: string }): Promise<KeyLine>;
@@ -118,6 +121,11 @@ const newKey = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('recovery'), label: z.string().max(200), secret: z.string() }),
   z.strictObject({ kind: z.literal('organisation'), label: z.string().max(200), publicKey: z.string() }),
 ]);
+const knownCost = z.strictObject({
+  latencyMs: z.number().min(0).max(1e9),
+  bytesPerSecond: z.number().positive().max(1e15),
+});
+const sourcesAsk = z.strictObject({ costs: z.record(z.string().max(300), knownCost) });
 const named = z.strictObject({ name: z.string() });
 const nothing = z.strictObject({});
 
@@ -139,6 +147,10 @@ export function agentPeople(desk: AgentDesk): AgentPeople {
     release: checked(z.strictObject({ center: z.string() }), ({ center }) =>
       releaseFrom(leavingDesk(desk), center),
     ),
+    rememberSources: checked(sourcesAsk, async ({ costs }) => {
+      await saveCosts(desk.agent.parts.ledger, costs);
+      return {};
+    }),
     keys: checked(nothing, async () => keyState(desk)),
     addKey: checked(newKey, async (key) => {
       const { line } = await addKey(keyDesk(desk), slotSpec(key));

@@ -53,7 +53,7 @@ export class SourceCost {
   /** Null if nothing was asked of it yet. */
   get known(): KnownCost | null {
     if (!this.#measured) return null;
-    return { latencyMs: Math.round(this.#latencyMs), bytesPerSecond: Math.round(this.#rate) };
+    return { latencyMs: Math.round(this.#latencyMs), bytesPerSecond: Math.max(1, Math.round(this.#rate)) };
   }
 
   /** In bytes a second, and never 0. */

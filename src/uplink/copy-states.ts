@@ -50,8 +50,8 @@ export async function noteState(work: UplinkWork, state: CopyState): Promise<voi
     work.alarms.raise(`copy ${snapshot}`, 'bad-answer', message);
     return;
   }
-  // A relay on another way has it: that this one has not says nothing new.
-  if (own.phase === 'held' && NOT_YET.includes(phase) && (await isHeldElsewhere(work, snapshot))) return;
+  // That this way has not got it says nothing new while a relay has, perhaps this one since it was asked.
+  if (own.phase === 'held' && NOT_YET.includes(phase) && (await isInCustody(work, snapshot))) return;
   const believed = phase === 'held' && !(await isHeldAbove(work, snapshot)) ? 'waiting' : phase;
   const { until, holder } = state;
   // Whether the own spool is damaged is not for others to say.
@@ -92,8 +92,8 @@ async function noteHops({ ledger }: UplinkWork, record: CopyRecord): Promise<voi
   if (known?.hops !== JSON.stringify(record.hops)) await setHops(ledger.db, record, record.hops);
 }
 
-async function isHeldElsewhere({ ledger, upstream }: UplinkWork, snapshot: SnapshotId): Promise<boolean> {
-  return (await custodiesOf(ledger.db, snapshot)).some(({ holder }) => holder !== upstream.id);
+async function isInCustody({ ledger }: UplinkWork, snapshot: SnapshotId): Promise<boolean> {
+  return (await custodiesOf(ledger.db, snapshot)).length > 0;
 }
 
 async function isHeldAbove({ ledger, upstream }: UplinkWork, snapshot: SnapshotId): Promise<boolean> {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { beforeEach, describe, it } from 'node:test';
 import { jobOf } from '../../test/support/fleet-kit.ts';
 import { Town } from '../../test/support/lying-town.ts';
-import { OPEN } from '../../test/support/relay-kit.ts';
+import { OPEN, RelayKit } from '../../test/support/relay-kit.ts';
 import { parseReceipt, signReceipt } from '../format/receipt.ts';
 import { centerIdOf, signingKeyFromSeed } from '../format/signing.ts';
 import { copiesOf } from '../ledger/copies.ts';
@@ -11,6 +11,8 @@ import { findSnapshot } from '../ledger/snapshots.ts';
 import type { CopyRecord, CopyState } from '../model/exchange.ts';
 import type { CenterId, SnapshotId } from '../model/ids.ts';
 import { HOUR_MS, MINUTE_MS } from '../model/time.ts';
+import type { CenterApi } from '../protocol/center-api.ts';
+import type { AgentMachine, RelayMachine } from '../sim/machines.ts';
 
 const RELAY_KEY = signingKeyFromSeed(Buffer.alloc(32, 7));
 
@@ -290,5 +292,32 @@ describe('P1: words of a hostile relay', () => {
     await town.kit.pass(MINUTE_MS);
     assert.equal(offers, 0);
     assert.deepEqual(town.alarms, ['wrong-center']);
+  });
+});
+
+describe('P1: what a relay says above of free-after', () => {
+  it('decides when those above it let go of their own copies, and frees no spool below', async () => {
+    const kit = new RelayKit();
+    const tokyo = await kit.center('tokyo', { windows: 'never' });
+    const nara = await kit.relay('nara', [tokyo]);
+    const osaka = await kit.relay('osaka', [nara]);
+    const meddle = (api: CenterApi): CenterApi => ({
+      ...api,
+      offer: (manifest, keyring, wishes) => api.offer(manifest, keyring, { ...wishes, freeAfter: 'custody' }),
+    });
+    const kobe = await kit.relay('kobe', [osaka], { meddle });
+    const ann = await kit.agent('ann', [kobe]);
+    const id = await kit.take(ann);
+    await kit.pass(2 * HOUR_MS);
+    const kept = async ({ running }: RelayMachine | AgentMachine): Promise<boolean> =>
+      (await kit.finish(findSnapshot(running!.parts.ledger.db, id)))!.pack_group !== null;
+    assert.deepEqual(
+      [await kept(ann), await kept(kobe), await kept(osaka), await kept(nara)],
+      [true, true, false, true],
+    );
+    Object.assign(tokyo.conditions, { windows: 'any' });
+    await kit.restart(tokyo);
+    await kit.pass(2 * HOUR_MS);
+    for (const machine of [ann, kobe, nara]) assert.equal(await kept(machine), false, machine.name);
   });
 });

@@ -1,4 +1,5 @@
 import { copiesIn, downgradeCopy, findCopy, OPEN_PHASES, setPhase } from '../ledger/copies.ts';
+import { heldBy } from '../ledger/custodies.ts';
 import { appendHistory } from '../ledger/history.ts';
 import { findSnapshot, instancesOf, newestSafeAt } from '../ledger/snapshots.ts';
 import type { CopyRow } from '../ledger/tables.ts';
@@ -50,18 +51,28 @@ export async function collectAnswersOn(
   const most = rowsAtOnce(work);
   for (let at = 0; at < snapshots.length; at += most) {
     const some = snapshots.slice(at, at + most);
+    // An answer says nothing of a custody that began after the question.
+    const held = new Set(await heldBy(work.ledger.db, work.upstream.id, some));
     const rows = Map.groupBy(await rowsOf(api, some), ({ snapshot }) => snapshot);
-    for (const snapshot of some) await takeAnswer(work, snapshot, rows.get(snapshot) ?? []);
+    for (const snapshot of some) {
+      const answer = { snapshot, rows: rows.get(snapshot) ?? [], held: held.has(snapshot) };
+      await takeAnswer(work, answer);
+    }
   }
 }
 
-async function takeAnswer(
-  work: UplinkWork,
-  snapshot: SnapshotId,
-  rows: readonly CopyRecord[],
-): Promise<void> {
+/** What was asked about one snapshot. */
+interface Answer {
+  readonly snapshot: SnapshotId;
+  readonly rows: readonly CopyRecord[];
+  /** The node above had it in custody when it was asked, as far as was known here. */
+  readonly held: boolean;
+}
+
+async function takeAnswer(work: UplinkWork, answer: Answer): Promise<void> {
+  const { snapshot, rows } = answer;
   await alarmOnStrangers(work, snapshot, rows);
-  if (work.upstream.kind === 'relay') await takeCustody(work, snapshot, rows);
+  if (work.upstream.kind === 'relay') await takeCustody(work, answer);
   for (const copy of await openCopies(work, snapshot)) {
     const record = rows.find(({ center }) => center === copy.center);
     const face = work.centers.find(({ id }) => id === copy.center);
@@ -89,18 +100,14 @@ async function alarmOnStrangers(
 }
 
 /** What a relay says of its own copy counts before what it says of others'. */
-async function takeCustody(
-  work: UplinkWork,
-  snapshot: SnapshotId,
-  rows: readonly CopyRecord[],
-): Promise<void> {
+async function takeCustody(work: UplinkWork, { snapshot, rows, held }: Answer): Promise<void> {
   const { upstream, offered } = work;
   const own = rows.find(({ center }) => center === upstream.id);
   if (own?.phase === 'held' && own.receipt !== null) {
     await storeCustody(work, snapshot, own.receipt);
     return;
   }
-  if (!(await loseCustody(work, snapshot, upstream))) return;
+  if (!held || !(await loseCustody(work, snapshot, upstream))) return;
   // It must be offered to it again, with the same wishes.
   offered.delete(snapshot);
   work.onChange(snapshot);

@@ -1,5 +1,7 @@
 import { blocksNewIn } from '../depot/refs-pages.ts';
 import type { SealedBlock } from '../format/block.ts';
+import { setHops } from '../ledger/copies.ts';
+import { findSnapshot } from '../ledger/snapshots.ts';
 import type { SignedManifest } from '../format/manifest.ts';
 import { isLowtideError, LowtideError } from '../model/errors.ts';
 import type { Order } from '../model/exchange.ts';
@@ -55,6 +57,7 @@ export async function sendSnapshot(
     if (sending.damage === null && !isLowtideError(error)) throw error;
     const { snapshot } = order;
     if (sending.damage !== null && isOwnDamage(sending.damage.code)) {
+      await requireHere(work, snapshot);
       const { code, message: why } = sending.damage;
       const block = sending.damaged === null ? {} : { block: sending.damaged };
       await work.sender.lost(snapshot, { centers: work.centers, code, why, ...block });
@@ -66,6 +69,14 @@ export async function sendSnapshot(
       }
     } else throw error;
   }
+}
+
+/** What was freed on the word of a relay, perhaps while it was being sent another way, is not lost: that relay sends it. */
+async function requireHere({ ledger }: UplinkWork, snapshot: SnapshotId): Promise<void> {
+  const row = await findSnapshot(ledger.db, snapshot);
+  if (row !== null && row.pack_group !== null) return;
+  const message = `snapshot ${shortId(snapshot)} is not here any more: a relay has it in custody`;
+  throw new LowtideError('order-ended', message);
 }
 
 /** Null if the spool has lost the manifests. */
@@ -115,10 +126,10 @@ async function sendAll(sending: Sending): Promise<void> {
 }
 
 async function commit(sending: Sending): Promise<void> {
-  const { work, api, order, stop } = sending;
+  const { api, order, stop } = sending;
   for (let round = 0; round < COMMIT_ROUNDS && !stop.aborted; round++) {
     const answer = await api.commit(order.order);
-    if (answer.kind === 'receipt') return await store(work, order.snapshot, answer.receipt);
+    if (answer.kind === 'receipt') return await store(sending, answer.receipt);
     await requireOwn(sending, answer.missing);
     await sendMissing(sending, answer.missing);
   }
@@ -129,7 +140,9 @@ async function commit(sending: Sending): Promise<void> {
   );
 }
 
-async function store(work: UplinkWork, snapshot: SnapshotId, receipt: Uint8Array): Promise<void> {
+async function store({ work, api, order }: Sending, receipt: Uint8Array): Promise<void> {
+  const { snapshot } = order;
+  if (work.node !== null) await askHops(work, api, snapshot);
   if (work.upstream.kind === 'center') return await storeReceipt(work, snapshot, work.upstream, receipt);
   if (!(await storeCustody(work, snapshot, receipt))) return;
   const { upstream, world } = work;
@@ -137,6 +150,17 @@ async function store(work: UplinkWork, snapshot: SnapshotId, receipt: Uint8Array
   for (const { center } of await openCopies(work, snapshot)) {
     const held = { phase: 'held', code: '', until: null, since, holder: upstream.name } as const;
     await noteState(work, { snapshot, center, ...held });
+  }
+}
+
+/** Those below hear of the way up with the receipt, and never ask again. The receipt counts without. */
+async function askHops(work: UplinkWork, api: CenterApi, snapshot: SnapshotId): Promise<void> {
+  try {
+    for (const record of (await api.copies({ snapshots: [snapshot] })).rows) {
+      if (record.hops.length > 0) await setHops(work.ledger.db, record, record.hops);
+    }
+  } catch (error) {
+    if (!isLowtideError(error)) throw error;
   }
 }
 

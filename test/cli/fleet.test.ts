@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { appendFile, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { after, before, describe, it } from 'node:test';
 import { compareFolders } from '../../src/cli/demo/compare-folders.ts';
 import {
@@ -129,6 +130,11 @@ describe('two machines', () => {
       messages.map(({ where }) => where),
       [['tokyo'], ['tokyo']],
     );
+    // What that cost is known to the next restore.
+    const ledger = new DatabaseSync(join(folder, 'agent', 'ledger.db'), { readOnly: true });
+    const fact = ledger.prepare("SELECT value FROM facts WHERE name = 'source/center tokyo'").get();
+    ledger.close();
+    assert.ok(JSON.parse(String(fact?.['value'])).bytesPerSecond > 0);
     assert.equal((await ok(['find', 'skip', ...agent])).messages.length, 0);
     assert.equal((await ok(['ls', 'latest', files, ...agent])).messages.length, 5);
   });

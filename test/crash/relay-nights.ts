@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { copiesOf } from '../../src/ledger/copies.ts';
 import { listSnapshots, spooledSnapshots } from '../../src/ledger/snapshots.ts';
+import type { ErrorCode } from '../../src/model/errors.ts';
 import type { ClientId, SnapshotId } from '../../src/model/ids.ts';
 import { type Limits, tinyLimits } from '../../src/model/limits.ts';
 import { HOUR_MS, MINUTE_MS, SECOND_MS } from '../../src/model/time.ts';
@@ -23,6 +24,17 @@ const END = LAST_BACKUP + 72 * HOUR_MS;
 const AUDIT_MS = 6 * HOUR_MS;
 /** One in so many messages is lost, and one in so many requests comes twice. */
 const MESSAGES_PER_FAULT = 400;
+
+/** No disk is damaged here and no relay is lost. */
+const UNTRUE_ALARMS: readonly ErrorCode[] = [
+  'crashed',
+  'custody-lost',
+  'block-unavailable',
+  'damaged-block',
+  'damaged-manifest',
+  'damaged-page',
+  'center-went-back',
+];
 
 /** Answers of a fleet are longer than those of one machine. */
 const LIMITS: Limits = {
@@ -75,6 +87,9 @@ export class RelayNights {
     if (event.kind === 'taken') this.#noteTaken(node, event.snapshot);
     if (event.kind === 'reception') this.#noteOwner(event.client, event.snapshot);
     if (event.kind === 'freed') this.counts.freed++;
+    if (event.kind === 'alarm' && UNTRUE_ALARMS.includes(event.code)) {
+      this.simulation.fail(new Error(`${node} says ${event.code}, and nothing is: ${event.message}`));
+    }
     const problem =
       event.kind === 'freed'
         ? this.#checks.freed(node, event.snapshot)

@@ -1,7 +1,13 @@
 import type { Conditions } from '../../src/collect/parts.ts';
+import { copiesOf } from '../../src/ledger/copies.ts';
+import { updateJob } from '../../src/ledger/jobs.ts';
+import { listSnapshots } from '../../src/ledger/snapshots.ts';
+import type { Hop } from '../../src/model/exchange.ts';
 import type { SnapshotId } from '../../src/model/ids.ts';
 import { pathKeyOf } from '../../src/model/paths.ts';
 import { agentSources, findManifest } from '../../src/node/sources.ts';
+import { relayUsage } from '../../src/node/relay-store.ts';
+import { spoolBytes } from '../../src/node/spool.ts';
 import { loadCosts, saveCosts } from '../../src/node/source-costs.ts';
 import { restoreSnapshot } from '../../src/restore/restore.ts';
 import type { RestoreReport } from '../../src/restore/restore-plan.ts';
@@ -103,6 +109,39 @@ export class RelayKit {
       return report;
     };
     return await this.finish(work());
+  }
+
+  /** `home#1 tokyo: safe` for every copy that the agent knows of, oldest first. */
+  async states(agent: AgentMachine): Promise<string[]> {
+    const { db } = agent.running!.parts.ledger;
+    const names = new Map([...this.fleet.centers.values()].map(({ face, name }) => [face.id, name]));
+    const lines: string[] = [];
+    for (const row of await this.finish(listSnapshots(db))) {
+      for (const { center, phase, code } of await this.finish(copiesOf(db, row.id))) {
+        const why = phase === 'held' || phase === 'waiting' ? '' : code;
+        lines.push(`${row.job}#${row.sequence} ${names.get(center)}: ${phase} ${why}`.trimEnd());
+      }
+    }
+    return lines.toSorted((a, b) => a.localeCompare(b, 'en', { numeric: true }));
+  }
+
+  /** Names of the nodes that a snapshot came through, the agent's neighbour first. */
+  async hops(agent: AgentMachine, id: SnapshotId): Promise<string[]> {
+    const [copy] = await this.finish(copiesOf(agent.running!.parts.ledger.db, id));
+    return (JSON.parse(copy!.hops) as Hop[]).map(({ name }) => name);
+  }
+
+  async spooled(agent: AgentMachine): Promise<number> {
+    return await this.finish(spoolBytes(agent.running!.parts));
+  }
+
+  async custody(relay: RelayMachine): Promise<number> {
+    return (await this.finish(relayUsage(relay.running!.parts))).custody;
+  }
+
+  /** The next backup has no base. */
+  async needEverything(agent: AgentMachine): Promise<void> {
+    await this.finish(updateJob(agent.running!.parts.ledger.db, 'home', { full_needed: 1 }));
   }
 
   alarmCodes(machine: string): string[] {

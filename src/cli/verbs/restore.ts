@@ -19,8 +19,9 @@ export function restoreVerb(): Command {
     summary: 'Restore a snapshot, or parts of it',
     about:
       'What was /a/b becomes DIR/a/b; with --to / it goes back where it was. Content is checked before a file ' +
-      'gets its name. On an enrolled machine each piece comes from the spool if it is there, else from a ' +
-      'center, and the result says how much came from where; with --depot, from the depot. What is damaged ' +
+      'gets its name. On an enrolled machine each piece comes from the spool if it is there, else from a relay or a ' +
+      'center that was joined, whichever is near or was found to be much faster, and the result says how much came ' +
+      'from where; with --depot, from the depot. What is damaged ' +
       'or out of reach is listed, the rest is restored, and the exit code is 3.',
     examples: [
       [

@@ -140,7 +140,7 @@ function tell({ output }: Context, { running }: CenterReached, state: PullState)
   output.message({ message_type: 'summary', state: state.state, ...progress });
   const { clients, keyrings, snapshots, pulled, failed, refused, blocks, bytes } = progress;
   output.line(
-    `${plural(clients, 'computer')}, ${plural(keyrings, 'new keyring')}; ${plural(snapshots, 'snapshot')} that were not here: ` +
+    `${plural(clients, 'computer')}, ${plural(keyrings, 'new keyring')}; ${plural(snapshots, 'snapshot')} missing here: ` +
       `${pulled} pulled, ${plural(blocks, 'block')}, ${bytesText(bytes)}.`,
   );
   // Where this very process pulls, each was said when it happened.
