@@ -54,6 +54,7 @@ function table(name: string, results: Results): string[] {
       most(({ peakOfCap }) => peakOfCap).toFixed(2),
       most(({ slowdownP99 }) => slowdownP99).toFixed(2),
       average(({ resentShare }) => resentShare * 100, 1),
+      average(({ outsideSeconds }) => outsideSeconds / 3600, 1),
     ];
     return [`| ${cells.join(' | ')} |`];
   });
@@ -62,8 +63,8 @@ function table(name: string, results: Results): string[] {
     '',
     `All deadlines can be kept in ${feasible} of ${bounds} draws.`,
     '',
-    '| | tuned | draws | hours until all is collected | over the bound | planner over it | misses | Jain | peak of cap | p99 slowdown | sent again % |',
-    '| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |',
+    '| | tuned | draws | hours until all is collected | over the bound | planner over it | misses | Jain | peak of cap | p99 slowdown | sent again % | h outside windows |',
+    '| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |',
     ...rows,
     '',
   ];

@@ -21,7 +21,7 @@ test('P7: blocks under way are bounded: sealed in the memory of a few, waiting i
   }
   await sealer.drain();
   assert.equal(released, 500);
-  const underWay = 2 * rig.world.work.lanes + 1;
+  const underWay = rig.world.work.lanes + 2;
   const chunk = limits.chunk_bytes_max + SEAL_BYTES;
   const run = limits.block_plain_bytes + SEAL_BYTES;
   assert.ok(sealer.heldBytes <= underWay * (chunk + run), String(sealer.heldBytes));

@@ -36,7 +36,7 @@ export class Sealer {
     this.#keys = keys;
     this.#level = level;
     this.#store = store;
-    this.#most = 2 * world.work.lanes;
+    this.#most = world.work.lanes + 1;
   }
 
   async submit(job: BlockJob): Promise<void> {

@@ -12,7 +12,9 @@ import {
   openBlock,
   openClearBlock,
   parseBlockHeader,
+  SEAL_BYTES,
   sealBlock,
+  sealBlockInto,
   type SealOptions,
 } from './block.ts';
 import { chunkDigest, deriveDomainKeys } from './domain-keys.ts';
@@ -33,6 +35,26 @@ const refsBlock = clearBlock(testKeys.id, noise).bytes;
 const blocks = { raw: rawBlock, zstd: zstdBlock, chunk: chunkBlock, tree: treeBlock, refs: refsBlock };
 
 describe('blocks (format F1-F9)', () => {
+  it('F7: a block made in memory of the caller is the same block', () => {
+    const large = Buffer.concat(Array.from({ length: 20_000 }, (_, n) => secretOf(`large ${n}`)));
+    for (const payload of [noise, large, Buffer.alloc(700_000, 'words ')]) {
+      for (const level of [0, 3, 15]) {
+        const expected = sealBlock(testKeys, payload, { type: 'data', level });
+        const target = new Uint8Array(new SharedArrayBuffer(payload.length + SEAL_BYTES)).fill(0xee);
+        const { id, length } = sealBlockInto(testKeys, payload, { type: 'data', level }, target);
+        assert.equal(id, expected.id);
+        assert.ok(Buffer.from(target.subarray(0, length)).equals(expected.bytes));
+      }
+    }
+  });
+
+  it('F8: what does not compress at all is stored raw at any level', () => {
+    const large = Buffer.concat(Array.from({ length: 4000 }, (_, n) => secretOf(`raw ${n}`)));
+    const raw = sealBlock(testKeys, large, { type: 'data', level: 0 }).id;
+    for (const level of [1, 3, 15, 19])
+      assert.equal(sealBlock(testKeys, large, { type: 'data', level }).id, raw, `level ${level}`);
+  });
+
   it('F7: any payload opens again, at any level, as a chunk or not', () => {
     const payloads = fc.oneof(
       fc.uint8Array({ maxLength: 3000 }),

@@ -229,8 +229,20 @@ interface Encoded {
   readonly body: Uint8Array;
 }
 
+/** Up to this level zstd finds out by itself what does not compress, at gigabytes a second. */
+const CHEAP_LEVEL = 4;
+/** What the first level makes no smaller than this share, a higher one would search for long and in vain. */
+const HOPELESS = 0.99;
+
+function isHopeless(payload: Uint8Array): boolean {
+  const tried = compress(payload, 1);
+  const { length } = tried;
+  freeAtOnce(tried);
+  return length >= payload.length * HOPELESS;
+}
+
 function encodePayload(payload: Uint8Array, options: SealOptions): Encoded {
-  if (options.level > 0) {
+  if (options.level > 0 && (options.level <= CHEAP_LEVEL || !isHopeless(payload))) {
     const body = compress(payload, options.level);
     if (body.length < payload.length * WORTH_COMPRESSING) return { codec: 'zstd', body };
     freeAtOnce(body);

@@ -28,7 +28,9 @@ export interface Limits {
   readonly refs_page_entries_average: number;
   readonly refs_page_entries_max: number;
   readonly pack_bytes: number;
-  /** Blocks are made durable in groups of about this many bytes, one fsync a group. */
+  /**
+   * Blocks are made durable in groups of about this many bytes, one fsync a group; a writer holds two of them in memory.
+   */
   readonly flush_bytes: number;
   readonly manifest_bytes_max: number;
   readonly keyring_bytes_max: number;
@@ -75,7 +77,7 @@ export const limits: Limits = {
   refs_page_entries_average: 224,
   refs_page_entries_max: 1792,
   pack_bytes: 64 * MiB,
-  flush_bytes: 16 * MiB,
+  flush_bytes: 8 * MiB,
   manifest_bytes_max: 64 * KiB,
   keyring_bytes_max: 256 * KiB,
   ids_per_message: 65_536,

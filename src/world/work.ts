@@ -10,6 +10,9 @@ const TASKS_PER_THREAD = 2;
 /** The process's own may be some that a thread refuses. */
 const THREAD_OPTIONS = ['--disable-warning=ExperimentalWarning'];
 
+/** What tasks make is short-lived and small: their bytes are elsewhere. */
+const YOUNG_MEBIBYTES = 12;
+
 export interface WorkPool extends Work {
   /** Ends all threads; what is under way is rejected. */
   close(): Promise<void>;
@@ -90,7 +93,10 @@ class ThreadPool implements WorkPool {
   #start(): Thread {
     // Beside this file, with its ending: .ts here, .js where it has been emitted.
     const script = new URL(import.meta.url.replace(/work(\.\w+)$/, 'work-thread$1'));
-    const worker = new Worker(script, { execArgv: THREAD_OPTIONS });
+    const worker = new Worker(script, {
+      execArgv: THREAD_OPTIONS,
+      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MEBIBYTES },
+    });
     const thread: Thread = { worker, underWay: new Map() };
     thread.worker.unref();
     thread.worker.on('message', (answer: Answer) => {
