@@ -87,7 +87,7 @@ export class FileRestorer {
 
   #newWindow(): FileWindow {
     const { world, tree, plan } = this.#context;
-    return new FileWindow(world, tree.fetcher, plan.keys, (job) => this.#done(job));
+    return new FileWindow(world.limits, tree.fetcher, plan.keys, (job) => this.#done(job));
   }
 
   #newJob(entry: Entry, place: Place): FileJob {

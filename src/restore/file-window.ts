@@ -1,13 +1,12 @@
 import type { KeyStore } from '../format/domain-keys.ts';
 import type { Extent } from '../model/entries.ts';
 import type { BlockId } from '../model/ids.ts';
-import { inlineWork } from '../world/inline-work.ts';
-import type { World } from '../world/ports.ts';
+import type { Limits } from '../model/limits.ts';
 import type { BlockFetcher, Fetched } from './block-fetcher.ts';
 import { chunkOf, type DataBlock, openDataBlock } from './data-block.ts';
 import type { FileJob, Piece } from './file-job.ts';
 import { PayloadCache } from './payload-cache.ts';
-import { workAhead } from './read-ahead.ts';
+import { readAhead } from './read-ahead.ts';
 import { eachAtOnce, ownError } from './stop.ts';
 
 /** Bounds of a window, as multiples of the largest chunk or as counts. */
@@ -18,26 +17,15 @@ const PIECES_MAX = 8192;
 const OPEN_FILES_MAX = 64;
 /** Files worked on at once: more only wait for the same disk. */
 const WIDTH = 8;
-/** For so many blocks no thread is started: that takes longer than opening them. */
-const FEW_BLOCKS = 8;
-
-/** What became of a block; one of both is null. */
-interface Opened {
-  readonly id: BlockId;
-  readonly block: DataBlock | null;
-  readonly error: unknown;
-}
 
 /**
  * Collects files in tree order until they need about 64 MiB (16 of the largest chunks), then fetches their blocks,
- * each once, has them opened by the worker threads ahead of their turn, and writes every block's chunks wherever they go
- * before it is let go. So memory holds a few blocks (one more than there are threads, and the next) and a
+ * each once, and writes every block's chunks wherever they go before it is let go. So memory holds two blocks and a
  * small cache of those that several windows share, whatever the size of a file or a snapshot; a file that is larger
  * than the window goes through several.
  */
 export class FileWindow {
-  readonly #world: Pick<World, 'limits' | 'work'>;
-  readonly #inline = inlineWork();
+  readonly #limits: Limits;
   readonly #fetcher: BlockFetcher;
   readonly #keys: KeyStore;
   /** Called once for each file that is restored or given up. */
@@ -49,27 +37,19 @@ export class FileWindow {
   #bytes = 0;
   #openFiles = 0;
 
-  constructor(
-    world: Pick<World, 'limits' | 'work'>,
-    fetcher: BlockFetcher,
-    keys: KeyStore,
-    done: (job: FileJob) => Promise<void>,
-  ) {
-    this.#world = world;
+  constructor(limits: Limits, fetcher: BlockFetcher, keys: KeyStore, done: (job: FileJob) => Promise<void>) {
+    this.#limits = limits;
     this.#fetcher = fetcher;
     this.#keys = keys;
     this.#done = done;
-    this.#cache = new PayloadCache(
-      CACHE_CHUNKS * world.limits.chunk_bytes_max,
-      (block) => block.payload.length,
-    );
+    this.#cache = new PayloadCache(CACHE_CHUNKS * limits.chunk_bytes_max, (block) => block.payload.length);
   }
 
   get full(): boolean {
     return (
-      this.#bytes >= WINDOW_CHUNKS * this.#world.limits.chunk_bytes_max ||
-      this.#pieces + this.#jobs.length >= Math.min(PIECES_MAX, this.#world.limits.ids_per_message) ||
-      this.#openFiles >= Math.min(OPEN_FILES_MAX, this.#world.limits.ids_per_message)
+      this.#bytes >= WINDOW_CHUNKS * this.#limits.chunk_bytes_max ||
+      this.#pieces + this.#jobs.length >= Math.min(PIECES_MAX, this.#limits.ids_per_message) ||
+      this.#openFiles >= Math.min(OPEN_FILES_MAX, this.#limits.ids_per_message)
     );
   }
 
@@ -102,9 +82,7 @@ export class FileWindow {
       await this.#write(pieces, () => block);
     }
     const blocks = this.#fetcher.fetch([...this.#needs.keys()]);
-    const depth = this.#world.work.lanes + 1;
-    for await (const opened of workAhead(blocks, depth, (fetched) => this.#open(fetched)))
-      await this.#deliver(opened);
+    for await (const fetched of readAhead(blocks)) await this.#deliver(fetched);
     await this.#settle(this.#jobs);
     this.#jobs = this.#jobs.filter((job) => job.state === 'going');
     if (this.#jobs.some((job) => job.ended)) throw new TypeError('a block was asked for and never answered');
@@ -119,30 +97,21 @@ export class FileWindow {
     for (const job of this.#jobs) await job.discard();
   }
 
-  async #open(fetched: Fetched): Promise<Opened> {
-    const { id } = fetched;
-    if (fetched.kind === 'lost') return { id, block: null, error: fetched.error };
-    const extents = (this.#needs.get(id) ?? []).map(({ extent }) => extent);
-    const { limits } = this.#world;
-    const work = this.#needs.size > FEW_BLOCKS ? this.#world.work : this.#inline;
+  async #deliver(fetched: Fetched): Promise<void> {
+    const pieces = this.#needs.get(fetched.id) ?? [];
+    let block: () => DataBlock;
     try {
-      const block = await openDataBlock(work, this.#keys, fetched.bytes, limits.block_bytes_max, extents);
-      return { id, block, error: null };
+      if (fetched.kind === 'lost') throw fetched.error;
+      const opened = openDataBlock(this.#keys, fetched.bytes, this.#limits.block_bytes_max);
+      this.#cache.set(fetched.id, opened);
+      block = () => opened;
     } catch (error) {
-      return { id, block: null, error };
+      const failure = ownError(error);
+      block = () => {
+        throw failure;
+      };
     }
-  }
-
-  async #deliver({ id, block, error }: Opened): Promise<void> {
-    const pieces = this.#needs.get(id) ?? [];
-    if (block !== null) {
-      this.#cache.set(id, block);
-      return this.#write(pieces, () => block);
-    }
-    const failure = ownError(error);
-    await this.#write(pieces, () => {
-      throw failure;
-    });
+    await this.#write(pieces, block);
   }
 
   async #write(pieces: readonly Piece[], block: () => DataBlock): Promise<void> {

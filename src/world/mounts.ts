@@ -14,7 +14,7 @@ import {
 /** Where the kernel shows itself as files: nothing in them can be kept, and reading some of them never ends. */
 const VIRTUAL = new Set(
   (
-    'binfmt_misc bpf cgroup cgroup2 configfs debugfs devpts efivarfs ' +
+    'autofs binfmt_misc bpf cgroup cgroup2 configfs debugfs devpts efivarfs ' +
     'fusectl hugetlbfs mqueue nfsd nsfs proc pstore rpc_pipefs securityfs selinuxfs sysfs tracefs'
   ).split(' '),
 );
