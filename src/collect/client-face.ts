@@ -120,6 +120,7 @@ export class ClientFace implements CenterApi {
     let failure: string | null = 'interrupted';
     order.streams++;
     try {
+      await this.#collector.parts.above?.makeRoom();
       await this.#requireRoom(order);
       yield* this.#receive(order, from);
       failure = null;

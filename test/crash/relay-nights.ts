@@ -247,7 +247,7 @@ export class RelayNights {
       const copies = await this.simulation.finish(copiesOf(db, row.id));
       for (const center of this.country.owedBy(agent)) {
         assert.equal(copies.find((copy) => copy.center === center.face.id)?.phase, 'safe');
-        await assertRestoresFrom(center, agent, row.id, '/home', this.#taken.get(row.id)!);
+        await assertRestoresFrom(center, agent, row.id, '/home', this.#taken.get(row.id));
         this.counts.restored++;
       }
     }
