@@ -24,7 +24,9 @@ try {
   for (const agent of AGENTS) writeFiles(agent, 1);
   await night('the first night', async () => undefined);
   for (const agent of AGENTS) writeFiles(agent, 2);
-  await night('the second night, in which every process is killed once and a center is away', () => tree.trouble());
+  await night('the second night, in which every process is killed once and a center is away', () =>
+    tree.trouble(),
+  );
   failed = false;
 } finally {
   await tree.stop();
@@ -39,10 +41,13 @@ async function night(name: string, meanwhile: () => Promise<void>): Promise<void
   console.log(`  ${AGENTS.length} backups taken`);
   await meanwhile();
   for (let open = await tree.open(); open.length > 0; open = await tree.open()) {
-    if (Date.now() - started > PATIENCE_MS) throw new Error(`not done after ${PATIENCE_MS / 60_000} min:\n${open.join('\n')}`);
+    if (Date.now() - started > PATIENCE_MS)
+      throw new Error(`not done after ${PATIENCE_MS / 60_000} min:\n${open.join('\n')}`);
     await sleep(1000);
   }
-  console.log(`  every agent lists both receipts, spools and relays are empty: ${Math.round((Date.now() - started) / 1000)} s`);
+  console.log(
+    `  every agent lists both receipts, spools and relays are empty: ${Math.round((Date.now() - started) / 1000)} s`,
+  );
   for (const center of tree.centers) {
     for (const agent of AGENTS) await restoreAndCompare(center, agent);
     console.log(`  restored from ${center} alone: all ${AGENTS.length} as they were`);
@@ -72,6 +77,9 @@ function writeFiles(agent: string, round: number): void {
   writeFileSync(join(files, 'same everywhere'), 'the same line\n'.repeat(40_000));
   writeFileSync(join(files, 'own'), `${agent} ${round}\n`.repeat(60_000));
   for (let count = 0; count < 20; count++) {
-    writeFileSync(join(files, 'sub', `round ${round}`, `${count}.txt`), `${agent} ${count}\n`.repeat(count * 50));
+    writeFileSync(
+      join(files, 'sub', `round ${round}`, `${count}.txt`),
+      `${agent} ${count}\n`.repeat(count * 50),
+    );
   }
 }

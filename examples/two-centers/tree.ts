@@ -54,17 +54,30 @@ export class Tree {
   /** The relays collect by day, which is the minute that begins now; the branch in the next, the centers in the two after. */
   async setHours(): Promise<void> {
     const now = Math.floor(Date.now() / MINUTE_MS) * MINUTE_MS;
-    const hours = (from: number, to: number): string => `${clock(now + from * MINUTE_MS)}-${clock(now + to * MINUTE_MS)}`;
-    const all = { north: hours(0, 3), south: hours(0, 3), branch: hours(1, 5), tokyo: hours(2, 9), sapporo: hours(2, 9) };
+    const hours = (from: number, to: number): string =>
+      `${clock(now + from * MINUTE_MS)}-${clock(now + to * MINUTE_MS)}`;
+    const all = {
+      north: hours(0, 3),
+      south: hours(0, 3),
+      branch: hours(1, 5),
+      tokyo: hours(2, 9),
+      sapporo: hours(2, 9),
+    };
     for (const [name, windows] of Object.entries(all)) {
       const { role, data } = this.#machine(name);
       const file = join(data, `${role}.yaml`);
-      const text = readFileSync(file, 'utf8').replace(/^windows: .*$/m, `windows: "${windows}"`).replace(/^zone: .*$/m, 'zone: UTC');
+      const text = readFileSync(file, 'utf8')
+        .replace(/^windows: .*$/m, `windows: "${windows}"`)
+        .replace(/^zone: .*$/m, 'zone: UTC');
       writeFileSync(file, text);
       await this.#machine(name).daemon?.stop();
       await this.#start(name);
     }
-    console.log(`  hours (UTC): ${Object.entries(all).map((each) => each.join(' ')).join(', ')}`);
+    console.log(
+      `  hours (UTC): ${Object.entries(all)
+        .map((each) => each.join(' '))
+        .join(', ')}`,
+    );
   }
 
   async take(agent: string): Promise<void> {
@@ -93,14 +106,20 @@ export class Tree {
         const copies = line['copies'] as { center: string; phase: string; code: string }[];
         const safe = new Set(copies.filter(({ phase }) => phase === 'safe').map(({ center }) => center));
         if (this.centers.every((center) => safe.has(center))) continue;
-        open.push(`${agent}: ${copies.map(({ center, phase, code }) => `${center} ${phase} ${code}`).join(', ')}`);
+        open.push(
+          `${agent}: ${copies.map(({ center, phase, code }) => `${center} ${phase} ${code}`).join(', ')}`,
+        );
       }
-      const machine = (await this.#json(agent, ['status'])).find(({ message_type: type }) => type === 'agent');
-      const { bytes } = machine?.['spool'] as { bytes: number };
+      const machine = (await this.#json(agent, ['status'])).find(
+        ({ message_type: type }) => type === 'agent',
+      );
+      const { bytes } = machine!['spool'] as { bytes: number };
       if (bytes > 0) open.push(`${agent}: ${bytes} bytes in the spool`);
     }
     for (const relay of ['north', 'south', 'branch']) {
-      const held = (await this.#json(relay, ['relay', 'status'])).filter(({ message_type: type }) => type === 'held');
+      const held = (await this.#json(relay, ['relay', 'status'])).filter(
+        ({ message_type: type }) => type === 'held',
+      );
       if (held.length > 0) open.push(`${relay}: ${held.length} snapshots in custody`);
     }
     return open;
@@ -108,7 +127,9 @@ export class Tree {
 
   /** By the center's store and the machine's recovery sheet alone: no other process is asked. */
   async restoreFrom(center: string, agent: string, to: string): Promise<void> {
-    const [newest] = (await this.#json(agent, ['snapshots'])).filter(({ message_type: type }) => type === 'snapshot');
+    const [newest] = (await this.#json(agent, ['snapshots'])).filter(
+      ({ message_type: type }) => type === 'snapshot',
+    );
     const store = join(this.#machine(center).data, 'store');
     mkdirSync(to, { recursive: true });
     const where = ['--depot', store, '--recovery-sheet', this.#sheet(agent)];
@@ -116,7 +137,8 @@ export class Tree {
   }
 
   async stop(): Promise<void> {
-    for (const { daemon } of [...this.#machines.values()].toReversed()) await daemon?.stop().catch(() => undefined);
+    for (const { daemon } of [...this.#machines.values()].toReversed())
+      await daemon?.stop().catch(() => undefined);
   }
 
   async #found(role: Role, name: string, args: readonly string[]): Promise<void> {

@@ -292,7 +292,7 @@ export class Uplink {
         this.#unsure.add(snapshot);
         if (!abort.signal.aborted) this.#report(`sending ${snapshot}`, 'sending', error);
       })
-      .finally(async () => {
+      .then(async () => {
         abort.abort();
         await way;
         sending.delete(order.order);
