@@ -53,7 +53,11 @@ export async function collectAnswersOn(
     const some = snapshots.slice(at, at + most);
     // An answer says nothing of a custody that began after the question.
     const held = new Set(await heldBy(work.ledger.db, work.upstream.id, some));
-    const rows = Map.groupBy(await rowsOf(api, some), ({ snapshot }) => snapshot);
+    const told = await rowsOf(api, some);
+    const rows = Map.groupBy(
+      [...told, ...(await passedRowsOf(work, api, some, told))],
+      ({ snapshot }) => snapshot,
+    );
     for (const snapshot of some) {
       const answer = { snapshot, rows: rows.get(snapshot) ?? [], held: held.has(snapshot) };
       await takeAnswer(work, answer);
@@ -180,6 +184,21 @@ async function downgradeLost(work: UplinkWork, api: CenterApi, center: CenterId)
 /** A row for each center and one for the relay itself: an answer about so many snapshots holds them all, unless a relay owes them to more. */
 const rowsAtOnce = ({ world, centers }: UplinkWork): number =>
   Math.max(1, Math.floor(world.limits.page_rows / (centers.length + 2)));
+
+/**
+ * What never came to the relay above may have gone past it: asked as for a restore, it asks those above itself. Only for
+ * a relay, which waits for such things from below.
+ */
+async function passedRowsOf(
+  { upstream, node }: UplinkWork,
+  api: CenterApi,
+  asked: readonly SnapshotId[],
+  told: readonly CopyRecord[],
+): Promise<readonly CopyRecord[]> {
+  if (upstream.kind === 'center' || node === null) return [];
+  const unknown = asked.filter((id) => !told.some(({ snapshot }) => snapshot === id));
+  return unknown.length === 0 ? [] : (await api.copies({ snapshots: unknown, manifests: true })).rows;
+}
 
 /** Of these; no more than a node may have that owes them to as many centers as a wish may name. */
 async function rowsOf(api: CenterApi, snapshots: readonly SnapshotId[]): Promise<CopyRecord[]> {
