@@ -52,6 +52,7 @@ describe('one computer and a disk', () => {
       'bytes',
       'client',
       'complete',
+      'copies',
       'files',
       'id',
       'instance',
