@@ -169,7 +169,12 @@ describe('bad input to centers and agents', () => {
 
   it('a mistake in a settings file is told with file, line and column', async () => {
     await withText(join(folder, 'agent', 'jobs.yaml'), 'jobs:\n  - name: docs\n    path: [/x]\n', () =>
-      fails('bad-config', /jobs\.yaml:3:5: unknown key path: .*did you mean paths\?/, ['job', 'remove', 'docs', ...agent]),
+      fails('bad-config', /jobs\.yaml:3:5: unknown key path: .*did you mean paths\?/, [
+        'job',
+        'remove',
+        'docs',
+        ...agent,
+      ]),
     );
     await withText(join(folder, 'agent', 'agent.yaml'), 'spool: lots\n', () =>
       fails('bad-config', /agent\.yaml:1:8: "lots" is not a size/, ['status', ...agent]),
