@@ -8,7 +8,8 @@ import { Pair } from './pair.ts';
 import { type Ended, LOWTIDE, run, sleep } from './processes.ts';
 
 const EVENT_MS = 30_000;
-const TREE_BYTES = 60e6;
+/** So much that a backup is still under way when its status has been asked for. */
+const TREE_BYTES = 300e6;
 
 let pair: Pair;
 let tree: string;
