@@ -60,10 +60,10 @@ export class ClientFace implements CenterApi {
     await this.#refusePeer();
     const request = { manifest, keyring, wishes, address: this.#address };
     const { signed, kind } = await receiveOffer(parts, this.#client, request);
-    if (kind === 'behind') this.#collector.drop(signed.id);
+    if (kind === 'behind') this.#collector.queue.drop(signed.id);
     const offer = kind === 'queued' ? await findOffer(parts.ledger.db, signed.id) : null;
     // New wishes count at once, also while it is being sent (S42).
-    if (offer !== null) this.#collector.queue(offer);
+    if (offer !== null) this.#collector.queue.put(offer);
     return await statesOf(this.#collector, await copiesOf(parts.ledger.db, signed.id));
   }
 
@@ -115,7 +115,7 @@ export class ClientFace implements CenterApi {
   }
 
   async *blocks(id: OrderId, from: AsyncIterable<SealedBlock>): AsyncIterable<readonly BlockId[]> {
-    const order = this.#collector.begin(this.#client, id);
+    const order = this.#collector.orders.begin(this.#client, id);
     // Whoever stops reading the acknowledgements has gone.
     let failure: string | null = 'interrupted';
     order.streams++;
@@ -130,7 +130,7 @@ export class ClientFace implements CenterApi {
       throw error;
     } finally {
       order.streams--;
-      this.#collector.settle(order, failure);
+      this.#collector.orders.settle(order, failure);
     }
   }
 
@@ -148,7 +148,7 @@ export class ClientFace implements CenterApi {
     } catch (error) {
       // It can never be closed: what leans on nothing must come instead.
       if (snapshot !== null && isLowtideError(error, 'base-unknown')) {
-        this.#collector.drop(snapshot);
+        this.#collector.queue.drop(snapshot);
       }
       throw error;
     }
@@ -189,7 +189,7 @@ export class ClientFace implements CenterApi {
   async withdraw(id: SnapshotId, record: Uint8Array, centers: readonly CenterId[]): Promise<void> {
     const { parts } = this.#collector;
     for (const snapshot of await withdrawSnapshot(parts, this.#client, id, { record, centers })) {
-      this.#collector.drop(snapshot);
+      this.#collector.queue.drop(snapshot);
     }
   }
 
@@ -204,15 +204,15 @@ export class ClientFace implements CenterApi {
 
   /** One request that the center answers by work of its own. */
   async #within<T>(id: OrderId, work: (order: ActiveOrder) => Promise<T>): Promise<T> {
-    const order = this.#collector.begin(this.#client, id);
+    const order = this.#collector.orders.begin(this.#client, id);
     let failure: string | null = null;
     try {
-      return await this.#collector.working(order, () => work(order));
+      return await this.#collector.orders.working(order, () => work(order));
     } catch (error) {
       failure = codeOf(error);
       throw error;
     } finally {
-      this.#collector.settle(order, failure);
+      this.#collector.orders.settle(order, failure);
     }
   }
 
@@ -223,8 +223,8 @@ export class ClientFace implements CenterApi {
       domains: await this.#domains(await this.#owner(order)),
       limits: collector.parts.world.limits,
       stop: order.stop.signal,
-      onBlock: (bytes) => collector.arrived(order, bytes),
-      working: (work) => collector.working(order, work),
+      onBlock: (bytes) => collector.orders.arrived(order, bytes),
+      working: (work) => collector.orders.working(order, work),
       onDurable: (bytes) => this.#onDurable(order, bytes),
     });
   }
@@ -237,7 +237,7 @@ export class ClientFace implements CenterApi {
     const offer = await findOffer(ledger.db, order.snapshot);
     if (offer === null) return;
     const left = Math.max(0, offer.wishes.bytes - offer.received);
-    this.#collector.tell({ kind: 'progress', snapshot: order.snapshot, bytes: left });
+    this.#collector.planning.tell({ kind: 'progress', snapshot: order.snapshot, bytes: left });
     await this.#requireRoom(order);
   }
 

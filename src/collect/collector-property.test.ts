@@ -34,8 +34,8 @@ class OpenGrants {
       open.set(order.snapshot, this.starts);
       add(order);
     };
-    const tell = collector.tell.bind(collector);
-    collector.tell = (event) => {
+    const tell = collector.planning.tell.bind(collector.planning);
+    collector.planning.tell = (event) => {
       if (event.kind === 'ended') {
         assert.ok(open.delete(event.snapshot), `an end without a start: ${event.outcome}`);
       }
@@ -170,7 +170,7 @@ it('S43: whatever clients and operators do, every start grant is answered by exa
     await kit.pass(HOUR_MS);
     assert.deepEqual([...grants.open.keys()], [], `seed ${seed}: orders that nobody ended`);
     assert.deepEqual(kit.collector.book.all(), []);
-    for (const { code } of kit.collector.reasons()) assert.notEqual(code, 'running');
+    for (const { code } of kit.collector.planning.reasons()) assert.notEqual(code, 'running');
     starts += grants.starts;
   }
   t.diagnostic(`${starts} orders`);

@@ -195,7 +195,7 @@ describe('a clean stop', () => {
       ),
       anns.blocks.slice(2).map(({ id }) => id),
     );
-    assert.equal(kit.collector.reasonFor((await ben.snapshot()).id)?.code, 'client-offline');
+    assert.equal(kit.collector.planning.reasonFor((await ben.snapshot()).id)?.code, 'client-offline');
   });
 
   it('does not wait for ever for a client that reads no acknowledgement', async () => {

@@ -113,7 +113,7 @@ describe('commit', () => {
     await kit.pass(3_600_000);
     const [copy] = (await ann.api.copies({ snapshots: [leaning.id] })).rows;
     assert.deepEqual([copy?.phase, copy?.code], ['behind', 'base-unknown']);
-    assert.equal(kit.collector.reasonFor(leaning.id), null);
+    assert.equal(kit.collector.planning.reasonFor(leaning.id), null);
     assert.deepEqual(await happened(kit, leaning), ['offered', 'ordered', 'failed']);
   });
 
@@ -149,7 +149,7 @@ describe('commit', () => {
     assert.equal((await kit.simulation.finish(committing)).kind, 'receipt');
     await kit.pass(3_600_000);
     assert.deepEqual(await happened(kit, snapshot), ['offered', 'ordered', 'arrived', 'receipted']);
-    assert.equal(kit.collector.reasonFor(snapshot.id), null);
+    assert.equal(kit.collector.planning.reasonFor(snapshot.id), null);
   });
 
   it('amid which the power fails leaves either a receipt or nothing, and goes on', async () => {

@@ -61,7 +61,7 @@ export async function commitOrder(
     receipt = answer.receipt;
   }
   if (receipt === null) throw new LowtideError('wrong-state', 'this snapshot is not on offer any more');
-  if (from !== null) collector.endOrder(from.order, 'committed', '');
+  if (from !== null) collector.orders.end(from.order, 'committed', '');
   // Also if the order had ended already: nobody shall be ordered to send this again.
   await closed(collector, snapshot);
   return { kind: 'receipt', receipt };
@@ -69,8 +69,8 @@ export async function commitOrder(
 
 /** Nothing of it is collected any more; what was offered before it and leans on it can be. */
 export async function closed(collector: Collector, snapshot: SnapshotId): Promise<void> {
-  collector.drop(snapshot);
-  for (const leaning of await baseHasCome(collector.parts, snapshot)) collector.queue(leaning);
+  collector.queue.drop(snapshot);
+  for (const leaning of await baseHasCome(collector.parts, snapshot)) collector.queue.put(leaning);
 }
 
 /**

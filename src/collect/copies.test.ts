@@ -115,7 +115,7 @@ describe('withdraw', () => {
     for (let count = 0; count < 2; count++)
       await ann.api.withdraw(snapshot.id, ann.voidRecord(snapshot.id), []);
     assert.deepEqual(await listOffers(kit.ledger.db), []);
-    assert.equal(kit.collector.reasonFor(snapshot.id), null);
+    assert.equal(kit.collector.planning.reasonFor(snapshot.id), null);
     const history = (await historyOf(kit.ledger.db, snapshot.id)).map(({ what }) => what);
     assert.deepEqual(history, ['offered', 'voided']);
     const [state] = await ann.offer(snapshot);

@@ -18,7 +18,7 @@ import type { CollectorParts } from './parts.ts';
 function ownState(collector: Collector, row: CopyRow): CopyState {
   const state = copyState(row);
   if (state.phase !== 'waiting' && state.phase !== 'in-transit') return state;
-  const reason = collector.reasonFor(row.snapshot);
+  const reason = collector.planning.reasonFor(row.snapshot);
   if (reason === null) return { ...state, phase: 'waiting' };
   const { code, until } = reason;
   return { ...state, phase: code === 'running' ? 'in-transit' : 'waiting', code, until };

@@ -20,7 +20,7 @@ describe('reception', () => {
     const [offer] = await listOffers(kit.ledger.db);
     assert.equal(offer?.snapshot, snapshot.id);
     assert.deepEqual(Buffer.from(offer.manifest), Buffer.from(snapshot.signed.bytes));
-    assert.equal(kit.collector.reasonFor(snapshot.id)?.code, 'center-window');
+    assert.equal(kit.collector.planning.reasonFor(snapshot.id)?.code, 'center-window');
     const listener = ann.listen();
     await kit.pass(11 * 3_600_000);
     assert.equal(listener.sends[0]?.snapshot, snapshot.id);
@@ -52,7 +52,7 @@ describe('reception', () => {
     await kit.pass(1000);
     assert.deepEqual(listener.stops, [{ kind: 'stop', order, code: 'client-window' }]);
     assert.equal(state?.phase, 'waiting');
-    assert.equal(kit.collector.reasonFor(snapshot.id)?.code, 'client-window');
+    assert.equal(kit.collector.planning.reasonFor(snapshot.id)?.code, 'client-window');
   });
 
   it("refuses another client's manifest, and one that its client has not signed", async () => {
@@ -137,7 +137,7 @@ describe('reception', () => {
     const third = await ann.snapshot({ sequence: 3, base: second, data: ['a', 'c'] });
     const [behind] = await ann.offer(third);
     assert.deepEqual([behind?.phase, behind?.code], ['behind', 'base-unknown']);
-    assert.equal(kit.collector.reasonFor(third.id), null);
+    assert.equal(kit.collector.planning.reasonFor(third.id), null);
     await ann.offer(first);
     const [waits] = await ann.offer(second);
     assert.deepEqual([waits?.phase, waits?.code], ['waiting', 'client-offline']);

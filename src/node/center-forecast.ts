@@ -20,10 +20,10 @@ export interface NightAsk {
  * @throws LowtideError `bad-request` for a date that is none, is past, or is too far away
  */
 export function forecastOf(collector: Collector, ask: NightAsk, now: UnixMillis): Forecast | null {
-  if (collector.outstanding > OFFERS_MAX) return null;
+  if (collector.planning.outstanding > OFFERS_MAX) return null;
   const { everybody, night } = ask;
-  if (night === null) return collector.forecast({ everybody });
-  return collector.forecast({ everybody, nightEnd: nightEndOf(collector, night, now) });
+  if (night === null) return collector.planning.forecast({ everybody });
+  return collector.planning.forecast({ everybody, nightEnd: nightEndOf(collector, night, now) });
 }
 
 /** Of the center's interval that is open or begins in the 24 hours from noon on that day. */

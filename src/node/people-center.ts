@@ -168,7 +168,7 @@ async function planOf({ node, authority, running }: CenterDesk, night: string | 
     offers: offers.map((offer) => {
       const { snapshot, wishes, offeredAt, received } = offer;
       const { client, job, takenAt } = parseManifest(offer.manifest).manifest;
-      const reason = collector.reasonFor(snapshot) ?? UNPLANNED;
+      const reason = collector.planning.reasonFor(snapshot) ?? UNPLANNED;
       const { code, until, text } = reason;
       return {
         snapshot,

@@ -105,7 +105,7 @@ describe('a snapshot that two ways lead to one center', () => {
     await kit.pass(2 * HOUR_MS);
     assert.deepEqual(await kit.states(ann), ['home#1 tokyo: safe']);
     assert.equal(commits(kit, 'tokyo', id), 1);
-    assert.equal(osaka.running!.collector.reasonFor(id), null, 'the relay waits for nothing');
+    assert.equal(osaka.running!.collector.planning.reasonFor(id), null, 'the relay waits for nothing');
     assert.deepEqual(kit.alarmCodes('ann'), []);
   });
 
@@ -187,7 +187,7 @@ describe('a machine that moves to another relay', () => {
     assert.deepEqual(await kit.states(ann), ['home#1 tokyo: safe']);
     assert.equal(commits(kit, 'osaka', id), 0);
     assert.equal(commits(kit, 'tokyo', id), 1);
-    assert.equal(osaka.running!.collector.reasonFor(id), null, 'the relay that it left waits for nothing');
+    assert.equal(osaka.running!.collector.planning.reasonFor(id), null, 'the relay that it left waits for nothing');
   });
 });
 

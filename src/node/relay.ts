@@ -142,7 +142,7 @@ export class Relay {
       () =>
         this.#turns.take(async () => {
           await letGo(this.parts);
-          await this.collector.dropPassedBy();
+          await this.collector.queue.dropPassedBy();
           await this.#room.trimCache();
           return true;
         }),

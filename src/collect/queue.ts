@@ -1,0 +1,94 @@
+import type { Offer } from '../ledger/offers.ts';
+import { passedBy } from '../ledger/snapshots.ts';
+import { isLowtideError } from '../model/errors.ts';
+import type { ClientId, SnapshotId } from '../model/ids.ts';
+import { plannedOffer } from './conditions.ts';
+import type { OrderBook } from './order-book.ts';
+import { forgetOwn } from './own-copy.ts';
+import type { CollectorParts } from './parts.ts';
+import type { Planning } from './planning.ts';
+import { Ways } from './ways.ts';
+
+export interface QueueParts {
+  readonly book: OrderBook;
+  readonly planning: Planning;
+  /** The line by which a client comes; null for none, and for one that is not here. */
+  readonly lineOf: (client: ClientId) => string | null;
+}
+
+/** What shall be collected, and from whom. */
+export class Queue {
+  readonly #parts: CollectorParts;
+  readonly #around: QueueParts;
+  readonly #ways = new Ways();
+
+  constructor(parts: CollectorParts, around: QueueParts) {
+    this.#parts = parts;
+    this.#around = around;
+  }
+
+  /**
+   * One that comes two ways (a roaming laptop, two relays) is collected from whoever offered it last, unless it is being
+   * sent by another already.
+   * @throws LowtideError `bad-schedule`, `bad-zone`
+   */
+  put(offer: Offer): void {
+    const before = this.#ways.offered(offer);
+    if (before === null) return this.#plan(offer);
+    if (this.#around.book.ofSnapshot(offer.snapshot) === null) this.#redirect(offer);
+  }
+
+  /** From the ledger, as it was before a restart. */
+  takeUp(offers: readonly Offer[]): void {
+    for (const offer of offers) {
+      try {
+        this.put(offer);
+      } catch (error) {
+        if (!isLowtideError(error)) throw error;
+        const message = `the queued snapshot ${offer.snapshot.slice(0, 12)} cannot be planned: ${error.message}`;
+        this.#parts.world.monitor.event({ kind: 'alarm', code: error.code, message });
+      }
+    }
+  }
+
+  #redirect(offer: Offer): void {
+    this.#ways.take(offer);
+    this.#around.planning.tell({ kind: 'withdrawn', snapshot: offer.snapshot });
+    this.#plan(offer);
+  }
+
+  #plan(offer: Offer): void {
+    const planned = plannedOffer(offer, this.#around.lineOf(offer.client));
+    this.#around.planning.tell({ kind: 'offered', offer: planned });
+  }
+
+  /** A client has gone: what it had offered comes by another way, if there is one. */
+  leave(client: ClientId): void {
+    for (const snapshot of this.#ways.leave(client)) this.reroute(snapshot);
+  }
+
+  /** What is planned by a client that has gone comes by another way, if there is one, once its last call is over. */
+  reroute(snapshot: SnapshotId): void {
+    const { book } = this.#around;
+    const client = this.#ways.clientOf(snapshot);
+    if (client === null || book.isOnline(client) || book.ofSnapshot(snapshot) !== null) return;
+    const other = this.#ways.another(snapshot, (each) => book.isOnline(each));
+    if (other !== null) this.#redirect(other);
+  }
+
+  /** Collects nothing more of it. */
+  drop(snapshot: SnapshotId): void {
+    this.#ways.forget(snapshot);
+    this.#around.planning.tell({ kind: 'withdrawn', snapshot });
+  }
+
+  /** At a relay: what has come to all centers by another way while it was waited for here is nobody's to send any more. */
+  async dropPassedBy(): Promise<void> {
+    const { ledger, center } = this.#parts;
+    for (const snapshot of await passedBy(ledger.db, center.id)) {
+      if (this.#around.book.ofSnapshot(snapshot) !== null) continue;
+      this.drop(snapshot);
+      await forgetOwn(this.#parts, snapshot);
+    }
+  }
+}
