@@ -12,8 +12,8 @@ export type Calendar =
 
 export interface WeeklyTime {
   readonly days: DaySet;
-  /** Minutes since midnight, 0-1439. */
-  readonly minute: number;
+  /** Seconds since midnight: whole minutes below a day. */
+  readonly time: number;
   /** IANA name. */
   readonly zone: string;
 }
@@ -78,14 +78,14 @@ function readTimes(scanner: Scanner): Draft[] {
       scanner.fail('the days of this time, because the one before names days ("daily" for every day)', place);
     }
     namedDays ||= days !== null && days !== EVERY_DAY;
-    const minute =
+    const time =
       scanner.time('23:59') ??
       scanner.fail(
         days === null
           ? 'a day, a time such as 22:00, "hourly", "every" or "manual"'
           : 'a time of day such as 22:00',
       );
-    drafts.push({ days: days ?? EVERY_DAY, minute, zone: readZone(scanner) });
+    drafts.push({ days: days ?? EVERY_DAY, time, zone: readZone(scanner) });
   } while (scanner.mark(','));
   return drafts;
 }
@@ -104,8 +104,8 @@ function intervalText(interval: number): string {
 function timesText(times: readonly WeeklyTime[]): string {
   const zones = new Set(times.map(({ zone }) => zone));
   const shared = zones.size === 1 && times.length > 1;
-  const parts = times.map(({ days, minute, zone }) =>
-    [daysText(days), timeText(minute), ...(shared ? [] : [zone])].join(' '),
+  const parts = times.map(({ days, time, zone }) =>
+    [daysText(days), timeText(time), ...(shared ? [] : [zone])].join(' '),
   );
   return parts.join(', ') + (shared ? ` (${[...zones].join('')})` : '');
 }

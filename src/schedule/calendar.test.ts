@@ -45,6 +45,7 @@ test('S19: an error points at the character and says what was expected there', (
     ['nightly', 1, /found "nightly"/],
     ['daily', 6, /a time of day such as 22:00, found the end/],
     ['daily 24:00', 7, /from 00:00 to 23:59/],
+    ['daily 22:00:30', 7, /from 00:00 to 23:59, found "22:00:30"/],
     ['daily 22:00-23:00', 12, /a comma or the end, found "-"/],
     ['Mon-Fri 12:00, 18:00', 16, /the days of this time/],
     ['every', 6, /a number/],

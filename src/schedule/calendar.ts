@@ -1,4 +1,4 @@
-import { DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, type UnixMillis } from '../model/time.ts';
+import { DAY_MS, HOUR_MS, SECOND_MS, type UnixMillis } from '../model/time.ts';
 import type { Calendar, WeeklyTime } from './calendar-text.ts';
 import { dayOf, includesDay } from './weekly.ts';
 import { momentOf, offsetsOf, wallAt } from './zones.ts';
@@ -52,12 +52,12 @@ function timeDue(times: readonly WeeklyTime[], { lastTaken, since, now }: Known)
 }
 
 /** Every turn in the range and perhaps some outside it. */
-function turnsOf({ days, minute, zone }: WeeklyTime, from: UnixMillis, to: UnixMillis): UnixMillis[] {
+function turnsOf({ days, time, zone }: WeeklyTime, from: UnixMillis, to: UnixMillis): UnixMillis[] {
   const offsets = offsetsOf(zone, from - DAY_MS, to + DAY_MS);
   const turns: UnixMillis[] = [];
   const last = dayOf(wallAt(to, offsets));
   for (let day = dayOf(wallAt(from, offsets)); day <= last; day++) {
-    if (includesDay(days, day)) turns.push(momentOf(day * DAY_MS + minute * MINUTE_MS, offsets));
+    if (includesDay(days, day)) turns.push(momentOf(day * DAY_MS + time * SECOND_MS, offsets));
   }
   return turns;
 }

@@ -100,17 +100,14 @@ export class Scanner {
     return found;
   }
 
-  /** Minutes since midnight; null if what follows does not begin like a time. */
-  time(latest: '23:59' | '24:00'): number | null {
+  /** Seconds since midnight, whole minutes unless `latest` has seconds; null if what follows does not begin like a time. */
+  time(latest: '23:59' | '23:59:59' | '24:00:00'): number | null {
     const place = this.#at;
-    if (this.#ahead(/\d/y) === '') return null;
-    const [hour, minute] = this.#take(/\d{1,2}:\d{2}(?![\d:])/y)
-      .split(':')
-      .map(Number);
-    const minutes = hour! * 60 + (minute ?? Number.NaN);
-    const bound = latest === '24:00' ? 24 * 60 : 24 * 60 - 1;
-    if (minute! < 60 && minutes <= bound) return minutes;
-    return this.fail(`a time from 00:00 to ${latest}`, place);
+    if (!this.digitAhead) return null;
+    const pattern = latest === '23:59' ? /\d{1,2}:\d{2}(?![\d:])/y : /\d{1,2}:\d{2}(?::\d{2})?(?![\d:])/y;
+    const seconds = secondsOf(this.#take(pattern));
+    if (seconds <= secondsOf(latest)) return seconds;
+    return this.fail(`a time from 00:00 to ${latest.slice(0, 5)}`, place);
   }
 
   #day(): number | null {
@@ -186,7 +183,16 @@ export function daysText(days: DaySet): string {
   return parts.join(',');
 }
 
-/** `22:00`; 1440 is `24:00`. */
-export function timeText(minutes: number): string {
-  return `${String(Math.floor(minutes / 60)).padStart(2, '0')}:${String(minutes % 60).padStart(2, '0')}`;
+/** Of `H:MM` or `H:MM:SS`; what is none is later than any time. */
+function secondsOf(text: string): number {
+  const [hour = Number.POSITIVE_INFINITY, minute = 0, second = 0] =
+    text === '' ? [] : text.split(':').map(Number);
+  return minute < 60 && second < 60 ? (hour * 60 + minute) * 60 + second : Number.POSITIVE_INFINITY;
+}
+
+/** `22:00`, `22:00:30`; a whole day is `24:00`. */
+export function timeText(seconds: number): string {
+  const two = (count: number): string => String(Math.floor(count)).padStart(2, '0');
+  const minutes = `${two(seconds / 3600)}:${two((seconds / 60) % 60)}`;
+  return seconds % 60 === 0 ? minutes : `${minutes}:${two(seconds % 60)}`;
 }

@@ -1,10 +1,10 @@
-import { DAY_MS, type UnixMillis } from '../model/time.ts';
+import { DAY_MS, SECOND_MS, type UnixMillis } from '../model/time.ts';
 
 /** Bit 0 is Monday, bit 6 is Sunday. */
 export type DaySet = number;
 
 export const EVERY_DAY: DaySet = 0b111_1111;
-export const MINUTES_PER_DAY = 1440;
+export const SECONDS_PER_DAY = DAY_MS / SECOND_MS;
 
 /** The number of a day on the wall: 0 is 1970-01-01, a Thursday. */
 export function dayOf(wall: number): number {
@@ -20,9 +20,9 @@ export function includesDay(days: DaySet, day: number): boolean {
 export interface WeeklySpan {
   /** The days on which it starts. */
   readonly days: DaySet;
-  /** Minutes since midnight of the start day, 0-1439. */
+  /** Seconds since midnight of the start day, below a day. */
   readonly start: number;
-  /** Minutes since midnight of the start day, greater than `start`; above 1440 it ends on the next day. */
+  /** Seconds since midnight of the start day, greater than `start`; above a day it ends on the next day. */
   readonly end: number;
   /** IANA name. */
   readonly zone: string;

@@ -16,6 +16,11 @@ test('S10-S15: what people write, and its canonical form', () => {
     '0:00 – 3:00': '00:00-03:00 Europe/London',
     '22:00-00:00': '22:00-24:00 Europe/London',
     '22:00-24:00': '22:00-24:00 Europe/London',
+    '22:00:00-24:00:00': '22:00-24:00 Europe/London',
+    '0:00:00-24:00:00': 'any',
+    '12:00:10-12:00:25': '12:00:10-12:00:25 Europe/London',
+    '23:59:59-00:00:01': '23:59:59-00:00:01 Europe/London',
+    '8:00 - 8:00:30, 8:01-8:01:30': '08:00-08:00:30, 08:01-08:01:30 (Europe/London)',
     'daily 1:00-2:00, 3:00-4:00': '01:00-02:00, 03:00-04:00 (Europe/London)',
     'Mon-Fri 22:00-06:00': 'Mon-Fri 22:00-06:00 Europe/London',
     'Mon-Fri 22:00-06:00, Sat-Sun any': 'Mon-Fri 22:00-06:00, Sat-Sun any (Europe/London)',
@@ -46,9 +51,10 @@ test('S18: the canonical form says the same wherever it is read', () => {
       { minLength: 1, maxLength: 3 },
     )
     .map((list) => list.join(','));
+  const two = (count: number): string => String(count).padStart(2, '0');
   const time = fc
-    .tuple(fc.nat(23), fc.nat(59))
-    .map(([h, m]) => `${String(h).padStart(2, '0')}:${String(m).padStart(2, '0')}`);
+    .tuple(fc.nat(23), fc.nat(59), fc.oneof(fc.constant(0), fc.nat(59)))
+    .map(([h, m, s]) => `${two(h)}:${two(m)}${s === 0 ? '' : `:${two(s)}`}`);
   const hours = fc.oneof(
     fc.constant('any'),
     fc
@@ -90,7 +96,12 @@ test('S19: an error points at the character and says what was expected there', (
     ['22:00', 6, /"-" and the time/],
     ['22:00-', 7, /time at which the window closes/],
     ['22-6', 1, /a time from 00:00 to 23:59, found "22"/],
-    ['24:00-06:00', 1, /00:00 to 23:59/],
+    ['24:00-06:00', 1, /00:00 to 23:59,/],
+    ['00:00-24:00:01', 7, /00:00 to 24:00,/],
+    ['00:00:60-01:00', 1, /00:00 to 23:59,/],
+    ['12:00:5-12:01', 1, /00:00 to 23:59,/],
+    ['12:00:05:00-13:00', 1, /00:00 to 23:59,/],
+    ['12:00:05-12:00:05', 10, /another time than the start/],
     ['00:00-24:01', 7, /00:00 to 24:00/],
     ['00:00-23:60', 7, /00:00 to 24:00/],
     ['00:00-3:000', 7, /00:00 to 24:00/],

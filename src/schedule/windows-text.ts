@@ -1,5 +1,5 @@
 import { daysText, Scanner, timeText } from './scanner.ts';
-import { EVERY_DAY, MINUTES_PER_DAY, type DaySet, type WeeklySpan, type Windows } from './weekly.ts';
+import { EVERY_DAY, SECONDS_PER_DAY, type DaySet, type WeeklySpan, type Windows } from './weekly.ts';
 import { readCommonZone, readZone } from './zone-text.ts';
 import { checkZone } from './zones.ts';
 
@@ -22,7 +22,7 @@ export function parseWindows(text: string, zone: string): Windows {
   }
   const exceptFirst = scanner.wordAhead() === 'except';
   const open = exceptFirst
-    ? [{ days: EVERY_DAY, start: 0, end: MINUTES_PER_DAY, zone: null }]
+    ? [{ days: EVERY_DAY, start: 0, end: SECONDS_PER_DAY, zone: null }]
     : readList(scanner);
   const except: Draft[] = [];
   while (scanner.word('except') !== null) except.push(...readList(scanner));
@@ -65,27 +65,27 @@ export function readSpan(scanner: Scanner, named: DaySet | null): Draft {
   const days = named ?? EVERY_DAY;
   const hours = readHours(scanner);
   if (hours === null && named === null) scanner.fail('a day, a time such as 22:00, "any" or "except"');
-  return { days, ...(hours ?? { start: 0, end: MINUTES_PER_DAY }), zone: readZone(scanner) };
+  return { days, ...(hours ?? { start: 0, end: SECONDS_PER_DAY }), zone: readZone(scanner) };
 }
 
 function readHours(scanner: Scanner): { readonly start: number; readonly end: number } | null {
-  if (scanner.word('any') !== null) return { start: 0, end: MINUTES_PER_DAY };
-  const start = scanner.time('23:59');
+  if (scanner.word('any') !== null) return { start: 0, end: SECONDS_PER_DAY };
+  const start = scanner.time('23:59:59');
   if (start === null) return null;
   if (!scanner.dash()) scanner.fail('"-" and the time at which the window closes');
   const place = scanner.place;
-  const end = scanner.time('24:00') ?? scanner.fail('the time at which the window closes, such as 06:00');
+  const end = scanner.time('24:00:00') ?? scanner.fail('the time at which the window closes, such as 06:00');
   if (end === start) scanner.fail('another time than the start ("any" is the whole day)', place);
-  return { start, end: end > start ? end : end + MINUTES_PER_DAY };
+  return { start, end: end > start ? end : end + SECONDS_PER_DAY };
 }
 
 function makeWindows(open: readonly WeeklySpan[], except: readonly WeeklySpan[]): Windows {
   return { text: windowsText(open, except), open, except };
 }
 
-/** Whether it covers every minute of every week by itself. */
+/** Whether it covers every second of every week by itself. */
 function coversAll({ days, start, end }: WeeklySpan): boolean {
-  return days === EVERY_DAY && end - start === MINUTES_PER_DAY && start === 0;
+  return days === EVERY_DAY && end - start === SECONDS_PER_DAY && start === 0;
 }
 
 /** Open for ever, whatever any zone's clocks do. */
@@ -117,10 +117,10 @@ function windowsText(open: readonly WeeklySpan[], except: readonly WeeklySpan[])
 }
 
 function spanText(span: WeeklySpan, withDays: boolean, withZone: boolean): string {
-  const hours = span.end - span.start === MINUTES_PER_DAY ? 'any' : hoursText(span);
+  const hours = span.end - span.start === SECONDS_PER_DAY ? 'any' : hoursText(span);
   return [...(withDays ? [daysText(span.days)] : []), hours, ...(withZone ? [span.zone] : [])].join(' ');
 }
 
 function hoursText({ start, end }: WeeklySpan): string {
-  return `${timeText(start)}-${timeText(end > MINUTES_PER_DAY ? end - MINUTES_PER_DAY : end)}`;
+  return `${timeText(start)}-${timeText(end > SECONDS_PER_DAY ? end - SECONDS_PER_DAY : end)}`;
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
 import { isLowtideError } from '../model/errors.ts';
-import { DAY_MS, HOUR_MS, MINUTE_MS } from '../model/time.ts';
+import { DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS } from '../model/time.ts';
 import { openByWatching, watch } from './test-wall.ts';
 import {
   checkWindowsMeet,
@@ -119,14 +119,21 @@ const STRETCHES: [zone: string, from: string][] = [
 const HOURS = 60;
 const OTHERS = ['Asia/Tokyo', LONDON];
 
-/** Texts with minutes that are often the hard ones. */
-function windowTexts(zone: string): fc.Arbitrary<string> {
-  const time = fc
-    .tuple(
-      fc.oneof(fc.constantFrom(0, 1, 2, 23), fc.nat(23)),
-      fc.oneof(fc.constantFrom(0, 30, 59), fc.nat(59)),
-    )
-    .map(([h, m]) => `${h}:${String(m).padStart(2, '0')}`);
+const clockTime = (h: number, m: number): string => `${h}:${String(m).padStart(2, '0')}`;
+/** Minutes that are often the hard ones. */
+const MINUTES: fc.Arbitrary<string> = fc
+  .tuple(fc.oneof(fc.constantFrom(0, 1, 2, 23), fc.nat(23)), fc.oneof(fc.constantFrom(0, 30, 59), fc.nat(59)))
+  .map(([h, m]) => clockTime(h, m));
+/** Seconds, in the hours in which the hard things happen. */
+const SECONDS: fc.Arbitrary<string> = fc
+  .tuple(
+    fc.constantFrom(0, 1, 2, 3, 4, 22, 23),
+    fc.oneof(fc.constantFrom(0, 29, 30, 59), fc.nat(59)),
+    fc.oneof(fc.constantFrom(0, 1, 59), fc.nat(59)),
+  )
+  .map(([h, m, s]) => `${clockTime(h, m)}:${String(s).padStart(2, '0')}`);
+
+function windowTexts(zone: string, time: fc.Arbitrary<string>): fc.Arbitrary<string> {
   const hours = fc.tuple(time, time).map(([a, b]) => (a === b ? 'any' : `${a}-${b}`));
   const days = fc.constantFrom('daily', 'Fri', 'Sat', 'Sun', 'Mon,Wed,Sun', 'Thu-Sat');
   const item = fc
@@ -138,44 +145,83 @@ function windowTexts(zone: string): fc.Arbitrary<string> {
     .map(([open, except]) => open.join(', ') + (except.length > 0 ? ` except ${except.join(', ')}` : ''));
 }
 
+interface Stretch {
+  readonly zone: string;
+  readonly from: number;
+  readonly hours: number;
+  /** From one look at the wall clock to the next. */
+  readonly step: number;
+  readonly time: fc.Arbitrary<string>;
+  readonly numRuns: number;
+}
+
+/** Whatever windows there are, they are open when the clocks on the wall say so, and searches find them. */
+function agreesWithWatching({ zone, from, hours, step, time, numRuns }: Stretch): void {
+  const to = from + hours * HOUR_MS;
+  const watched = [zone, ...OTHERS].map((name) => watch(name, from, hours, step));
+  const { shown: hands } = watched[0]!;
+  assert.ok(
+    hands.some((shown, i) => i > 0 && shown - hands[i - 1]! !== 1),
+    'nothing hard happens here',
+  );
+  const texts = windowTexts(zone, time);
+  fc.assert(
+    fc.property(texts, texts, fc.nat(hands.length - 1), (first, second, look) => {
+      const [a, b] = [parseWindows(first, zone), parseWindows(second, zone)];
+      const spans = [a, b].map((windows) => intervalsBetween(windows, from, to));
+      let shared = 0;
+      for (let i = 0; i < hands.length; i++) {
+        const now = from + i * step;
+        const expected = [a, b].map((windows) => openByWatching(windows, watched, i));
+        const found = spans.map((list) => list.some(({ start, end }) => start <= now && now < end));
+        if (found[0] !== expected[0] || found[1] !== expected[1]) assert.deepEqual(found, expected);
+        if (expected[0]! && expected[1]!) shared++;
+      }
+      assert.equal(sharedTime([a, b], from, to), shared * step);
+      const now = from + look * step;
+      assert.equal(isOpen(a, now), openByWatching(a, watched, look));
+      assert.equal(intervalAt(a, now) !== null, isOpen(a, now));
+      const next = nextInterval(a, now);
+      const ahead = spans[0]!.find(({ end }) => end > now);
+      if (ahead !== undefined) {
+        assert.ok(next !== null);
+        assert.equal(Math.max(next.start, from), ahead.start);
+        assert.equal(Math.min(next.end ?? to, to), ahead.end);
+      } else assert.ok(next === null || next.start >= to);
+    }),
+    { numRuns },
+  );
+}
+
 for (const [zone, start] of STRETCHES) {
   test(`S2-S5: ${zone} from ${start} agrees with watching a wall clock minute by minute`, () => {
     const from = at(start);
-    const to = from + HOURS * HOUR_MS;
-    const watched = [zone, ...OTHERS].map((name) => watch(name, from, HOURS));
-    const steps = watched[0]!.shown.map((minute, i, all) => minute - (all[i - 1] ?? minute - 1));
-    assert.ok(
-      steps.some((step) => step !== 1),
-      'nothing hard happens here',
-    );
-    fc.assert(
-      fc.property(windowTexts(zone), windowTexts(zone), fc.nat(HOURS * 60 - 1), (first, second, minute) => {
-        const [a, b] = [parseWindows(first, zone), parseWindows(second, zone)];
-        const spans = [a, b].map((windows) => intervalsBetween(windows, from, to));
-        let shared = 0;
-        for (let i = 0; i < HOURS * 60; i++) {
-          const now = from + i * MINUTE_MS;
-          const expected = [a, b].map((windows) => openByWatching(windows, watched, i));
-          const found = spans.map((list) => list.some(({ start, end }) => start <= now && now < end));
-          if (found[0] !== expected[0] || found[1] !== expected[1]) assert.deepEqual(found, expected);
-          if (expected[0]! && expected[1]!) shared++;
-        }
-        assert.equal(sharedTime([a, b], from, to), shared * MINUTE_MS);
-        const now = from + minute * MINUTE_MS;
-        assert.equal(isOpen(a, now), openByWatching(a, watched, minute));
-        assert.equal(intervalAt(a, now) !== null, isOpen(a, now));
-        const next = nextInterval(a, now);
-        const ahead = spans[0]!.find(({ end }) => end > now);
-        if (ahead !== undefined) {
-          assert.ok(next !== null);
-          assert.equal(Math.max(next.start, from), ahead.start);
-          assert.equal(Math.min(next.end ?? to, to), ahead.end);
-        } else assert.ok(next === null || next.start >= to);
-      }),
-      { numRuns: 40 },
-    );
+    agreesWithWatching({ zone, from, hours: HOURS, step: MINUTE_MS, time: MINUTES, numRuns: 40 });
+  });
+  test(`S2-S5, S10: ${zone} around the change after ${start} agrees with watching it second by second`, () => {
+    const change = Temporal.Instant.from(start).toZonedDateTimeISO(zone).getTimeZoneTransition('next')!;
+    const from = change.epochMilliseconds - HOUR_MS;
+    agreesWithWatching({ zone, from, hours: 3, step: SECOND_MS, time: SECONDS, numRuns: 15 });
   });
 }
+
+test('S10: windows of a few seconds, over midnight and between one another', () => {
+  assert.deepEqual(
+    between('23:59:50-00:00:05, 00:00:20-00:00:30', 'UTC', '2026-03-06T23:59Z', '2026-03-07T00:01Z'),
+    ['2026-03-06T23:59:50Z 2026-03-07T00:00:05Z', '2026-03-07T00:00:20Z 2026-03-07T00:00:30Z'],
+  );
+  assert.deepEqual(
+    between('12:00-13:00 except 12:30:15-12:30:45', 'UTC', '2026-03-06T12:00Z', '2026-03-06T13:00Z'),
+    ['2026-03-06T12:00:00Z 2026-03-06T12:30:15Z', '2026-03-06T12:30:45Z 2026-03-06T13:00:00Z'],
+  );
+  // 2026-03-29, 01:00 GMT: London's clocks go to 02:00.
+  assert.deepEqual(between('00:59:50-01:00:10', LONDON, '2026-03-29T00:00Z', '2026-03-29T12:00Z'), [
+    '2026-03-29T00:59:50Z 2026-03-29T01:00:00Z',
+  ]);
+  assert.deepEqual(between('01:59:50-02:00:10', LONDON, '2026-03-29T00:00Z', '2026-03-29T12:00Z'), [
+    '2026-03-29T01:00:00Z 2026-03-29T01:00:10Z',
+  ]);
+});
 
 test('S5: a daily window opens once and closes once on every day of three years, in every hard zone', () => {
   const zones = [...new Set(STRETCHES.map(([zone]) => zone))].filter((zone) => zone !== 'Pacific/Apia');

@@ -1,5 +1,5 @@
 import { LowtideError } from '../model/errors.ts';
-import { DAY_MS, MINUTE_MS, type UnixMillis } from '../model/time.ts';
+import { DAY_MS, SECOND_MS, type UnixMillis } from '../model/time.ts';
 import { clip, intersect, subtract, totalTime, unite, type Span } from './spans.ts';
 import { describeWindows, isAlways, isNever } from './windows-text.ts';
 import { dayOf, includesDay, type Interval, type WeeklySpan, type Windows } from './weekly.ts';
@@ -30,8 +30,8 @@ function daysOf(span: WeeklySpan, from: UnixMillis, to: UnixMillis): Span[] {
   for (let day = dayOf(wallAt(from, offsets)) - 1; day <= last; day++) {
     if (!includesDay(span.days, day)) continue;
     const midnight = day * DAY_MS;
-    const start = momentOf(midnight + span.start * MINUTE_MS, offsets);
-    if (start < to) result.push({ start, end: momentOf(midnight + span.end * MINUTE_MS, offsets) });
+    const start = momentOf(midnight + span.start * SECOND_MS, offsets);
+    if (start < to) result.push({ start, end: momentOf(midnight + span.end * SECOND_MS, offsets) });
   }
   return result;
 }
