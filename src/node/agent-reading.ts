@@ -1,9 +1,11 @@
 import type { Depot } from '../depot/depot.ts';
 import { listSnapshots } from '../ledger/snapshots.ts';
 import type { Ledger } from '../ledger/ledger.ts';
+import { listLosses } from '../ledger/losses.ts';
 import type { Hop } from '../model/exchange.ts';
 import type { World } from '../world/ports.ts';
 import { type AgentIdentity, centersReached, type Upstream } from './agent-parts.ts';
+import { lostSnapshots } from './lost-files.ts';
 import type { CopyLine, Reading, SnapshotLine } from './reading.ts';
 import type { KnownCosts, SourceCosts } from './source-costs.ts';
 import { agentSources, findManifest } from './sources.ts';
@@ -33,6 +35,7 @@ export function agentReading(parts: AgentReadingParts): Reading {
     sources: agentSources(parts, costs),
     list: () => agentLines(parts),
     manifest: (id) => findManifest(parts, id),
+    lost: () => lostSnapshots({ world, depot, ledger, keys: identity.keyring.keys }),
     close: async () => {
       parts.disconnect();
       const { known } = costs;
@@ -46,6 +49,8 @@ export function agentReading(parts: AgentReadingParts): Reading {
 async function agentLines(parts: AgentReadingParts): Promise<SnapshotLine[]> {
   const { ledger, identity } = parts;
   const copies = await copyLines(parts);
+  const losses = await listLosses(ledger.db);
+  const lost = new Map(losses.map(({ snapshot, holder }) => [snapshot, holder]));
   const lines: SnapshotLine[] = [];
   for await (const row of allRows(ledger, identity.client)) {
     const own = copies.get(row.id) ?? [];
@@ -65,6 +70,7 @@ async function agentLines(parts: AgentReadingParts): Promise<SnapshotLine[]> {
       roots: row.label === null ? [] : [row.label],
       where: [...new Set([...(row.pack_group === null ? [] : ['spool']), ...safe, ...held])],
       copies: own,
+      lostWith: lost.get(row.id) ?? null,
     });
   }
   return lines;

@@ -23,6 +23,7 @@ import {
   type Upstream,
 } from './agent-parts.ts';
 import { drainWhenRung } from './draining.ts';
+import { countLost } from './lost-files.ts';
 import { finishRuns } from './runs.ts';
 import { discardSpooled, drain, dropOldBases } from './spool.ts';
 import { takeJob } from './taking.ts';
@@ -65,12 +66,16 @@ export class Agent {
     const { client, instance, signingKey } = identity;
     const job = async (name: string): Promise<Job | null> =>
       (await settings.jobs()).find((each) => each.name === name) ?? null;
-    const sender = new OwnSnapshots({ world, depot, ledger, client, instance, signingKey, job });
+    const { keys } = identity.keyring;
+    const lostFiles = (id: SnapshotId, most: number) => countLost({ world, depot, ledger, keys }, id, most);
+    const self = { world, depot, ledger, client, instance };
+    const sender = new OwnSnapshots({ ...self, signingKey, job, lostFiles });
     this.#sender = sender;
     const drains = (): void => this.#drainBell.ring();
     const heard = { onReceipt: drains, onChange: drains };
-    const self = { world, depot, ledger, client, instance, software: settings.software, node: null };
-    this.uplinks = makeUplinks(parts.upstreams, { ...self, sender, yields: () => settings.yield, ...heard });
+    const { software } = settings;
+    const sending = { ...self, software, node: null, sender };
+    this.uplinks = makeUplinks(parts.upstreams, { ...sending, yields: () => settings.yield, ...heard });
   }
 
   /**

@@ -163,6 +163,7 @@ export function aloneReading(world: World, alone: AloneDepot): Reading {
       checkOwnManifest(keyring, signed);
       return signed;
     },
+    lost: async () => [],
     close: () => depot.close(),
   };
 }
@@ -185,6 +186,7 @@ function lineOf(keyring: OpenKeyring, { id, manifest }: SignedManifest): Snapsho
     roots,
     where: ['depot'],
     copies: [],
+    lostWith: null,
   };
 }
 

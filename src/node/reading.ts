@@ -6,6 +6,7 @@ import type { ClientId, InstanceId, SnapshotId } from '../model/ids.ts';
 import type { UnixMillis } from '../model/time.ts';
 import type { NamedSource } from '../restore/restore-plan.ts';
 import type { World } from '../world/ports.ts';
+import type { LostSnapshot } from './lost-files.ts';
 
 /** One line of a list of snapshots, wherever it is kept. */
 export interface SnapshotLine {
@@ -26,6 +27,8 @@ export interface SnapshotLine {
   readonly where: readonly string[];
   /** How it stands with each center that it is owed to; empty where there are none. */
   readonly copies: readonly CopyLine[];
+  /** Name of the relay with which what was new in it was lost; null if it was not. */
+  readonly lostWith: string | null;
 }
 
 /** One copy of a snapshot, for people. */
@@ -46,6 +49,8 @@ export interface Reading {
   list(): Promise<readonly SnapshotLine[]>;
   /** Checked against the client's instance keys. */
   manifest(id: SnapshotId): Promise<SignedManifest>;
+  /** What was lost with relays that had it in custody, the oldest loss first. */
+  lost(): Promise<readonly LostSnapshot[]>;
   close(): Promise<void>;
 }
 

@@ -5,6 +5,7 @@ import { signVoid } from '../format/void-record.ts';
 import { copiesOf, setPhase } from '../ledger/copies.ts';
 import { appendHistory } from '../ledger/history.ts';
 import { unfinishedRuns, updateJob } from '../ledger/jobs.ts';
+import { forgetLoss, listLosses } from '../ledger/losses.ts';
 import {
   drainable,
   findSnapshot,
@@ -16,7 +17,11 @@ import {
 import type { SnapshotRow } from '../ledger/tables.ts';
 import { LowtideError } from '../model/errors.ts';
 import { type CenterId, shortId, type SnapshotId } from '../model/ids.ts';
+import { DAY_MS } from '../model/time.ts';
 import { type AgentParts, META_GROUP } from './agent-parts.ts';
+
+/** So long it can be listed what was lost with a relay. */
+const LOSSES_KEPT_MS = 90 * DAY_MS;
 
 /** Bytes of data blocks in the spool. Trees and refs are the base: a cache outside the quota (DESIGN 2). */
 export async function spoolBytes(parts: AgentParts): Promise<number> {
@@ -75,7 +80,8 @@ async function freeSnapshot(
 
 /**
  * Drops manifests and pages that are no base any more. What stays: everything spooled or still owed (a relay may have it
- * in custody, and lose it), the newest receipted snapshot of each job, and the bases of these. Never while a backup is being taken: its pages are nobody's yet.
+ * in custody, and lose it), the newest receipted snapshot of each job, the bases of these, and what tells which files were
+ * lost with a relay. Never while a backup is being taken: its pages are nobody's yet.
  */
 export async function dropOldBases(parts: AgentParts): Promise<void> {
   const { depot, ledger, identity, world } = parts;
@@ -86,6 +92,7 @@ export async function dropOldBases(parts: AgentParts): Promise<void> {
     if (row.base !== null) keep.add(row.base);
   }
   for (const row of await receiptedBases(ledger.db, identity.instance)) keep.add(row.id);
+  for (const id of await toldOfLosses(parts)) keep.add(id);
   const live = new PackedKeys();
   const load = refsPageLoader(depot, world.limits);
   const old: SnapshotId[] = [];
@@ -104,6 +111,23 @@ export async function dropOldBases(parts: AgentParts): Promise<void> {
   }
   for (const id of old) await depot.removeManifest(id);
   await depot.compactGroup(META_GROUP, (id) => live.has(id));
+}
+
+/** What was lost with relays of late, each with the snapshots that it leans on, up to one that a center has. */
+async function toldOfLosses({ ledger, world }: AgentParts): Promise<SnapshotId[]> {
+  const told: SnapshotId[] = [];
+  for (const { snapshot, at } of await listLosses(ledger.db)) {
+    if (world.clock.now() - at > LOSSES_KEPT_MS) {
+      await forgetLoss(ledger.db, snapshot);
+      continue;
+    }
+    for (let next: SnapshotId | null = snapshot; next !== null && !told.includes(next);) {
+      told.push(next);
+      const safe = (await copiesOf(ledger.db, next)).some(({ phase }) => phase === 'safe');
+      next = safe ? null : ((await findSnapshot(ledger.db, next))?.base ?? null);
+    }
+  }
+  return told;
 }
 
 /**

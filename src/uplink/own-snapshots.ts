@@ -4,6 +4,7 @@ import { signVoid } from '../format/void-record.ts';
 import { copiesOf, setPhase } from '../ledger/copies.ts';
 import { appendHistory } from '../ledger/history.ts';
 import { updateJob } from '../ledger/jobs.ts';
+import { noteLoss } from '../ledger/losses.ts';
 import type { Database, Ledger } from '../ledger/ledger.ts';
 import { chainEnd, findSnapshot } from '../ledger/snapshots.ts';
 import type { SnapshotRow } from '../ledger/tables.ts';
@@ -22,7 +23,19 @@ export interface OwnerParts {
   readonly signingKey: SigningKey;
   /** The job as it is configured now, null if it was removed since. */
   readonly job: (name: string) => Promise<Job | null>;
+  /** What is nowhere any more if nobody has this snapshot: how many files, and at most `most` of them. Null: nobody can say. */
+  readonly lostFiles: (snapshot: SnapshotId, most: number) => Promise<LostFiles | null>;
 }
+
+/** Files that were lost with a snapshot. */
+export interface LostFiles {
+  readonly count: number;
+  /** Paths as people read them. */
+  readonly first: readonly string[];
+}
+
+/** So many files are named in an alarm. */
+const NAMED_MAX = 3;
 
 /** A machine sends its own snapshots: what is lost of them it closes with its signature, and takes again. */
 export class OwnSnapshots implements Sender {
@@ -81,11 +94,26 @@ export class OwnSnapshots implements Sender {
         await setPhase(db, { snapshot, center, phase: 'stuck', code: 'custody-lost', until: null }, now);
         await appendHistory(db, snapshot, 'failed', now, { center, code: 'custody-lost' });
       }
+      await noteLoss(db, { snapshot, at: now, holder: holder.name });
       await needEverything(db, snapshot);
     });
     const job = (await findSnapshot(ledger.db, snapshot))?.job ?? 'its job';
-    const message = `${holder.name} has lost snapshot ${shortId(snapshot)} of ${job}, which this machine had freed on its word: 'lowtide diff' shows what was new in it; the next backup of ${job} stores everything again`;
+    const lost = await this.#lostWith(snapshot);
+    const message = `${holder.name} has lost snapshot ${shortId(snapshot)} of ${job}, which this machine had freed on its word: ${lost}; the next backup of ${job} stores everything again`;
     world.monitor.event({ kind: 'alarm', code: 'custody-lost', message });
+  }
+
+  async #lostWith(snapshot: SnapshotId): Promise<string> {
+    const { ledger, lostFiles } = this.#parts;
+    const safe = (await copiesOf(ledger.db, snapshot)).some(({ phase }) => phase === 'safe');
+    if (safe) return 'nothing is lost, because a center has it';
+    const lost = await lostFiles(snapshot, NAMED_MAX);
+    const all = "'lowtide snapshots --lost' lists them";
+    if (lost === null) return `${all}, as far as the spool still knows`;
+    const { count, first } = lost;
+    if (count === 0) return 'no file is lost with it';
+    const more = count > first.length ? ` and ${count - first.length} more` : '';
+    return `${count === 1 ? '1 file is' : `${count} files are`} lost with it (${first.join(', ')}${more}), ${all}`;
   }
 
   async members(): Promise<[]> {

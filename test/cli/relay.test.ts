@@ -141,6 +141,8 @@ describe('a relay', () => {
       assert.match(stdout, /^ann +shop /m);
       assert.match(stdout, /^shop \(relay\) +- /m);
     }
+    assert.equal((await ok(['snapshots', '--lost', ...agent])).message('summary')['files'], 0);
+    assert.match((await lowtide(['snapshots', '--lost', ...agent])).stdout, /No file is lost/);
     await ok(['restore', 'latest', '--to', join(folder, 'back'), ...agent]);
     const options = { since, skip: new Set<string>(), owners: false, stop: new AbortController().signal };
     const compared = await compareFolders(files, join(folder, 'back', files), options);

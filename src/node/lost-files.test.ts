@@ -1,0 +1,146 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { jobOf } from '../../test/support/fleet-kit.ts';
+import { RelayKit } from '../../test/support/relay-kit.ts';
+import { displayPath } from '../model/paths.ts';
+import { DAY_MS, HOUR_MS, MINUTE_MS } from '../model/time.ts';
+import type { AgentMachine, CenterMachine, RelayMachine } from '../sim/machines.ts';
+import { lostSnapshots } from './lost-files.ts';
+
+const CUSTODY = { freeAfter: 'custody' } as const;
+
+/** `home#2 a b`: the files that each lost snapshot took with it. */
+async function lost(kit: RelayKit, agent: AgentMachine): Promise<string[]> {
+  const { world, depot, ledger, identity } = agent.running!.parts;
+  const list = async (): Promise<string[]> => {
+    const lines: string[] = [];
+    for (const { row, files } of await lostSnapshots({ world, depot, ledger, keys: identity.keyring.keys })) {
+      const paths: string[] = [];
+      for await (const { path } of files(new AbortController().signal)) paths.push(displayPath(path));
+      lines.push(`${row.job}#${row.sequence} ${paths.join(' ')}`.trimEnd());
+    }
+    return lines;
+  };
+  return await kit.finish(list());
+}
+
+/** The first backup is at tokyo; osaka cannot pass on what comes after it. */
+async function stranded(): Promise<{
+  kit: RelayKit;
+  ann: AgentMachine;
+  kobe: RelayMachine;
+  osaka: RelayMachine;
+  tokyo: CenterMachine;
+}> {
+  const kit = new RelayKit();
+  const tokyo = await kit.center('tokyo');
+  const [osaka, kobe] = [await kit.relay('osaka', [tokyo]), await kit.relay('kobe', [tokyo])];
+  const ann = await kit.agent('ann', [osaka]);
+  ann.jobs = [jobOf(CUSTODY)];
+  await kit.take(ann);
+  await kit.pass(HOUR_MS);
+  assert.deepEqual(await kit.states(ann), ['home#1 tokyo: safe']);
+  kit.fleet.network.part('osaka', 'tokyo');
+  return { kit, ann, kobe, osaka, tokyo };
+}
+
+const alarms = (kit: RelayKit, machine: string): string[] =>
+  kit.simulation.recorder
+    .events('alarm', machine)
+    .filter(({ code }) => code === 'custody-lost')
+    .map(({ message }) => message);
+
+describe('P1: a relay that is lost with what it had in custody', () => {
+  it('is told with the files that are nowhere else: not those that a center has, under whatever name', async () => {
+    const { kit, ann, kobe, osaka } = await stranded();
+    for (const name of ['new', 'one', 'two', 'three']) kit.write(ann, name, 20_000);
+    kit.write(ann, 'a', 61_000);
+    ann.node.files.rename('/home/b', '/home/renamed');
+    await kit.take(ann);
+    await kit.pass(HOUR_MS);
+    kit.write(ann, 'late', 20_000);
+    await kit.take(ann);
+    await kit.pass(HOUR_MS);
+    osaka.crash();
+    await kit.rejoin(ann, [kobe]);
+    await kit.pass(MINUTE_MS);
+    assert.deepEqual(await lost(kit, ann), [
+      'home#2 /home/a /home/new /home/one /home/three /home/two',
+      'home#3 /home/a /home/late /home/new /home/one /home/three /home/two',
+    ]);
+    const first = alarms(kit, 'ann').find((message) => message.includes('5 files'));
+    assert.match(first ?? '', /5 files are lost with it \(\/home\/a, \/home\/new, \/home\/one and 2 more\)/);
+    assert.match(first!, /'lowtide snapshots --lost' lists them/);
+  });
+
+  it('names later only what the next backup did not find as it was, and goes on naming it for months', async () => {
+    const { kit, ann, kobe, osaka, tokyo } = await stranded();
+    kit.write(ann, 'gone', 20_000);
+    kit.write(ann, 'kept', 20_000);
+    kit.write(ann, 'a', 61_000);
+    await kit.take(ann);
+    await kit.pass(HOUR_MS);
+    osaka.crash();
+    ann.node.files.remove('/home/gone');
+    kit.write(ann, 'a', 62_000);
+    await kit.rejoin(ann, [kobe]);
+    await kit.pass(MINUTE_MS);
+    await kit.take(ann);
+    await kit.pass(HOUR_MS);
+    assert.deepEqual(await kit.states(ann), [
+      'home#1 tokyo: safe',
+      'home#2 tokyo: void voided',
+      'home#3 tokyo: safe',
+    ]);
+    const still = ['home#2 /home/a /home/gone'];
+    assert.deepEqual(await lost(kit, ann), still);
+    for (const days of [80, 20]) {
+      const machines = [ann, kobe, tokyo];
+      for (const machine of machines) await machine.shutDown();
+      await kit.pass(days * DAY_MS);
+      for (const machine of machines) await kit.boot(machine);
+      await kit.pass(HOUR_MS);
+      kit.write(ann, 'other', 1000 + days);
+      await kit.take(ann);
+      await kit.pass(HOUR_MS);
+      assert.deepEqual(await lost(kit, ann), days === 80 ? still : [], 'and then its trees are let go');
+    }
+  });
+
+  it('is no loss if another center has it, or if it is back and passes it on', async () => {
+    const kit = new RelayKit();
+    const [tokyo, sapporo] = [await kit.center('tokyo'), await kit.center('sapporo')];
+    const osaka = await kit.relay('osaka', [tokyo, sapporo]);
+    const kobe = await kit.relay('kobe', [tokyo, sapporo]);
+    const ann = await kit.agent('ann', [osaka]);
+    ann.jobs = [jobOf(CUSTODY)];
+    kit.fleet.network.part('osaka', 'sapporo');
+    await kit.take(ann);
+    await kit.pass(HOUR_MS);
+    await kit.rejoin(ann, [kobe]);
+    await kit.pass(MINUTE_MS);
+    assert.match(alarms(kit, 'ann')[0]!, /nothing is lost, because a center has it/);
+    assert.deepEqual(await lost(kit, ann), []);
+  });
+
+  it('is heard of through the relay between, which had freed on its word too', async () => {
+    const kit = new RelayKit();
+    const tokyo = await kit.center('tokyo');
+    const [osaka, kobe] = [await kit.relay('osaka', [tokyo]), await kit.relay('kobe', [tokyo])];
+    const shop = await kit.relay('shop', [osaka]);
+    const ann = await kit.agent('ann', [shop]);
+    ann.jobs = [jobOf(CUSTODY)];
+    kit.fleet.network.part('osaka', 'tokyo');
+    await kit.take(ann);
+    await kit.pass(HOUR_MS);
+    assert.equal(await kit.custody(shop), 0, 'passed on to osaka, which has it alone');
+    osaka.crash();
+    await shop.shutDown();
+    Object.assign(shop.options, { upstreams: [kobe] });
+    await kit.finish(shop.enroll());
+    await kit.boot(shop);
+    await kit.pass(HOUR_MS);
+    assert.match(alarms(kit, 'ann')[0]!, /shop has lost .*2 files are lost with it \(\/home\/a, \/home\/b\)/);
+    assert.deepEqual(await lost(kit, ann), ['home#1 /home/a /home/b']);
+  });
+});
