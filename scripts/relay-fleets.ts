@@ -1,7 +1,7 @@
 /**
  * Five nights of a country of relays under random faults, seed after seed: hours, where `npm test` takes a few small ones.
  *
- *   node scripts/relay-fleets.ts [--seeds 1000] [--from 1] [--step 1] [--agents 50]      --step 2 does every second one, for two cores
+ *   node --max-semi-space-size=64 scripts/relay-fleets.ts [--seeds 1000] [--from 1] [--step 1] [--agents 50]      --step 2 does every second one, for two cores
  */
 import { parseArgs } from 'node:util';
 import { RelayNights } from '../test/crash/relay-nights.ts';

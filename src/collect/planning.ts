@@ -62,10 +62,8 @@ export class Planning {
   async pause(atMost: number, stop: AbortSignal): Promise<void> {
     const untilChange =
       this.#nextChange === null ? atMost : Math.max(0, this.#nextChange - this.#clock.now());
-    const over = new AbortController();
-    const until = AbortSignal.any([stop, over.signal]);
-    await Promise.race([this.#bell.wait(until), this.#clock.sleep(Math.min(atMost, untilChange), until)]);
-    over.abort();
+    const ms = Math.min(atMost, untilChange);
+    await this.#bell.waitWithin((until) => this.#clock.sleep(ms, until), stop);
   }
 
   /** Why each outstanding snapshot is where it is. */

@@ -175,6 +175,11 @@ export class Depot {
   }
 
   /** In order of id. */
+  /** Every snapshot's id, sorted. */
+  async snapshots(): Promise<SnapshotId[]> {
+    return await this.#records.snapshots();
+  }
+
   manifests(): AsyncIterable<ManifestRead> {
     return this.#records.manifests();
   }

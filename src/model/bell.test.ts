@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { Bell } from './bell.ts';
+import { aborted } from './stopping.ts';
 
 const NEVER = new AbortController().signal;
 
@@ -78,5 +79,29 @@ describe('a bell', () => {
       await waiting;
     }
     assert.equal(listeners, 0);
+  });
+
+  it('is waited for no longer than a sleep takes, and a ring that comes later is kept', async () => {
+    const bell = new Bell();
+    const time = Promise.withResolvers<void>();
+    let ended = false;
+    const waiting = bell.waitWithin(async (until) => {
+      until.addEventListener('abort', () => void (ended = true));
+      await time.promise;
+    }, NEVER);
+    time.resolve();
+    assert.equal(await waiting, false);
+    assert.ok(ended, 'nothing is left waiting');
+    bell.ring();
+    assert.equal(await bell.waitWithin(() => new Promise(() => {}), NEVER), true);
+  });
+
+  it('is waited for no longer than until it is to stop', async () => {
+    const stop = new AbortController();
+    const asleep = (until: AbortSignal): Promise<void> => aborted(until);
+    const waiting = new Bell().waitWithin(asleep, stop.signal);
+    stop.abort();
+    assert.equal(await waiting, false);
+    assert.equal(await new Bell().waitWithin(asleep, stop.signal), false);
   });
 });

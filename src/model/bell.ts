@@ -1,3 +1,5 @@
+import { ENDED } from './stopping.ts';
+
 /** Wakes one waiter. A ring while nobody waits is kept until somebody does. */
 export class Bell {
   #rung = false;
@@ -23,5 +25,23 @@ export class Bell {
     if (!this.#rung || stop.aborted) return false;
     this.#rung = false;
     return true;
+  }
+
+  /**
+   * As `wait`, but for so long at most.
+   * @param sleep resolves when the time is over, or when its signal aborts
+   */
+  async waitWithin(sleep: (until: AbortSignal) => Promise<void>, stop: AbortSignal): Promise<boolean> {
+    const over = new AbortController();
+    const end = (): void => over.abort(ENDED);
+    stop.addEventListener('abort', end, { once: true });
+    if (stop.aborted) end();
+    try {
+      const late = sleep(over.signal).then(() => false);
+      return await Promise.race([this.wait(over.signal), late]);
+    } finally {
+      stop.removeEventListener('abort', end);
+      end();
+    }
   }
 }

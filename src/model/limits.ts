@@ -54,6 +54,8 @@ export interface Limits {
   /** Reconnect back-off of an uplink. */
   readonly retry_ms_min: number;
   readonly retry_ms_max: number;
+  /** What a node above thinks of what waits there may change without a word; it is asked again after this. */
+  readonly ask_ms: number;
   /** The collector looks at its plan at least this often. */
   readonly plan_interval_ms: number;
   /** An order without a byte for this long is given to somebody else. */
@@ -95,6 +97,7 @@ export const limits: Limits = {
   heartbeat_ms: 15 * SECOND_MS,
   retry_ms_min: SECOND_MS,
   retry_ms_max: 5 * MINUTE_MS,
+  ask_ms: HOUR_MS,
   plan_interval_ms: MINUTE_MS,
   order_idle_ms: 2 * MINUTE_MS,
   token_lifetime_ms: HOUR_MS,

@@ -1,5 +1,8 @@
 /** Helpers around AbortSignal: how work is asked to stop. */
 
+/** The reason where nobody asks for one: to make a DOMException, as `abort()` does, costs more than most work that is ended. */
+export const ENDED = 'ended';
+
 /** Resolves when `signal` aborts, or has aborted. */
 export function aborted(signal: AbortSignal): Promise<void> {
   if (signal.aborted) return Promise.resolve();

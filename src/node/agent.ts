@@ -201,14 +201,9 @@ export class Agent {
       if (text !== schedule.jobs || now >= schedule.next || now < schedule.madeAt) {
         schedule = { jobs: text, next: await this.#takeWhatIsDue(jobs, stop), madeAt: now };
       }
-      const over = new AbortController();
-      const until = AbortSignal.any([stop, over.signal]);
       const wait = Math.min(Math.max(0, schedule.next - clock.now()), limits.plan_interval_ms);
-      const rung = this.#bell.wait(until).then((ring) => {
-        if (ring) schedule = { ...schedule, next: -Infinity };
-      });
-      await Promise.race([rung, clock.sleep(wait, until)]);
-      over.abort();
+      const rung = await this.#bell.waitWithin((until) => clock.sleep(wait, until), stop);
+      if (rung) schedule = { ...schedule, next: -Infinity };
     }
   }
 

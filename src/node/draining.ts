@@ -14,10 +14,8 @@ export async function drainWhenRung(
 ): Promise<void> {
   let failed = false;
   while (!stop.aborted) {
-    const over = new AbortController();
-    const until = AbortSignal.any([stop, over.signal]);
-    await Promise.race([bell.wait(until), ...(failed ? [clock.sleep(RETRY_MS, until)] : [])]);
-    over.abort();
+    if (failed) await bell.waitWithin((until) => clock.sleep(RETRY_MS, until), stop);
+    else await bell.wait(stop);
     if (stop.aborted) return;
     failed = !(await drain());
   }

@@ -187,7 +187,11 @@ describe('a machine that moves to another relay', () => {
     assert.deepEqual(await kit.states(ann), ['home#1 tokyo: safe']);
     assert.equal(commits(kit, 'osaka', id), 0);
     assert.equal(commits(kit, 'tokyo', id), 1);
-    assert.equal(osaka.running!.collector.planning.reasonFor(id), null, 'the relay that it left waits for nothing');
+    assert.equal(
+      osaka.running!.collector.planning.reasonFor(id),
+      null,
+      'the relay that it left waits for nothing',
+    );
   });
 });
 

@@ -67,9 +67,8 @@ async function dropOldManifests({ depot, ledger, face }: RelayParts): Promise<vo
   for (const instance of await instancesOf(ledger.db)) {
     for (const row of await receiptedBases(ledger.db, instance, face.id)) keep.add(row.id);
   }
-  for await (const signed of depot.manifests()) {
-    if ('error' in signed || keep.has(signed.id)) continue;
-    if ((await findSnapshot(ledger.db, signed.id)) !== null) await depot.removeManifest(signed.id);
+  for (const id of await depot.snapshots()) {
+    if (!keep.has(id) && (await findSnapshot(ledger.db, id)) !== null) await depot.removeManifest(id);
   }
 }
 

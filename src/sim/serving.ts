@@ -1,4 +1,5 @@
 import { isLowtideError, LowtideError } from '../model/errors.ts';
+import { ENDED } from '../model/stopping.ts';
 import { CallSide, type Call } from './call.ts';
 import { copyMessage } from './message.ts';
 import type { Endpoint, Method, Request } from './requests.ts';
@@ -97,7 +98,7 @@ function valuesFor(
   answer: Answer,
 ): unknown[] {
   const stop = new AbortController();
-  side.onEnd(() => stop.abort());
+  side.onEnd(() => stop.abort(ENDED));
   const values = [...copyMessage(request.values.value).value];
   for (const at of request.signals.keys()) values[at] = stop.signal;
   for (const [at, source] of request.sources) {

@@ -4,8 +4,8 @@ import { Bell } from '../model/bell.ts';
 import { type ErrorCode, isLowtideError, LowtideError, messageOf } from '../model/errors.ts';
 import type { Member, Order, Welcome } from '../model/exchange.ts';
 import { type OrderId, shortId, type SnapshotId } from '../model/ids.ts';
-import { untilStopped } from '../model/stopping.ts';
-import { HOUR_MS, MINUTE_MS } from '../model/time.ts';
+import { ENDED, untilStopped } from '../model/stopping.ts';
+import { MINUTE_MS } from '../model/time.ts';
 import { type CenterApi, PROTOCOL_VERSION } from '../protocol/center-api.ts';
 import { Pace } from '../protocol/pace.ts';
 import { Alarms } from './alarms.ts';
@@ -20,8 +20,6 @@ import { stoppable } from './stoppable.ts';
 
 /** A certificate and a window are both judged by clocks: more than this apart is worth an alarm. */
 const CLOCK_SKEW_MS = 5 * MINUTE_MS;
-/** What a center thinks of what waits there may change without a word; it is asked again after this. */
-const ASK_MS = HOUR_MS;
 /** Answers that no waiting will change: somebody must hear of them. */
 const NEEDS_SOMEBODY: readonly ErrorCode[] = [
   'not-enrolled',
@@ -108,7 +106,7 @@ export class Uplink {
   /** One connection from hello to its end. True if it got as far as being of use. */
   async #session(stop: AbortSignal): Promise<boolean> {
     const session = new AbortController();
-    const end = (): void => session.abort();
+    const end = (): void => session.abort(ENDED);
     stop.addEventListener('abort', end, { once: true });
     let connected = false;
     try {
@@ -124,7 +122,7 @@ export class Uplink {
       this.#setDisconnected(isLowtideError(error) ? error.code : 'crashed', this.#explained(error));
     } finally {
       stop.removeEventListener('abort', end);
-      session.abort();
+      session.abort(ENDED);
     }
     if (connected) await this.#endTransit('center-unreachable');
     return connected;
@@ -214,7 +212,7 @@ export class Uplink {
     const { clock, limits } = this.#work.world;
     let wait = limits.retry_ms_min;
     for (;;) {
-      const rung = await this.#rungWithin(ASK_MS, stop);
+      const rung = await this.#rungWithin(limits.ask_ms, stop);
       if (stop.aborted) return;
       try {
         if (!rung || this.#newsCame) {
@@ -270,12 +268,7 @@ export class Uplink {
 
   /** False if the time was over first. */
   async #rungWithin(ms: number, stop: AbortSignal): Promise<boolean> {
-    const over = new AbortController();
-    const until = AbortSignal.any([stop, over.signal]);
-    const late = this.#work.world.clock.sleep(ms, until).then(() => false);
-    const rung = await Promise.race([this.#bell.wait(until), late]);
-    over.abort();
-    return rung;
+    return await this.#bell.waitWithin((until) => this.#work.world.clock.sleep(ms, until), stop);
   }
 
   #startSending(api: CenterApi, order: Order & { kind: 'send' }, sending: Map<OrderId, UnderWay>): void {

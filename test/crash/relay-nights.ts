@@ -36,12 +36,17 @@ const UNTRUE_ALARMS: readonly ErrorCode[] = [
   'center-went-back',
 ];
 
-/** Answers of a fleet are longer than those of one machine. */
+/**
+ * Answers of a fleet are longer than those of one machine; and where nothing happens it does not ask so often, or most of
+ * a week is questions.
+ */
 const LIMITS: Limits = {
   ...tinyLimits,
   page_rows: 40,
   ids_per_message: 64,
-  plan_interval_ms: 10 * MINUTE_MS,
+  ask_ms: 4 * HOUR_MS,
+  retry_ms_max: 20 * MINUTE_MS,
+  plan_interval_ms: 20 * MINUTE_MS,
 };
 
 /**
