@@ -1,11 +1,14 @@
 import { LowtideError } from '../model/errors.ts';
-import { DAY_MS } from '../model/time.ts';
+import type { ClientId } from '../model/ids.ts';
+import { DAY_MS, type UnixMillis } from '../model/time.ts';
 import { Ledger } from '../ledger/ledger.ts';
-import { offersBetween } from '../ledger/history.ts';
+import { habitsOf } from '../ledger/habits.ts';
+import { offersBetween, type PastOffer } from '../ledger/history.ts';
 import { centerPaths } from '../node/center-home.ts';
 import { readCenterSettings } from '../node/center-settings.ts';
 import { conditionsWith } from '../schedule/plan.ts';
 import { parseRate } from '../schedule/rate-text.ts';
+import { paceSeen } from '../schedule/seen.ts';
 import { parseWindows } from '../schedule/windows.ts';
 import { pastWaits, replayFleet, replaySpan } from '../simulate/replay.ts';
 import type { Scenario } from '../simulate/scenario.ts';
@@ -52,11 +55,26 @@ export async function readReplay({ world }: Context, data: string, choice: Repla
       ...replaySpan(past),
       conditions: conditionsWith(windows, streams, { rate }),
       capacity: CAPACITY,
+      speeds: await speedsOf(ledger, past, now),
     });
     return { scenario: { fleet, seed: 'past', yields: false }, waits: pastWaits(past) };
   } finally {
     await ledger.close();
   }
+}
+
+/** As the collector begins with them. */
+async function speedsOf(
+  { db }: Ledger,
+  past: readonly PastOffer[],
+  now: UnixMillis,
+): Promise<Map<ClientId, number>> {
+  const speeds = new Map<ClientId, number>();
+  for (const client of new Set(past.map((offer) => offer.client))) {
+    const pace = paceSeen((await habitsOf(db, client)).transfers, now);
+    if (pace !== null) speeds.set(client, Math.round(pace));
+  }
+  return speeds;
 }
 
 function wholeNumber(option: string, text: string, most: number): number {

@@ -26,6 +26,7 @@ import { commitOrder } from './committing.ts';
 import { placeOf } from './conditions.ts';
 import { copyPage, statesOf } from './copy-pages.ts';
 import { vouchedAbove } from './own-copy.ts';
+import { queuedOffer } from './past.ts';
 import { type ActiveOrder, orderEnded } from './order-book.ts';
 import { requireRoom } from './quota.ts';
 import { clientPage, keyringPage } from './reading.ts';
@@ -61,7 +62,8 @@ export class ClientFace implements CenterApi {
     const request = { manifest, keyring, wishes, address: this.#address };
     const { signed, kind } = await receiveOffer(parts, this.#client, request);
     if (kind === 'behind') this.#collector.queue.drop(signed.id);
-    const offer = kind === 'queued' ? await findOffer(parts.ledger.db, signed.id) : null;
+    await this.#collector.meet(this.#client);
+    const offer = kind === 'queued' ? await queuedOffer(parts, signed.id) : null;
     // New wishes count at once, also while it is being sent (S42).
     if (offer !== null) this.#collector.queue.put(offer);
     return await statesOf(this.#collector, await copiesOf(parts.ledger.db, signed.id));
@@ -81,6 +83,7 @@ export class ClientFace implements CenterApi {
 
   async *orders(stop: AbortSignal): AsyncIterable<Order> {
     const place = await placeOf(this.#collector.parts, this.#client, this.#address);
+    await this.#collector.meet(this.#client);
     const session = this.#collector.openSession(place);
     try {
       yield { kind: 'news' };
@@ -232,7 +235,7 @@ export class ClientFace implements CenterApi {
   async #onDurable(order: ActiveOrder, bytes: number): Promise<void> {
     const { ledger, world } = this.#collector.parts;
     order.received += bytes;
-    order.durableAt = world.clock.now();
+    order.durable = { at: world.clock.now(), monotonic: world.clock.monotonic() };
     await addReceived(ledger.db, order.snapshot, bytes);
     const offer = await findOffer(ledger.db, order.snapshot);
     if (offer === null) return;

@@ -1,3 +1,4 @@
+import { listClients } from '../ledger/clients.ts';
 import { endTransit } from '../ledger/copies.ts';
 import { findOffer, queuedOffers } from '../ledger/offers.ts';
 import { sendersFor } from '../ledger/members.ts';
@@ -8,9 +9,11 @@ import { ClientFace } from './client-face.ts';
 import { lineOf, plannerConditions } from './conditions.ts';
 import { Owners } from './known-above.ts';
 import { OrderBook, type Session } from './order-book.ts';
+import { OrderJournal } from './order-journal.ts';
 import { Orders } from './orders.ts';
 import { OtherWork } from './other-work.ts';
 import type { ClientPlace, CollectorParts, Conditions } from './parts.ts';
+import { habitEvent, pastOf, type QueuedOffer } from './past.ts';
 import { Planning } from './planning.ts';
 import { Queue } from './queue.ts';
 import { WriterPool } from './receiving.ts';
@@ -29,20 +32,28 @@ export class Collector {
   readonly writers: WriterPool;
   #conditions: Conditions;
   readonly #otherWork: OtherWork;
+  readonly #journal: OrderJournal;
+  /** Machines of which the planner knows what the ledger tells. */
+  readonly #met = new Set<ClientId>();
+  readonly #places = new Map<ClientId, ClientPlace>();
+  #stopping = false;
 
   private constructor(parts: CollectorParts, conditions: Conditions) {
     const { book } = this;
     this.parts = parts;
     this.#conditions = conditions;
     this.planning = new Planning(parts.world.clock, conditions, (grants) => this.orders.carryOut(grants));
+    this.#journal = new OrderJournal(parts);
     this.queue = new Queue(parts, {
       book,
       planning: this.planning,
       lineOf: (client) => this.#lineOf(client),
+      conditions: () => this.#conditions,
     });
     this.orders = new Orders(parts, {
       book,
       planning: this.planning,
+      journal: this.#journal,
       unfinished: ({ snapshot }) => this.queue.reroute(snapshot),
     });
     this.#otherWork = new OtherWork(parts, (event) => this.planning.tell(event));
@@ -60,7 +71,15 @@ export class Collector {
       const kept = (await findSnapshot(ledger.db, id))?.pack_group ?? null;
       if (kept === null && (await findOffer(ledger.db, id)) === null) await depot.unpin(id);
     }
-    collector.queue.takeUp(await queuedOffers(ledger.db, center.id));
+    for (const { id, name, address } of await listClients(ledger.db))
+      collector.#places.set(id, { client: id, name, address });
+    collector.setConditions(conditions);
+    const queued: QueuedOffer[] = [];
+    for (const offer of await queuedOffers(ledger.db, center.id)) {
+      await collector.meet(offer.client);
+      queued.push({ ...offer, ...(await pastOf(parts, offer)) });
+    }
+    collector.queue.takeUp(queued);
     return collector;
   }
 
@@ -70,11 +89,21 @@ export class Collector {
 
   /** They count at once (S48). @throws LowtideError `bad-schedule`, `bad-zone`: then the ones before stay */
   setConditions(conditions: Conditions): void {
-    this.planning.tell({ kind: 'conditions', conditions: plannerConditions(conditions) });
+    const planned = plannerConditions(conditions, this.#places.values());
+    this.planning.tell({ kind: 'conditions', conditions: planned });
     this.#conditions = conditions;
     for (const { client, place } of this.book.sessions()) {
       this.planning.tell({ kind: 'online', client, line: lineOf(conditions, place) });
     }
+    this.queue.planAnew();
+  }
+
+  /** Tells the planner, once, how a client used to send here: call it before anything of it is planned. */
+  async meet(client: ClientId): Promise<void> {
+    if (this.#met.has(client)) return;
+    this.#met.add(client);
+    const event = await habitEvent(this.parts, client, this.#lineOf(client));
+    if (event !== null) this.planning.tell(event);
   }
 
   /** What one client may do here. `address` is shown in the history. */
@@ -92,6 +121,7 @@ export class Collector {
       const watched = this.book.all().length > 0 ? order_idle_ms : plan_interval_ms;
       await this.planning.pause(Math.min(plan_interval_ms, watched), stop);
     }
+    this.#stopping = true;
     this.book.endSessions();
     for (const order of this.book.all()) order.stop.abort('stopped');
     // Ends what nobody is calling in, and starts nothing any more.
@@ -105,14 +135,29 @@ export class Collector {
   openSession(place: ClientPlace): Session {
     const { client } = place;
     if (this.book.isOnline(client)) this.planning.tell({ kind: 'offline', client });
-    const session = this.book.openSession(place);
+    this.#notePlace(place);
+    const session = this.book.openSession(place, this.parts.world.clock.now());
     this.planning.tell({ kind: 'online', client, line: lineOf(this.#conditions, place) });
     return session;
   }
 
+  /** It may have a rate of its own here, and not where it was last. */
+  #notePlace(place: ClientPlace): void {
+    const before = this.#places.get(place.client) ?? null;
+    this.#places.set(place.client, place);
+    const { rates } = this.#conditions;
+    if (rates === undefined) return;
+    const rateBefore = before === null ? null : rates.rateOf(before);
+    if (rates.rateOf(place) === rateBefore) return;
+    const conditions = plannerConditions(this.#conditions, this.#places.values());
+    this.planning.tell({ kind: 'conditions', conditions });
+  }
+
   closeSession(session: Session): void {
-    const { client } = session;
+    const { client, since } = session;
     if (!this.book.closeSession(session)) return;
+    // One that ends because the center stops says nothing of the client.
+    if (!this.#stopping) this.#journal.stayed(client, { from: since, until: this.parts.world.clock.now() });
     this.planning.tell({ kind: 'offline', client });
     this.queue.leave(client);
   }

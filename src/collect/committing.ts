@@ -2,7 +2,7 @@ import { parseManifest, type SignedManifest } from '../format/manifest.ts';
 import { signReceipt } from '../format/receipt.ts';
 import { markArrived, setPhase } from '../ledger/copies.ts';
 import { appendHistory } from '../ledger/history.ts';
-import { findOffer, type Offer, offersLeaningOn, removeOffer } from '../ledger/offers.ts';
+import { findOffer, offersLeaningOn, offersOfChain, removeOffer } from '../ledger/offers.ts';
 import type { Database } from '../ledger/ledger.ts';
 import { setPackGroup } from '../ledger/snapshots.ts';
 import { LowtideError } from '../model/errors.ts';
@@ -13,6 +13,7 @@ import type { Collector } from './collector.ts';
 import type { ActiveOrder } from './order-book.ts';
 import { arrivedPhase, ownCopy, vouchedAbove } from './own-copy.ts';
 import type { CollectorParts } from './parts.ts';
+import { queuedOffer } from './past.ts';
 import { SHARED_GROUP } from './receiving.ts';
 import { isBaseHere } from './reception.ts';
 
@@ -53,7 +54,7 @@ export async function commitOrder(
     const answer = await commitSnapshot(parts, {
       ...from,
       signed: parseManifest(offer.manifest),
-      receivedAt: from.order.durableAt ?? world.clock.now(),
+      receivedAt: from.order.durable?.at ?? world.clock.now(),
       receivedBytes: offer.received,
       custody: offer.wishes.freeAfter === 'custody',
     });
@@ -70,7 +71,14 @@ export async function commitOrder(
 /** Nothing of it is collected any more; what was offered before it and leans on it can be. */
 export async function closed(collector: Collector, snapshot: SnapshotId): Promise<void> {
   collector.queue.drop(snapshot);
-  for (const leaning of await baseHasCome(collector.parts, snapshot)) collector.queue.put(leaning);
+  const { parts, queue } = collector;
+  const leaning = await baseHasCome(parts, snapshot);
+  // What waits of the same job is not so late any more.
+  const waiting = await offersOfChain(parts.ledger.db, snapshot, parts.center.id);
+  for (const id of new Set([...leaning, ...waiting])) {
+    const offer = await queuedOffer(parts, id);
+    if (offer !== null) queue.put(offer);
+  }
 }
 
 /**
@@ -124,15 +132,15 @@ async function recordArrival(
 }
 
 /** What was offered before its base: it waits for its turn like any other now. */
-async function baseHasCome(parts: CollectorParts, base: SnapshotId): Promise<Offer[]> {
+async function baseHasCome(parts: CollectorParts, base: SnapshotId): Promise<SnapshotId[]> {
   const { ledger, center, world } = parts;
-  const leaning: Offer[] = [];
+  const leaning: SnapshotId[] = [];
   for (const offer of await offersLeaningOn(ledger.db, base)) {
     const copy = await ownCopy(parts, ledger.db, offer.snapshot);
     if (copy?.phase !== 'behind') continue;
     const waiting = { phase: 'waiting', code: '', until: null } as const;
     await setPhase(ledger.db, { snapshot: offer.snapshot, center: center.id, ...waiting }, world.clock.now());
-    leaning.push(offer);
+    leaning.push(offer.snapshot);
   }
   return leaning;
 }

@@ -1,27 +1,51 @@
 import { parseManifest } from '../format/manifest.ts';
 import { findClient } from '../ledger/clients.ts';
-import type { Offer } from '../ledger/offers.ts';
 import type { ClientId } from '../model/ids.ts';
+import { HOUR_MS } from '../model/time.ts';
 import { type CenterConditions, conditionsWith, type Hold, type PlannedOffer } from '../schedule/plan.ts';
+import type { RatePlan } from '../schedule/rate-plan.ts';
 import { parseRate } from '../schedule/rate-text.ts';
 import { parseWindows } from '../schedule/windows.ts';
 import type { ClientPlace, CollectorParts, Conditions } from './parts.ts';
+import type { QueuedOffer } from './past.ts';
 
-/** As the planner wants them. @throws LowtideError `bad-schedule`, `bad-zone` */
-export function plannerConditions({ windows, zone, streams, rates }: Conditions): CenterConditions {
+/**
+ * As the planner wants them.
+ * @param places of the machines that may have a rate of their own
+ * @throws LowtideError `bad-schedule`, `bad-zone`
+ */
+export function plannerConditions(
+  { windows, zone, streams, rates }: Conditions,
+  places: Iterable<ClientPlace> = [],
+): CenterConditions {
   const open = parseWindows(windows, zone);
   if (rates === undefined) return conditionsWith(open, streams);
+  const plans = new Map(rates.individual.map(({ rate }) => [rate, parseRate(rate, zone)]));
+  const own = [...places].flatMap((place): [ClientId, RatePlan][] => {
+    const plan = plans.get(rates.rateOf(place) ?? '');
+    return plan === undefined ? [] : [[place.client, plan]];
+  });
   return conditionsWith(open, streams, {
     rate: parseRate(rates.total, zone),
     clientRate: parseRate(rates.perClient, zone),
+    clientRates: new Map(own),
     restoreShare: rates.restoreShare,
     lines: new Map(rates.lines.map(({ name, rate }) => [name, parseRate(rate, zone)])),
   });
 }
 
+/** A wish for less would be late whatever is done. */
+const SHORTEST_TARGET_MS = HOUR_MS;
+
+/** How old the newest copy of a job may get (S69): the operator's word on this computer, its owner's wish, the operator's on all. */
+function targetOf({ targets }: Conditions, { owner, wishes }: QueuedOffer): number | null {
+  const wish = wishes.target === undefined ? null : Math.max(wishes.target, SHORTEST_TARGET_MS);
+  return targets?.of(owner) ?? wish ?? targets?.usual ?? null;
+}
+
 /** An offer as the planner wants it. @throws LowtideError `bad-schedule`, `bad-zone` */
-export function plannedOffer(offer: Offer, line: string | null): PlannedOffer {
-  const { snapshot, client, wishes, received, offeredAt } = offer;
+export function plannedOffer(offer: QueuedOffer, line: string | null, conditions: Conditions): PlannedOffer {
+  const { snapshot, client, wishes, received, offeredAt, lastCollected } = offer;
   const { manifest } = parseManifest(offer.manifest);
   return {
     snapshot,
@@ -33,18 +57,19 @@ export function plannedOffer(offer: Offer, line: string | null): PlannedOffer {
     windows: parseWindows(wishes.transfer, wishes.zone),
     offeredAt,
     deadline: null,
-    target: null,
-    lastCollected: null,
+    target: targetOf(conditions, offer),
+    lastCollected,
   };
 }
 
-/** What is known of a machine that comes from `address`. */
+/** What is known of a machine that comes from `address`, or from where it was last. */
 export async function placeOf(
   { ledger }: CollectorParts,
   client: ClientId,
   address: string | null,
 ): Promise<ClientPlace> {
-  return { client, name: (await findClient(ledger.db, client))?.name ?? client, address };
+  const row = await findClient(ledger.db, client);
+  return { client, name: row?.name ?? client, address: address ?? row?.address ?? null };
 }
 
 /** Null for none, and for a machine that is not here. */

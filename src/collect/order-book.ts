@@ -25,8 +25,12 @@ export interface ActiveOrder {
   readonly watch: RateWatch;
   /** Bytes made durable under this order. */
   received: number;
-  /** When the last of them were; null if there were none. */
-  durableAt: UnixMillis | null;
+  /** When the last of them were, by both clocks; null if there were none. */
+  durable: { readonly at: UnixMillis; readonly monotonic: number } | null;
+  /** When the client made its first call, by the monotonic clock; null until then. */
+  beganAt: number | null;
+  /** The lowest rate that it has had; null if it never had one. */
+  lowestRate: number | null;
   /** Calls under way: an order ends when it was stopped and this is 0. */
   calls: number;
   /** Of these, streams of blocks. */
@@ -49,7 +53,9 @@ export function newOrder(
     needed: new Set(),
     watch: new RateWatch(),
     received: 0,
-    durableAt: null,
+    durable: null,
+    beganAt: null,
+    lowestRate: grant.rate,
     calls: 0,
     streams: 0,
     working: 0,
@@ -62,6 +68,8 @@ export interface Session {
   readonly client: ClientId;
   readonly place: ClientPlace;
   readonly queue: AsyncQueue<Order>;
+  /** Since when it has been connected, however often it has opened a new session meanwhile. */
+  readonly since: UnixMillis;
 }
 
 /** Orders that were committed are remembered for a repeated commit, this many of them. */
@@ -74,10 +82,11 @@ export class OrderBook {
   readonly #committed = new Map<OrderId, Pick<ActiveOrder, 'client' | 'snapshot'>>();
 
   /** The newest session of a client takes over; the one before is told to end. */
-  openSession(place: ClientPlace): Session {
+  openSession(place: ClientPlace, now: UnixMillis): Session {
     const { client } = place;
-    this.#sessions.get(client)?.queue.end();
-    const session = { client, place, queue: new AsyncQueue<Order>() };
+    const before = this.#sessions.get(client);
+    before?.queue.end();
+    const session = { client, place, queue: new AsyncQueue<Order>(), since: before?.since ?? now };
     this.#sessions.set(client, session);
     return session;
   }

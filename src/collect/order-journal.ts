@@ -1,11 +1,14 @@
 import { setPhase } from '../ledger/copies.ts';
 import { appendHistory } from '../ledger/history.ts';
 import { isLowtideError, messageOf } from '../model/errors.ts';
+import type { ClientId } from '../model/ids.ts';
 import type { Outcome } from '../schedule/plan.ts';
+import { type SeenStay, tellsPace, tellsStay } from '../schedule/seen.ts';
 import type { ActiveOrder } from './order-book.ts';
 import type { CollectorParts } from './parts.ts';
+import { noteStay, noteTransfer, transferOf } from './past.ts';
 
-/** Brings the beginnings and ends of orders into the ledger, one after another, in the order in which they happened. */
+/** Brings the beginnings and ends of orders, and of stays, into the ledger, one after another, in the order in which they happened. */
 export class OrderJournal {
   readonly #parts: CollectorParts;
   #last: Promise<void> = Promise.resolve();
@@ -27,6 +30,18 @@ export class OrderJournal {
   ended(order: ActiveOrder, outcome: Exclude<Outcome, 'committed'>, code: string): void {
     const at = this.#parts.world.clock.now();
     this.#record(() => this.#recordEnd(order, outcome, code, at));
+  }
+
+  /** What it came to on the wire, if that tells anything of its client. */
+  sent(order: ActiveOrder): void {
+    const transfer = transferOf(order);
+    if (transfer === null || !tellsPace(transfer)) return;
+    this.#record(() => noteTransfer(this.#parts, order.client, transfer));
+  }
+
+  /** A client was connected, and is not any more. */
+  stayed(client: ClientId, stay: SeenStay): void {
+    if (tellsStay(stay)) this.#record(() => noteStay(this.#parts, client, stay));
   }
 
   async settled(): Promise<void> {

@@ -5,7 +5,7 @@ import { SECOND_MS } from '../model/time.ts';
 import type { Grant, Outcome } from '../schedule/plan.ts';
 import type { World } from '../world/ports.ts';
 import { type ActiveOrder, newOrder, type OrderBook } from './order-book.ts';
-import { OrderJournal } from './order-journal.ts';
+import type { OrderJournal } from './order-journal.ts';
 import type { CollectorParts } from './parts.ts';
 import type { Grants, Planning } from './planning.ts';
 
@@ -17,6 +17,7 @@ const LAST_CALLS_MS = 10 * SECOND_MS;
 export interface OrdersParts {
   readonly book: OrderBook;
   readonly planning: Planning;
+  readonly journal: OrderJournal;
   /** Told of an order that ended before its snapshot was closed. */
   readonly unfinished: (order: ActiveOrder) => void;
 }
@@ -32,7 +33,7 @@ export class Orders {
 
   constructor(parts: CollectorParts, around: OrdersParts) {
     this.#world = parts.world;
-    this.#journal = new OrderJournal(parts);
+    this.#journal = around.journal;
     this.#around = around;
   }
 
@@ -49,6 +50,7 @@ export class Orders {
       const order = book.ofSnapshot(snapshot);
       if (order === null || order.rate === rate) continue;
       order.rate = rate;
+      if (rate !== null) order.lowestRate = Math.min(order.lowestRate ?? Infinity, rate);
       book.send(order.client, { kind: 'rate', order: order.id, rate });
     }
   }
@@ -77,6 +79,7 @@ export class Orders {
     const { book, planning, unfinished } = this.#around;
     if (!book.remove(order)) return;
     order.stop.abort(code);
+    this.#journal.sent(order);
     if (outcome === 'committed') book.rememberCommitted(order);
     else {
       book.send(order.client, { kind: 'stop', order: order.id, code });
@@ -94,6 +97,7 @@ export class Orders {
     const order = this.#around.book.find(client, id);
     if (!order.accepted) {
       order.accepted = true;
+      order.beganAt = this.#world.clock.monotonic();
       this.#around.planning.tell({ kind: 'started', snapshot: order.snapshot });
     }
     order.calls++;

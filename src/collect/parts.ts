@@ -61,8 +61,12 @@ export interface Conditions {
   readonly streams: number;
   /** Left out: as fast as it goes. */
   readonly rates?: RateConditions;
+  /** Left out: nobody is in a hurry. */
+  readonly targets?: TargetConditions;
   /** Part of the disk, 0 to 1, that stays free: below it nothing is collected. Left out: 0. */
   readonly freeSpace?: number;
+  /** All of it key by key, as people wrote it: to tell what has changed. */
+  readonly written?: Readonly<Record<string, string>>;
 }
 
 /** How fast, in the grammar of docs/scheduling.md S60. */
@@ -74,6 +78,17 @@ export interface RateConditions {
   readonly lines: readonly { readonly name: string; readonly rate: string }[];
   /** The line by which a machine comes, by its name and address; null for none. */
   readonly lineOf: (place: ClientPlace) => string | null;
+  /** Rates of machines that have one of their own instead of `perClient`, and which is whose. */
+  readonly individual: readonly { readonly rate: string }[];
+  readonly rateOf: (place: ClientPlace) => string | null;
+}
+
+/** How old the newest copy of a job may get, in milliseconds (S69). */
+export interface TargetConditions {
+  /** Of a computer that is not named, and whose owner wishes nothing; null for none. */
+  readonly usual: number | null;
+  /** The operator's word on one computer. */
+  readonly of: (place: ClientPlace) => number | null;
 }
 
 /** A machine below, as conditions tell it apart. */

@@ -1,11 +1,11 @@
-import type { Offer } from '../ledger/offers.ts';
 import { passedBy } from '../ledger/snapshots.ts';
 import { isLowtideError } from '../model/errors.ts';
 import type { ClientId, SnapshotId } from '../model/ids.ts';
 import { plannedOffer } from './conditions.ts';
 import type { OrderBook } from './order-book.ts';
 import { forgetOwn } from './own-copy.ts';
-import type { CollectorParts } from './parts.ts';
+import type { CollectorParts, Conditions } from './parts.ts';
+import type { QueuedOffer } from './past.ts';
 import type { Planning } from './planning.ts';
 import { Ways } from './ways.ts';
 
@@ -14,6 +14,7 @@ export interface QueueParts {
   readonly planning: Planning;
   /** The line by which a client comes; null for none, and for one that is not here. */
   readonly lineOf: (client: ClientId) => string | null;
+  readonly conditions: () => Conditions;
 }
 
 /** What shall be collected, and from whom. */
@@ -32,14 +33,14 @@ export class Queue {
    * sent by another already.
    * @throws LowtideError `bad-schedule`, `bad-zone`
    */
-  put(offer: Offer): void {
+  put(offer: QueuedOffer): void {
     const before = this.#ways.offered(offer);
     if (before === null) return this.#plan(offer);
     if (this.#around.book.ofSnapshot(offer.snapshot) === null) this.#redirect(offer);
   }
 
   /** From the ledger, as it was before a restart. */
-  takeUp(offers: readonly Offer[]): void {
+  takeUp(offers: readonly QueuedOffer[]): void {
     for (const offer of offers) {
       try {
         this.put(offer);
@@ -51,15 +52,21 @@ export class Queue {
     }
   }
 
-  #redirect(offer: Offer): void {
+  #redirect(offer: QueuedOffer): void {
     this.#ways.take(offer);
     this.#around.planning.tell({ kind: 'withdrawn', snapshot: offer.snapshot });
     this.#plan(offer);
   }
 
-  #plan(offer: Offer): void {
-    const planned = plannedOffer(offer, this.#around.lineOf(offer.client));
+  #plan(offer: QueuedOffer): void {
+    const { lineOf, conditions } = this.#around;
+    const planned = plannedOffer(offer, lineOf(offer.client), conditions());
     this.#around.planning.tell({ kind: 'offered', offer: planned });
+  }
+
+  /** Targets are others now (S69). */
+  planAnew(): void {
+    for (const offer of this.#ways.planned()) this.#plan(offer);
   }
 
   /** A client has gone: what it had offered comes by another way, if there is one. */

@@ -140,10 +140,11 @@ async function record(
   const { ledger, center, world } = parts;
   const now = world.clock.now();
   const { client, job } = signed.manifest;
-  const { bytes: newBytes, blocks: newBlocks, freeAfter } = offer.wishes;
+  const { bytes: newBytes, blocks: newBlocks, freeAfter, target } = offer.wishes;
   const fresh = await ledger.transaction(async (db) => {
     const copy = await ownCopy(parts, db, signed.id);
-    await addSnapshot(db, signed, { newBytes, newBlocks, packGroup: null, knownAt: now, freeAfter });
+    const facts = { newBytes, newBlocks, packGroup: null, knownAt: now, freeAfter };
+    await addSnapshot(db, signed, target === undefined ? facts : { ...facts, target });
     for (const owed of parts.above?.owed(offer.wishes.centers) ?? []) await oweCopy(db, signed.id, owed, now);
     if (copy !== null && isClosed(parts, copy.phase)) return null;
     await oweCopy(db, signed.id, center.id, now);

@@ -46,6 +46,7 @@ export async function welcome(collector: Collector, me: Hello, address: string |
     above: [center.id, ...(above?.path() ?? [])],
     windows: collector.conditions.windows,
     zone: collector.conditions.zone,
+    wishes: ['target'],
   };
 }
 

@@ -1,20 +1,22 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Offer } from '../ledger/offers.ts';
 import type { ClientId, SnapshotId } from '../model/ids.ts';
+import type { QueuedOffer } from './past.ts';
 import { Ways } from './ways.ts';
 
 const SNAPSHOT = '5'.repeat(64) as SnapshotId;
 const [EAST, WEST] = ['e'.repeat(32), 'f'.repeat(32)] as [ClientId, ClientId];
 const always = (): boolean => true;
 
-const offer = (client: ClientId, transfer: string): Offer => ({
+const offer = (client: ClientId, transfer: string): QueuedOffer => ({
   snapshot: SNAPSHOT,
   client,
   manifest: new Uint8Array(),
   wishes: { transfer, zone: 'UTC', centers: [], freeAfter: 'centers', bytes: 1, blocks: 1 },
   offeredAt: 0,
   received: 0,
+  lastCollected: null,
+  owner: { client, name: 'ann', address: null },
 });
 
 test('P3: what comes by another way comes in the hours of that way, not of the one that has left', () => {

@@ -1,11 +1,11 @@
-import type { Offer } from '../ledger/offers.ts';
 import type { ClientId, SnapshotId } from '../model/ids.ts';
+import type { QueuedOffer } from './past.ts';
 
 interface Way {
   /** By whom it is planned now. */
   client: ClientId;
   /** What each said that can bring it, with the hours and sizes of its own. */
-  readonly offers: Map<ClientId, Offer>;
+  readonly offers: Map<ClientId, QueuedOffer>;
 }
 
 /** Who offers what: a snapshot may be had from its client and from relays, and is collected once. */
@@ -13,7 +13,7 @@ export class Ways {
   readonly #ways = new Map<SnapshotId, Way>();
 
   /** @returns by whom it was planned until now, if that was somebody else; the caller decides whether that changes */
-  offered(offer: Offer): ClientId | null {
+  offered(offer: QueuedOffer): ClientId | null {
     const { snapshot, client } = offer;
     const known = this.#ways.get(snapshot);
     if (known === undefined) {
@@ -25,7 +25,7 @@ export class Ways {
   }
 
   /** From now on it is planned by this way. */
-  take({ snapshot, client }: Offer): void {
+  take({ snapshot, client }: QueuedOffer): void {
     const way = this.#ways.get(snapshot);
     if (way !== undefined) way.client = client;
   }
@@ -52,8 +52,13 @@ export class Ways {
     return this.#ways.get(snapshot)?.client ?? null;
   }
 
+  /** Every snapshot, by the way by which it is planned. */
+  planned(): QueuedOffer[] {
+    return [...this.#ways.values()].flatMap(({ client, offers }) => offers.get(client) ?? []);
+  }
+
   /** What somebody else has offered last who is there; null if nobody has. */
-  another(snapshot: SnapshotId, isOnline: (client: ClientId) => boolean): Offer | null {
+  another(snapshot: SnapshotId, isOnline: (client: ClientId) => boolean): QueuedOffer | null {
     const way = this.#ways.get(snapshot);
     if (way === undefined) return null;
     const others = [...way.offers.values()].filter(({ client }) => client !== way.client && isOnline(client));

@@ -3,7 +3,7 @@ import { LowtideError } from '../model/errors.ts';
 import type { Tables } from './tables.ts';
 
 /** Numbered by their place, run in order, never edited once released. */
-const migrations: readonly ((database: Kysely<Tables>) => Promise<void>)[] = [first, relays];
+const migrations: readonly ((database: Kysely<Tables>) => Promise<void>)[] = [first, relays, planning];
 
 /**
  * Brings a ledger to this program's schema.
@@ -96,6 +96,15 @@ async function relays(database: Kysely<Tables>): Promise<void> {
     "ALTER TABLE copies ADD COLUMN hops TEXT NOT NULL DEFAULT '[]'",
     `CREATE TABLE custodies (snapshot TEXT NOT NULL REFERENCES snapshots (id), holder TEXT NOT NULL, receipt BLOB NOT NULL,
       since INTEGER NOT NULL, PRIMARY KEY (snapshot, holder)) STRICT, WITHOUT ROWID`,
+  ];
+  for (const statement of statements) await sql.raw(statement).execute(database);
+}
+
+/** What the planner has to know of the past, and what people wish for how old a copy may get. */
+async function planning(database: Kysely<Tables>): Promise<void> {
+  const statements = [
+    'ALTER TABLE snapshots ADD COLUMN target INTEGER',
+    'CREATE TABLE habits (client TEXT PRIMARY KEY, transfers TEXT NOT NULL, stays TEXT NOT NULL) STRICT',
   ];
   for (const statement of statements) await sql.raw(statement).execute(database);
 }

@@ -69,6 +69,29 @@ export async function offersLeaningOn(db: Database, base: SnapshotId): Promise<O
   return rows.map(offerOf);
 }
 
+/** Offers that wait at `center` and are of the same job as `snapshot`. */
+export async function offersOfChain(
+  db: Database,
+  snapshot: SnapshotId,
+  center: CenterId,
+): Promise<SnapshotId[]> {
+  const rows = await db
+    .selectFrom('snapshots as s')
+    .innerJoin('snapshots as other', (join) =>
+      join.onRef('other.instance', '=', 's.instance').onRef('other.job', '=', 's.job'),
+    )
+    .innerJoin('offers', 'offers.snapshot', 'other.id')
+    .innerJoin('copies', 'copies.snapshot', 'other.id')
+    .select('offers.snapshot')
+    .where('s.id', '=', snapshot)
+    .whereRef('other.sequence', '>', 's.sequence')
+    .where('copies.center', '=', center)
+    .where('copies.phase', 'in', ['waiting', 'in-transit'])
+    .orderBy('other.sequence')
+    .execute();
+  return rows.map((row) => row.snapshot);
+}
+
 export async function addReceived(db: Database, snapshot: SnapshotId, bytes: number): Promise<void> {
   await db
     .updateTable('offers')

@@ -20,6 +20,8 @@ export interface SnapshotFacts {
   /** When it may travel, as far as this node knows. */
   readonly travel?: { readonly transfer: string; readonly zone: string };
   readonly freeAfter?: FreeAfter;
+  /** @see SnapshotRow.target */
+  readonly target?: number;
 }
 
 /** Idempotent: a snapshot that is known already stays as it is. */
@@ -48,6 +50,7 @@ export async function addSnapshot(db: Database, signed: SignedManifest, facts: S
       transfer: facts.travel?.transfer ?? null,
       zone: facts.travel?.zone ?? null,
       free_after: facts.freeAfter ?? 'centers',
+      target: facts.target ?? null,
       known_at: facts.knownAt,
     })
     .onConflict((conflict) => conflict.doNothing())
@@ -244,6 +247,32 @@ export async function passedBy(db: Database, relay: CenterId): Promise<SnapshotI
     })
     .execute();
   return rows.map(({ snapshot }) => snapshot);
+}
+
+/** When a copy was taken, by its computer's clock, and had come, by the node's own. */
+export interface CollectedCopy {
+  readonly takenAt: UnixMillis;
+  readonly arrivedAt: UnixMillis;
+}
+
+/** The newest snapshot of a job, by what its manifests call it, that `center` has receipted or has in custody; null if none. */
+export async function newestCollected(
+  db: Database,
+  center: CenterId,
+  { instance, job }: { readonly instance: InstanceId; readonly job: string },
+): Promise<CollectedCopy | null> {
+  const row = await db
+    .selectFrom('snapshots')
+    .innerJoin('copies', 'copies.snapshot', 'snapshots.id')
+    .select(['snapshots.taken_at', 'copies.arrived_at', 'copies.since'])
+    .where('snapshots.instance', '=', instance)
+    .where('snapshots.job', '=', job)
+    .where('copies.center', '=', center)
+    .where('copies.phase', 'in', ['safe', 'held'])
+    .orderBy('snapshots.sequence', 'desc')
+    .limit(1)
+    .executeTakeFirst();
+  return row === undefined ? null : { takenAt: row.taken_at, arrivedAt: row.arrived_at ?? row.since };
 }
 
 /** Whose snapshots are here. */

@@ -21,6 +21,7 @@ export interface Tables {
   history: HistoryTable;
   runs: RunTable;
   jobs: JobTable;
+  habits: HabitTable;
 }
 
 /** `peer`: another center, which may read everything here and do nothing else. */
@@ -100,6 +101,8 @@ interface SnapshotTable {
   zone: string | null;
   /** Whether a relay's custody is enough to free it here (DESIGN 1, P1). */
   free_after: FreeAfter;
+  /** How old the newest copy of its job at a center may get, in milliseconds, by its owner's wish; null for none. */
+  target: ColumnType<number | null, number | null | undefined, number | null>;
   known_at: UnixMillis;
 }
 
@@ -178,6 +181,14 @@ interface RunTable {
   instance: InstanceId;
   sequence: number;
   started_at: UnixMillis;
+}
+
+/** How each client that sends here used to do that: what the planner's estimates begin with after a start. */
+interface HabitTable {
+  client: ClientId;
+  /** `SeenTransfer[]` and `SeenStay[]` in JSON, the newest last. */
+  transfers: string;
+  stays: string;
 }
 
 /** What an agent remembers of each job. */

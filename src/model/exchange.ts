@@ -12,6 +12,8 @@ export interface Wishes {
   /** Bytes that would travel if the center had nothing but the base. Exact: the backup is spooled. */
   readonly bytes: number;
   readonly blocks: number;
+  /** How old the newest copy of this job may get, in milliseconds. Only to nodes that say in `Welcome.wishes` that they know it. */
+  readonly target?: number;
 }
 
 /**
@@ -137,6 +139,8 @@ export interface Welcome {
   /** The center's own windows, as text with zone: for status lines. */
   readonly windows: string;
   readonly zone: string;
+  /** Wishes beyond those of the first version that it understands: others must not be made (protocol R20). */
+  readonly wishes?: readonly string[];
 }
 
 export type Order =

@@ -22,6 +22,8 @@ export interface Job {
   readonly centers: readonly CenterId[];
   readonly spool: SpoolMode;
   readonly freeAfter: FreeAfter;
+  /** How old the newest copy at a center may get, in milliseconds: a wish. */
+  readonly target?: number;
   /** Programs to run around each backup, and how long each may take (seconds). */
   readonly hooks?: JobHooks;
   /** Their outputs are backed up too: NAME as `/NAME`. */

@@ -37,13 +37,26 @@ export function collectingSettings(read: ReadYaml<z.infer<typeof shape>>): Colle
   const { windows, zone, streams, listen, addresses } = read.value;
   checkHours(read, 'windows', windows, 'zone', zone);
   return {
-    conditions: { windows, zone, streams, ...rateSettings(read) },
+    conditions: { windows, zone, streams, ...rateSettings(read), written: writtenOf(read.value) },
     listen: checkedAt(read, ['listen'], () => parseAddress(listen, DEFAULT_PORT)),
     addresses: checkedAt(read, ['addresses'], () =>
       addresses.map((text) => parseAddress(text, DEFAULT_PORT)),
     ),
   };
 }
+
+/** Of the keys that are conditions: what they are, in one line each. */
+function writtenOf(settings: z.infer<typeof shape>): Record<string, string> {
+  const values: Readonly<Record<string, unknown>> = settings;
+  const keys = Object.keys(collectingKeys).filter((key) => !START_KEYS.includes(key));
+  const rows = keys.map((key): [string, unknown] => [key, values[key]]);
+  return Object.fromEntries(
+    rows.map(([key, value]) => [key, typeof value === 'string' ? value : (JSON.stringify(value) ?? '')]),
+  );
+}
+
+/** They count from the next start. */
+const START_KEYS: readonly string[] = ['listen', 'addresses'];
 
 export function checkHours(
   read: ReadYaml<unknown>,

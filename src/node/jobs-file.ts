@@ -5,6 +5,7 @@ import { parseCenterId } from '../model/ids.ts';
 import type { Job, JobHooks } from '../model/jobs.ts';
 import { checkName, pathKeyOf, type ByteName } from '../model/paths.ts';
 import { parseCalendar } from '../schedule/calendar.ts';
+import { parseSpan, spanText } from '../schedule/span-text.ts';
 import { parseWindows } from '../schedule/windows.ts';
 import type { World } from '../world/ports.ts';
 import { LastGood, type ReadYaml, YamlFile } from './yaml-file.ts';
@@ -22,6 +23,7 @@ const TEMPLATE = `# The backup control table: what to back up, when to take it, 
 #     excludeCaches: true            # leave out what a CACHEDIR.TAG marks
 #     oneFileSystem: false           # do not descend into other mounts
 #     spool: files                   # files | difference
+#     target: 24 h                   # how old the newest copy at a center may get: a wish
 #     hooks:                         # programs that agent.yaml allows; exit status 0 is success
 #       before: /usr/local/lib/lowtide/freeze   # fails: nothing is taken
 #       after: [/usr/local/lib/lowtide/thaw, now]   # in any case
@@ -65,6 +67,7 @@ const jobShape = z.strictObject({
   centers: z.array(z.string()).default([]),
   spool: z.enum(['files', 'difference']).default('files'),
   freeAfter: z.enum(['centers', 'custody']).default('centers'),
+  target: z.string().optional(),
   hooks: hooksShape.optional(),
   commands: z.array(commandShape).default([]),
   private: z.boolean().default(false),
@@ -158,11 +161,12 @@ function checked(read: JobsYaml, at: number, job: z.infer<typeof jobShape> & { z
   check('backup', () => parseCalendar(job.backup, job.zone));
   check('transfer', () => parseWindows(job.transfer, job.zone));
   check('paths', () => job.paths.map(pathKeyOf));
-  const { hooks, commands, ...rest } = job;
+  const { hooks, commands, target, ...rest } = job;
   const ran = commands.map(({ name, run }) => ({ name, words: run }));
   check('commands', () => ran.map(({ name }) => checkName(name as ByteName)));
   return {
     ...rest,
+    ...(target === undefined ? {} : { target: check('target', () => parseSpan(target)) }),
     ...(hooks === undefined ? {} : { hooks: definedOf(hooks) }),
     ...(ran.length === 0 ? {} : { commands: ran }),
     centers: check('centers', () => job.centers.map(parseCenterId)),
@@ -189,6 +193,7 @@ function plainJob(job: Job): Record<string, unknown> {
   if (job.centers.length > 0) plain['centers'] = [...job.centers];
   if (job.spool !== 'files') plain['spool'] = job.spool;
   if (job.freeAfter !== 'centers') plain['freeAfter'] = job.freeAfter;
+  if (job.target !== undefined) plain['target'] = spanText(job.target);
   if (job.hooks !== undefined) plain['hooks'] = { ...job.hooks };
   if (job.commands !== undefined)
     plain['commands'] = job.commands.map(({ name, words }) => ({ name, run: [...words] }));

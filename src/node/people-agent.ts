@@ -11,6 +11,7 @@ import type { CenterFace, CopyState } from '../model/exchange.ts';
 import type { CenterId, ClientId, SnapshotId } from '../model/ids.ts';
 import type { Job } from '../model/jobs.ts';
 import { pathKeyOf } from '../model/paths.ts';
+import { parseSpan } from '../schedule/span-text.ts';
 import { checkWindowsMeet, parseWindows } from '../schedule/windows.ts';
 import { type KnownConditions, knownConditions } from '../uplink/conditions.ts';
 import { type AgentHome, agentPaths } from './agent-home.ts';
@@ -110,6 +111,8 @@ const newJob = z.strictObject({
   centers: z.array(z.string()).default([]),
   spool: z.enum(['files', 'difference']).default('files'),
   freeAfter: z.enum(['centers', 'custody']).default('centers'),
+  /** A span such as `24 h`. */
+  target: z.string().nullable().default(null),
   private: z.boolean().default(false),
 });
 const newKey = z.discriminatedUnion('kind', [
@@ -201,8 +204,10 @@ async function addJob(desk: AgentDesk, wish: z.output<typeof newJob>) {
   const { agent, home } = desk;
   const { world, ledger } = agent.parts;
   const centers = wish.centers.map((text) => centerNamed(home, text));
+  const { target, ...rest } = wish;
   const job: Job = {
-    ...wish,
+    ...rest,
+    ...(target === null ? {} : { target: parseSpan(target) }),
     zone: wish.zone ?? world.clock.zone,
     centers: centers.map(({ id }) => id),
   };

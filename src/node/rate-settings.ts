@@ -1,10 +1,13 @@
 import { z } from 'zod';
-import type { ClientPlace, RateConditions } from '../collect/parts.ts';
+import type { ClientPlace, RateConditions, TargetConditions } from '../collect/parts.ts';
 import { ipBytes } from '../identity/addresses.ts';
 import { LowtideError } from '../model/errors.ts';
 import { parseRate } from '../schedule/rate-text.ts';
+import { parseSpan } from '../schedule/span-text.ts';
 import { checkedAt } from './checked-at.ts';
 import type { ReadYaml } from './yaml-file.ts';
+
+const someClients = z.array(z.string()).min(1, 'expected names of computers, or ranges such as 10.1.0.0/16');
 
 /** How fast things may go (SEED 222), in center.yaml and relay.yaml. */
 export const rateKeys = {
@@ -12,12 +15,22 @@ export const rateKeys = {
   clientRate: z.string().default('unlimited'),
   restoreShare: z.number().min(0).max(0.9, 'expected a part from 0 to 0.9').default(0),
   freeSpace: z.number().min(0).max(0.9, 'expected a part from 0 to 0.9').default(0.05),
+  target: z.string().optional(),
   lines: z
     .array(
       z.strictObject({
         name: z.string().min(1).max(100),
         rate: z.string(),
-        clients: z.array(z.string()).min(1, 'expected names of computers, or ranges such as 10.1.0.0/16'),
+        clients: someClients,
+      }),
+    )
+    .default([]),
+  computers: z
+    .array(
+      z.strictObject({
+        clients: someClients,
+        rate: z.string().optional(),
+        target: z.string().optional(),
       }),
     )
     .default([]),
@@ -26,29 +39,82 @@ const shape = z.strictObject({ ...rateKeys, zone: z.string() });
 
 export interface RateSettings {
   readonly rates: RateConditions;
+  readonly targets: TargetConditions;
   readonly freeSpace: number;
 }
 
+type Read = ReadYaml<z.infer<typeof shape>>;
+type Matcher = (place: ClientPlace) => boolean;
+
 /** @throws LowtideError `bad-config` with file, line, column and what was expected */
-export function rateSettings(read: ReadYaml<z.infer<typeof shape>>): RateSettings {
-  const { rate, clientRate, restoreShare, freeSpace, lines, zone } = read.value;
+export function rateSettings(read: Read): RateSettings {
+  const { rate, clientRate, restoreShare, freeSpace, zone, target } = read.value;
   checkedAt(read, ['rate'], () => parseRate(rate, zone));
   checkedAt(read, ['clientRate'], () => parseRate(clientRate, zone));
-  const known = lines.map((line, at) => {
-    checkedAt(read, ['lines', at, 'rate'], () => parseRate(line.rate, zone));
-    const matchers = line.clients.map((text, each) =>
-      checkedAt(read, ['lines', at, 'clients', each], () => matcherOf(text)),
-    );
-    return { name: line.name, rate: line.rate, matchers };
+  const lines = linesOf(read);
+  const own = computersOf(read);
+  const usual = target === undefined ? null : checkedAt(read, ['target'], () => parseSpan(target));
+  const rates = {
+    total: rate,
+    perClient: clientRate,
+    restoreShare,
+    lines,
+    lineOf: (place: ClientPlace): string | null =>
+      lines.find(({ matchers }) => matchers.some((matches) => matches(place)))?.name ?? null,
+    individual: own.flatMap((computer) =>
+      computer.rate === null ? [] : { ...computer, rate: computer.rate },
+    ),
+    rateOf: (place: ClientPlace): string | null => firstOf(own, place, (computer) => computer.rate),
+  };
+  const of = (place: ClientPlace): number | null => firstOf(own, place, (computer) => computer.target);
+  return { rates, targets: { usual, of }, freeSpace };
+}
+
+function linesOf(read: Read) {
+  return read.value.lines.map(({ name, rate, clients }, at) => {
+    checkedAt(read, ['lines', at, 'rate'], () => parseRate(rate, read.value.zone));
+    return { name, rate, matchers: matchersOf(read, ['lines', at, 'clients'], clients) };
   });
-  const lineOf = (place: ClientPlace): string | null =>
-    known.find(({ matchers }) => matchers.some((matches) => matches(place)))?.name ?? null;
-  const rates = { total: rate, perClient: clientRate, restoreShare, lines: known, lineOf };
-  return { rates, freeSpace };
+}
+
+interface Computer {
+  readonly matchers: readonly Matcher[];
+  readonly rate: string | null;
+  readonly target: number | null;
+}
+
+function computersOf(read: Read): Computer[] {
+  return read.value.computers.map(({ clients, rate, target }, at) => {
+    const place = ['computers', at];
+    if (rate === undefined && target === undefined)
+      throw read.bad(place, 'expected a rate, a target or both');
+    if (rate !== undefined) checkedAt(read, [...place, 'rate'], () => parseRate(rate, read.value.zone));
+    return {
+      matchers: matchersOf(read, [...place, 'clients'], clients),
+      rate: rate ?? null,
+      target: target === undefined ? null : checkedAt(read, [...place, 'target'], () => parseSpan(target)),
+    };
+  });
+}
+
+const matchersOf = (read: Read, place: readonly PropertyKey[], clients: readonly string[]): Matcher[] =>
+  clients.map((text, at) => checkedAt(read, [...place, at], () => matcherOf(text)));
+
+/** What the first entry says that names a machine and says it. */
+function firstOf<T>(
+  computers: readonly Computer[],
+  place: ClientPlace,
+  said: (computer: Computer) => T | null,
+): T | null {
+  for (const computer of computers) {
+    const word = said(computer);
+    if (word !== null && computer.matchers.some((matches) => matches(place))) return word;
+  }
+  return null;
 }
 
 /** A name, or `address/bits`. */
-function matcherOf(text: string): (place: ClientPlace) => boolean {
+function matcherOf(text: string): Matcher {
   if (!text.includes('/')) return ({ name, client }) => name === text || client === text;
   const [address = '', bits = ''] = text.split('/');
   const range = ipBytes(address);
@@ -87,4 +153,11 @@ freeSpace: 0.05
 #   - name: kyoto
 #     rate: "2 MB/s 08:00-20:00, 10 MB/s"
 #     clients: [10.7.0.0/16, kyoto-relay]
+# How old the newest copy of a job may get: who is nearest to it is collected first. A job's own wish wins.
+# target: 24 h
+# Computers with a rate or a target of their own; these win over both.
+# computers:
+#   - clients: [ann-laptop, 10.9.0.0/16]
+#     rate: "500 kB/s 08:00-18:00, 5 MB/s"
+#     target: 12 h
 `;

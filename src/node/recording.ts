@@ -41,6 +41,7 @@ export async function recordTaken(parts: AgentParts, taken: TakenSnapshot): Prom
   const own = job && {
     travel: { transfer: job.transfer, zone: job.zone },
     freeAfter: job.freeAfter,
+    ...(job.target === undefined ? {} : { target: job.target }),
     label: job.paths.join(' '),
   };
   await ledger.transaction(async (db) => {

@@ -149,8 +149,10 @@ describe('center.yaml', () => {
   it('gives back what it was made of', async () => {
     await createCenterSettings(world, path, settings);
     const read = await readCenterSettings(world, path);
-    const { rates, freeSpace, ...conditions } = read.conditions;
+    const { rates, freeSpace, targets, written, ...conditions } = read.conditions;
     assert.deepEqual({ ...read, conditions }, settings);
+    assert.equal(targets?.usual, null);
+    assert.equal(written?.['windows'], '22:00-08:00');
     assert.equal(freeSpace, 0.05);
     assert.deepEqual([rates?.total, rates?.perClient, rates?.lines], ['unlimited', 'unlimited', []]);
   });
@@ -172,6 +174,27 @@ describe('center.yaml', () => {
     assert.equal(lineOf('till-1', null), 'till');
   });
 
+  it('knows what an operator says of one computer: its rate, and how old its copies may get', async () => {
+    const computers = [
+      '  - {clients: [ann], rate: 1 MB/s 08:00-20:00, target: 12 h}',
+      '  - {clients: [10.7.0.0/16], target: 7 d}',
+      '  - {clients: [10.7.1.0/24], rate: 2 MB/s}',
+    ];
+    await writeFile(
+      path,
+      `zone: UTC\naddresses: [a.example]\ntarget: 36 h\ncomputers:\n${computers.join('\n')}\n`,
+    );
+    const { rates, targets } = (await readCenterSettings(world, path)).conditions;
+    const said = (name: string, address: string | null): [string | null, number | null] => {
+      const place = { client: 'aa' as ClientId, name, address };
+      return [rates!.rateOf(place), targets!.of(place)];
+    };
+    assert.equal(targets?.usual, 36 * 3_600_000);
+    assert.deepEqual(said('ann', '10.7.1.1'), ['1 MB/s 08:00-20:00', 12 * 3_600_000]);
+    assert.deepEqual(said('bob', '10.7.1.1'), ['2 MB/s', 7 * 86_400_000], 'each word from who says it first');
+    assert.deepEqual(said('bob', null), [null, null]);
+  });
+
   it('says where a mistake is', async () => {
     const good = 'zone: UTC\naddresses: [a.example]\n';
     const cases: [text: string, place: RegExp][] = [
@@ -183,6 +206,9 @@ describe('center.yaml', () => {
       ['zone: Mars\naddresses: [a]\n', /^1:7: .*is not a time zone/],
       [`${good}colour: red\n`, /^3:1: unknown key colour: expected one of windows, zone/],
       [`${good}rate: 20 Mb/s\n`, /^3:7: the schedule .* expected a unit/],
+      [`${good}target: soon\n`, /^3:9: .*a span of time/],
+      [`${good}computers: [{clients: [ann]}]\n`, /^3:13: expected a rate, a target or both/],
+      [`${good}computers: [{clients: [ann], rate: 0 MB/s}]\n`, /^3:36: .*a rate above 0/],
       [`${good}freeSpace: 7\n`, /^3:12: freeSpace: expected a part/],
       [`${good}lines: [{name: a, rate: 1 MB/s, clients: [10.0.0.0/99]}]\n`, /is not a range/],
     ];

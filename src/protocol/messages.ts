@@ -58,6 +58,7 @@ export const welcomeMessage: z.ZodType<Welcome> = z.object({
   above: z.array(center).max(1000),
   windows: textUpTo(4000),
   zone: textUpTo(100),
+  wishes: z.array(textUpTo(100)).max(100).exactOptional(),
 });
 
 const wishes: z.ZodType<Wishes> = z.strictObject({
@@ -67,6 +68,7 @@ const wishes: z.ZodType<Wishes> = z.strictObject({
   freeAfter: z.enum(['centers', 'custody']),
   bytes: wholeNumber,
   blocks: wholeNumber,
+  target: wholeNumber.exactOptional(),
 });
 
 export interface Offer {

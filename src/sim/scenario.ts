@@ -121,7 +121,8 @@ const verbs: Readonly<Record<string, Verb>> = {
   /** center NAME windows=.. streams=.. rate="20 kB/s" */
   async center(scenario, { args, options }) {
     const { windows = 'any', streams = '2', rate = 'unlimited' } = options;
-    const rates = { total: rate, perClient: 'unlimited', restoreShare: 0, lines: [], lineOf: () => null };
+    const none = { lines: [], lineOf: () => null, individual: [], rateOf: () => null };
+    const rates = { total: rate, perClient: 'unlimited', restoreShare: 0, ...none };
     const { zone } = scenario;
     await scenario.theFleet.addCenter(args[0]!, { windows, zone, streams: Number(streams), rates });
     return [];

@@ -26,6 +26,8 @@ export interface ReplayOptions {
   readonly conditions: CenterConditions;
   /** Of the center's line, bytes per second. */
   readonly capacity: number;
+  /** What computers are known to be able to send, in bytes a second: what the planner itself begins with (S68). */
+  readonly speeds: ReadonlyMap<ClientId, number>;
 }
 
 /** Of a computer of which the past does not tell: 100 Mbit/s. */
@@ -39,7 +41,7 @@ const TELLING_BYTES = 1_000_000;
  * its best. What the past does not tell is taken to be favourable: computers are connected and may send at any time.
  */
 export function replayFleet(past: readonly PastBackup[], options: ReplayOptions): Fleet {
-  const { name, zone, from, until, conditions, capacity } = options;
+  const { name, zone, from, until, conditions, capacity, speeds } = options;
   const any = parseWindows('any', zone);
   const clients = [...Map.groupBy(past, ({ client }) => client)].map(([id, backups]): FleetClient => {
     const { clientName } = backups[0]!;
@@ -48,7 +50,7 @@ export function replayFleet(past: readonly PastBackup[], options: ReplayOptions)
       name: clientName ?? id.slice(0, 12),
       group: 'computers',
       line: 0,
-      speed: speedOf(backups),
+      speed: speeds.get(id) ?? speedOf(backups),
       windows: any,
       online: null,
       snapshots: backups.map(({ snapshot, bytes, offeredAt }, at) => ({

@@ -6,6 +6,7 @@ import { owedTo } from '../ledger/snapshots.ts';
 import type { CopyRow, SnapshotRow } from '../ledger/tables.ts';
 import { type ErrorCode, errorRegistry, isLowtideError, type LowtideError } from '../model/errors.ts';
 import { shortId, type SnapshotId } from '../model/ids.ts';
+import type { Wishes } from '../model/exchange.ts';
 import { DAY_MS } from '../model/time.ts';
 import type { CenterApi } from '../protocol/center-api.ts';
 import { isDamagedHere, noteState, openCopies } from './copy-states.ts';
@@ -58,9 +59,12 @@ async function offerOne(
   copies: readonly CopyRow[],
 ): Promise<void> {
   const { ledger, world, upstream, offered } = work;
-  const wishes = await work.sender.wishes(
-    row,
-    copies.map(({ center }) => center),
+  const wishes = understood(
+    await work.sender.wishes(
+      row,
+      copies.map(({ center }) => center),
+    ),
+    work.understands,
   );
   if (offered.get(row.id) === JSON.stringify(wishes)) return;
   const records = await readRecords(work, row.id);
@@ -78,6 +82,13 @@ async function offerOne(
     bytes: row.new_bytes,
   });
   world.monitor.event({ kind: 'offered', snapshot: row.id, center: upstream.id, bytes: row.new_bytes });
+}
+
+/** An older node takes an offer with a wish that it does not know for a mistake (protocol R11). */
+function understood(wishes: Wishes, known: ReadonlySet<string>): Wishes {
+  if (known.has('target')) return wishes;
+  const { target: _, ...rest } = wishes;
+  return rest;
 }
 
 /** The node above does not lead there, whatever its token said. */

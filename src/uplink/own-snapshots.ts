@@ -48,6 +48,7 @@ export class OwnSnapshots implements Sender {
   /** By the job as it is now; once that is gone, by the job as it was: nothing travels at another hour than its owner said. */
   async wishes(row: SnapshotRow, centers: readonly CenterId[]): Promise<Wishes> {
     const job = await this.#parts.job(row.job);
+    const target = job === null ? row.target : (job.target ?? null);
     return {
       transfer: job?.transfer ?? row.transfer ?? 'any',
       zone: job?.zone ?? row.zone ?? this.#parts.world.clock.zone,
@@ -55,6 +56,7 @@ export class OwnSnapshots implements Sender {
       freeAfter: row.free_after,
       bytes: row.new_bytes,
       blocks: row.new_blocks,
+      ...(target === null ? {} : { target }),
     };
   }
 

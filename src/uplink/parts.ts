@@ -69,6 +69,8 @@ export interface UplinkWork extends UplinkParts {
   readonly alarms: Alarms;
   /** What has been offered in this session, with which wishes: the same is not offered twice. */
   readonly offered: Map<SnapshotId, string>;
+  /** Wishes beyond the first ones that the node above understands, by its last welcome. */
+  readonly understands: Set<string>;
 }
 
 export const idsOf = (faces: readonly CenterFace[]): CenterId[] => faces.map(({ id }) => id);

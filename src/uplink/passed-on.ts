@@ -39,8 +39,9 @@ export class PassedOn implements Sender {
 
   async wishes(row: SnapshotRow, centers: readonly CenterId[]): Promise<Wishes> {
     const { windows, zone } = this.#parts.transfer();
-    const { free_after: freeAfter, new_bytes: bytes, new_blocks: blocks } = row;
-    return { transfer: windows, zone, centers, freeAfter, bytes, blocks };
+    const { free_after: freeAfter, new_bytes: bytes, new_blocks: blocks, target } = row;
+    const wishes = { transfer: windows, zone, centers, freeAfter, bytes, blocks };
+    return target === null ? wishes : { ...wishes, target };
   }
 
   async lost(snapshot: SnapshotId, { code, why, block }: Loss): Promise<void> {

@@ -61,7 +61,12 @@ export class Uplink {
   readonly #told = new Map<string, string>();
 
   constructor(parts: UplinkParts) {
-    this.#work = { ...parts, alarms: new Alarms(parts.world.monitor), offered: new Map() };
+    this.#work = {
+      ...parts,
+      alarms: new Alarms(parts.world.monitor),
+      offered: new Map(),
+      understands: new Set(),
+    };
   }
 
   get status(): UplinkStatus {
@@ -340,6 +345,8 @@ export class Uplink {
   #setConnected(api: CenterApi, welcome: Welcome): void {
     this.#api = api;
     this.#work.offered.clear();
+    this.#work.understands.clear();
+    for (const wish of welcome.wishes ?? []) this.#work.understands.add(wish);
     this.#told.clear();
     this.#work.route.setOpen(true);
     this.#status = { connected: true, code: '', message: '', welcome };

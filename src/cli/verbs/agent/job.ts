@@ -31,6 +31,7 @@ interface AddOptions extends DataOptions {
   readonly center?: readonly string[];
   readonly spool: Job['spool'];
   readonly freeAfter: Job['freeAfter'];
+  readonly target?: string;
   readonly private?: boolean;
 }
 
@@ -81,13 +82,17 @@ function addVerb(): Command {
         .choices(['centers', 'custody'])
         .default('centers'),
     )
+    .option(
+      '--target <SPAN>',
+      'how old the newest copy at a center may get, such as "24 h": whoever is nearest to it is collected first',
+    )
     .option('--private', "keep the paths out of the center's lists")
     .action(action(add));
 }
 
 async function add(context: Context, name: string, paths: string[], options: AddOptions): Promise<void> {
   const { output } = context;
-  const { backup, transfer, zone, excludeCaches, spool, freeAfter, center } = options;
+  const { backup, transfer, zone, excludeCaches, spool, freeAfter, center, target } = options;
   const wish = {
     name,
     paths: paths.map(absolute),
@@ -100,6 +105,7 @@ async function add(context: Context, name: string, paths: string[], options: Add
     centers: [...(center ?? [])],
     spool,
     freeAfter,
+    target: target ?? null,
     private: options.private ?? false,
   };
   const { job, warnings } = await withAgent(context, options, ({ people }) => people.addJob(wish));
