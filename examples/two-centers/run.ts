@@ -6,7 +6,7 @@ import { Tree } from './tree.ts';
 
 /**
  * Six agents, two relays, a branch and two centers on this machine, each a process with its own folder and its own
- * hours. All snapshots must reach both centers, every agent must list both receipts, spools and relays must drain, and what
+ * hours of a few seconds. All snapshots must reach both centers, every agent must list both receipts, spools and relays must drain, and what
  * is restored from each center alone must equal the files. Then once more, while every process is killed in turn and one
  * center is down in the middle. Takes some minutes; ends with 0 if all of it holds.
  *
@@ -46,8 +46,9 @@ async function night(name: string, meanwhile: () => Promise<void>): Promise<void
     await sleep(1000);
   }
   console.log(
-    `  every agent lists both receipts, spools and relays are empty: ${Math.round((Date.now() - started) / 1000)} s`,
+    `  every agent lists both receipts, spools and relays are empty, ${Math.round((Date.now() - started) / 1000)} s later; by these ways, all inside the hours:`,
   );
+  for (const way of await tree.ways()) console.log(`  ${way}`);
   for (const center of tree.centers) {
     for (const agent of AGENTS) await restoreAndCompare(center, agent);
     console.log(`  restored from ${center} alone: all ${AGENTS.length} as they were`);

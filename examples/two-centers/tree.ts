@@ -1,8 +1,11 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Daemon, freePort, lowtide, lowtideJson, sleep } from '../../test/real/processes.ts';
+import { clock, type Collecting, Hours } from './hours.ts';
+import { Daemon, freePort, type Line, lowtide, lowtideJson, sleep } from '../../test/real/processes.ts';
 
 type Role = 'center' | 'relay' | 'agent';
+
+const RELAYS = ['north', 'south', 'branch'] as const;
 
 interface Machine {
   readonly name: string;
@@ -11,7 +14,10 @@ interface Machine {
   daemon: Daemon | null;
 }
 
-const MINUTE_MS = 60_000;
+interface Arrival {
+  readonly name: string;
+  readonly arrivedAt: number;
+}
 
 /** The machines of the example and what is done with them, by the command line alone. */
 export class Tree {
@@ -19,6 +25,7 @@ export class Tree {
   readonly #folder: string;
   readonly #agents: readonly string[];
   readonly #machines = new Map<string, Machine>();
+  #hours = new Hours(0);
 
   constructor(folder: string, agents: readonly string[]) {
     this.#folder = folder;
@@ -44,40 +51,33 @@ export class Tree {
       mkdirSync(this.filesOf(agent), { recursive: true });
       this.#add('agent', agent);
       await this.#join(agent, at % 2 === 0 ? 'north' : 'south', []);
-      const job = ['home', this.filesOf(agent), '--backup', 'manual', '--transfer', 'any'];
+      const job = ['home', this.filesOf(agent), '--backup', 'manual', '--zone', 'UTC'];
       await this.#on(agent, ['job', 'add', ...job]);
       await this.#start(agent);
     }
     console.log(`  ${this.#machines.size} processes: ${[...this.#machines.keys()].join(', ')}`);
   }
 
-  /** The relays collect by day, which is the minute that begins now; the branch in the next, the centers in the two after. */
+  /** Gives every process hours of a few seconds, which come again and again. */
   async setHours(): Promise<void> {
-    const now = Math.floor(Date.now() / MINUTE_MS) * MINUTE_MS;
-    const hours = (from: number, to: number): string =>
-      `${clock(now + from * MINUTE_MS)}-${clock(now + to * MINUTE_MS)}`;
-    const all = {
-      north: hours(0, 3),
-      south: hours(0, 3),
-      branch: hours(1, 5),
-      tokyo: hours(2, 9),
-      sapporo: hours(2, 9),
-    };
-    for (const [name, windows] of Object.entries(all)) {
-      const { role, data } = this.#machine(name);
-      const file = join(data, `${role}.yaml`);
-      const text = readFileSync(file, 'utf8')
-        .replace(/^windows: .*$/m, `windows: "${windows}"`)
-        .replace(/^zone: .*$/m, 'zone: UTC');
-      writeFileSync(file, text);
-      await this.#machine(name).daemon?.stop();
-      await this.#start(name);
+    const hours = new Hours(Date.now());
+    this.#hours = hours;
+    for (const name of this.centers) await this.#set(name, { windows: hours.collects(name as Collecting) });
+    for (const name of RELAYS) {
+      const transfer = hours.sends(name === 'branch' ? 'branch' : 'relay');
+      await this.#set(name, { windows: hours.collects(name), transfer });
     }
-    console.log(
-      `  hours (UTC): ${Object.entries(all)
-        .map((each) => each.join(' '))
-        .join(', ')}`,
-    );
+    for (const agent of this.#agents)
+      edit(join(this.#machine(agent).data, 'jobs.yaml'), { transfer: hours.sends('agent') });
+    console.log(`  ${hours.summary}`);
+  }
+
+  /** A running node would see it within a minute; one that starts sees it at once. */
+  async #set(name: string, settings: Readonly<Record<string, string>>): Promise<void> {
+    const { role, data, daemon } = this.#machine(name);
+    edit(join(data, `${role}.yaml`), settings);
+    await daemon?.stop();
+    await this.#start(name);
   }
 
   async take(agent: string): Promise<void> {
@@ -116,7 +116,7 @@ export class Tree {
       const { bytes } = machine!['spool'] as { bytes: number };
       if (bytes > 0) open.push(`${agent}: ${bytes} bytes in the spool`);
     }
-    for (const relay of ['north', 'south', 'branch']) {
+    for (const relay of RELAYS) {
       const held = (await this.#json(relay, ['relay', 'status'])).filter(
         ({ message_type: type }) => type === 'held',
       );
@@ -125,15 +125,34 @@ export class Tree {
     return open;
   }
 
+  /** How the newest backup of each agent came, one line each. @throws Error if something came outside the hours of a hop */
+  async ways(): Promise<string[]> {
+    const lines: string[] = [];
+    for (const agent of this.#agents) {
+      const copies = (await this.#newest(agent))['copies'] as { center: string; hops: Arrival[] }[];
+      const hops = copies.flatMap((copy) => copy.hops).sort((a, b) => a.arrivedAt - b.arrivedAt);
+      const arrivals = new Map(hops.map(({ name, arrivedAt }) => [name, arrivedAt]));
+      for (const [name, at] of arrivals) {
+        if (this.#hours.isOpen(name as Collecting, at)) continue;
+        throw new Error(`${agent}: came to ${name} at ${clock(at)}, outside its hours`);
+      }
+      lines.push(`${agent}: ${[...arrivals].map(([name, at]) => `${name} ${clock(at)}`).join(', ')}`);
+    }
+    return lines;
+  }
+
+  async #newest(agent: string): Promise<Line> {
+    const lines = await this.#json(agent, ['snapshots']);
+    return lines.find(({ message_type: type }) => type === 'snapshot')!;
+  }
+
   /** By the center's store and the machine's recovery sheet alone: no other process is asked. */
   async restoreFrom(center: string, agent: string, to: string): Promise<void> {
-    const [newest] = (await this.#json(agent, ['snapshots'])).filter(
-      ({ message_type: type }) => type === 'snapshot',
-    );
+    const { id } = await this.#newest(agent);
     const store = join(this.#machine(center).data, 'store');
     mkdirSync(to, { recursive: true });
     const where = ['--depot', store, '--recovery-sheet', this.#sheet(agent)];
-    await lowtide(['restore', String(newest!['id']), '--to', to, '--overwrite', 'always', ...where]);
+    await lowtide(['restore', String(id), '--to', to, '--overwrite', 'always', ...where]);
   }
 
   async stop(): Promise<void> {
@@ -144,7 +163,8 @@ export class Tree {
   async #found(role: Role, name: string, args: readonly string[]): Promise<void> {
     this.#add(role, name);
     const address = `127.0.0.1:${await freePort()}`;
-    await this.#on(name, [role, 'init', ...args, '--listen', address, '--address', address]);
+    const where = ['--listen', address, '--address', address, '--zone', 'UTC'];
+    await this.#on(name, [role, 'init', ...args, ...where]);
     if (role === 'center') await this.#start(name);
   }
 
@@ -186,7 +206,13 @@ export class Tree {
   }
 }
 
-/** `HH:MM` in UTC. */
-function clock(at: number): string {
-  return new Date(at).toISOString().slice(11, 16);
+/** Gives keys of a settings file other values. */
+function edit(file: string, settings: Readonly<Record<string, string>>): void {
+  let text = readFileSync(file, 'utf8');
+  for (const [key, value] of Object.entries(settings)) {
+    const line = new RegExp(`^(\\s*(?:- )?${key}:) .*$`, 'm');
+    if (!line.test(text)) throw new Error(`${file} has no ${key}`);
+    text = text.replace(line, `$1 "${value}"`);
+  }
+  writeFileSync(file, text);
 }
