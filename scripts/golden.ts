@@ -5,7 +5,7 @@ import { blockVectors, boxVectors, keyVectors } from './golden/blocks.ts';
 import { chunkVectors, groupVectors } from './golden/chunks.ts';
 import { domainProofVectors, keyringVectors, sheetVectors } from './golden/keyrings.ts';
 import { refsVectors, treeEndVectors, treePageVectors } from './golden/pages.ts';
-import { manifestVectors, receiptVectors, voidVectors } from './golden/records.ts';
+import { manifestVectors, receiptVectors, voidCenterVectors, voidVectors } from './golden/records.ts';
 
 /**
  * Writes golden vectors that are missing under test/golden/. It never changes one that is there: what format 1 was, it
@@ -21,6 +21,7 @@ const FILES: Record<string, () => unknown> = {
   refs: refsVectors,
   manifests: manifestVectors,
   voids: voidVectors,
+  'void-centers': voidCenterVectors,
   receipts: receiptVectors,
   keyrings: keyringVectors,
   'domain-proofs': domainProofVectors,

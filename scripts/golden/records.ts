@@ -19,6 +19,7 @@ import {
 } from '../../src/format/signing.ts';
 import { testKeys, testStore } from '../../src/format/test-support.ts';
 import { openVoid, signVoid } from '../../src/format/void-record.ts';
+import type { CenterId } from '../../src/model/ids.ts';
 import { limits } from '../../src/model/limits.ts';
 import type { PathKey } from '../../src/model/paths.ts';
 import { codeOf, flipped, hex, secretOf } from './make.ts';
@@ -149,6 +150,50 @@ export function voidVectors(): object {
     publicKey: hex(key.publicKey),
     valid: [{ name: 'a lost spool', bytes: hex(good), meaning: meaning(good) }],
     invalid: refusals('void', good, key.publicKey, openVoid),
+  };
+}
+
+/** F48. */
+export function voidCenterVectors(): object {
+  const idsOf = (names: readonly string[]): string[] => names.map((name) => hex(secretOf(name)).slice(0, 32));
+  const [one, two] = idsOf(['center one', 'center two']).sort() as [CenterId, CenterId];
+  const record = {
+    client,
+    instance: instanceIdOf(key.publicKey),
+    snapshot: idOf('snapshot'),
+    reason: 'its base is lost there',
+    at: 1_700_000_000_000,
+  };
+  const good = signVoid({ ...record, centers: [one, two] }, key);
+  const { body } = parseRecord('void', good, 'damaged-manifest');
+  const fields = decodeCbor(body, z.record(z.string(), z.unknown()), 'damaged-manifest', 'the record');
+  const naming = (centers: unknown): Uint8Array =>
+    signRecord('void', encodeCbor({ ...fields, centers }), key);
+  const bytes = (id: string): Buffer => Buffer.from(id, 'hex');
+  const invalid: [string, Uint8Array][] = [
+    ['no center', naming([])],
+    ['not sorted', naming([bytes(two), bytes(one)])],
+    ['one twice', naming([bytes(one), bytes(one)])],
+    ['an id too short', naming([bytes(one).subarray(1)])],
+    ['an id as text', naming([one])],
+    ['null', naming(null)],
+  ];
+  return {
+    rules: 'F48: void records that name centers',
+    seed: hex(key.seed),
+    publicKey: hex(key.publicKey),
+    valid: [
+      { name: 'one center', bytes: hex(naming([bytes(one)])), meaning: meaning(naming([bytes(one)])) },
+      { name: 'two centers', bytes: hex(good), meaning: meaning(good) },
+    ],
+    invalid: [
+      ...refusals('void', good, key.publicKey, openVoid),
+      ...invalid.map(([name, record]) => ({
+        name,
+        bytes: hex(record),
+        code: codeOf(() => openVoid(record, key.publicKey)),
+      })),
+    ],
   };
 }
 

@@ -239,6 +239,26 @@ describe('P4: a hostile relay', () => {
     for (const snapshot of [bens, anns]) assert.notEqual(await center.phase(snapshot), 'void');
   });
 
+  it('cannot close a snapshot here by the word of its owner that it is closed at another center', async () => {
+    const anns = await ann.snapshot();
+    await center.offer(ann, anns);
+    const osaka = nodeOf('osaka');
+    const word = ann.voidRecord(anns.id, [osaka]);
+    for (const centers of [[], [osaka], [kit.face.id], [kit.face.id, osaka]])
+      await assert.rejects(mallory.api.withdraw(anns.id, word, centers), refused('forbidden'));
+    assert.notEqual(await center.phase(anns), 'void');
+    const order = await center.ordered();
+    await center.send(order, anns.blocks);
+    assert.equal((await mallory.api.commit(order)).kind, 'receipt', 'it is collected all the same');
+    const later = await ann.snapshot({ sequence: 2 });
+    await center.offer(ann, later);
+    const both = ann.voidRecord(later.id, [osaka, kit.face.id].sort());
+    await mallory.api.withdraw(later.id, both, [osaka]);
+    assert.notEqual(await center.phase(later), 'void', 'who brings it means another center');
+    await mallory.api.withdraw(later.id, both, []);
+    assert.equal(await center.phase(later), 'void');
+  });
+
   it("cannot withdraw what was receipted, not even with its owner's word", async () => {
     const anns = await ann.snapshot();
     await center.offer(ann, anns);

@@ -1,4 +1,5 @@
-import { openVoid } from '../format/void-record.ts';
+import type { Depot } from '../depot/depot.ts';
+import { closesAt, openVoid, parseVoid } from '../format/void-record.ts';
 import { findClient } from '../ledger/clients.ts';
 import { copiesOf, setPhase } from '../ledger/copies.ts';
 import { appendHistory } from '../ledger/history.ts';
@@ -13,10 +14,11 @@ import { isClosed, ownCopy } from './own-copy.ts';
 import type { CollectorParts } from './parts.ts';
 
 /**
- * Closes a snapshot that its owner says can never be collected at `centers`; without any, anywhere. Nothing happens to a
+ * Closes a snapshot that its owner says can never be collected at the centers that the record names; with `centers`, at
+ * those of them only. Nothing happens to a
  * copy that was receipted (promise P4) or closed before. What leans on it is behind from now on.
  * @returns snapshots that must not be planned any more, what leans on others before these
- * @throws LowtideError `no-such-snapshot`, `wrong-signature`, `damaged-manifest`, `bad-request`
+ * @throws LowtideError `no-such-snapshot`, `wrong-signature`, `damaged-manifest`, `bad-request`, `forbidden` if it names other centers
  */
 export async function withdrawSnapshot(
   parts: CollectorParts,
@@ -32,10 +34,17 @@ export async function withdrawSnapshot(
   if (row === null) throw new LowtideError('not-enrolled', 'this client is not enrolled here');
   const signed = openVoid(record, row.instance_key);
   if (signed.snapshot !== id) throw new LowtideError('bad-request', 'the void record names another snapshot');
+  const closes = (center: CenterId): boolean =>
+    closesAt(signed, center) && (centers.length === 0 || centers.includes(center));
+  if (parts.above === null && !closesAt(signed, parts.center.id))
+    throw new LowtideError(
+      'forbidden',
+      'the void record closes this snapshot at other centers, and not here',
+    );
   // What is above has to be told, so it stays on record before anything else says that it is closed.
-  if (parts.above !== null) await depot.putVoid(id, record);
+  if (parts.above !== null) await keepVoid(depot, id, record);
   const closed = await ledger.transaction((db) =>
-    closeCopies(parts, db, { id, reason: signed.reason, centers }),
+    closeCopies(parts, db, { id, reason: signed.reason, closes }),
   );
   if (closed === null) return [];
   parts.above?.changed();
@@ -45,30 +54,39 @@ export async function withdrawSnapshot(
   return closed;
 }
 
+/** A record that comes late must not take the place of one that says more. */
+async function keepVoid(depot: Depot, id: SnapshotId, record: Uint8Array): Promise<void> {
+  const known = await depot.voidRecord(id);
+  const before = known === null ? null : parseVoid(known).voidRecord;
+  const { centers } = parseVoid(record).voidRecord;
+  const saysMore = before !== null && centers?.every((center) => closesAt(before, center)) === true;
+  if (!saysMore) await depot.putVoid(id, record);
+}
+
 interface Closing {
   readonly id: SnapshotId;
   readonly reason: string;
-  readonly centers: readonly CenterId[];
+  /** Whether its owner, and who brings it, mean this center. */
+  readonly closes: (center: CenterId) => boolean;
 }
 
 /** Null if nothing was closed; nothing to plan differently if only what is above is closed. */
 async function closeCopies(
   parts: CollectorParts,
   db: Database,
-  { id, reason, centers }: Closing,
+  { id, reason, closes }: Closing,
 ): Promise<readonly SnapshotId[] | null> {
   const { center, world } = parts;
   const now = world.clock.now();
   const copies = (await copiesOf(db, id)).filter(({ phase }) => phase !== 'safe' && phase !== 'void');
-  const named = copies.filter(
-    (copy) => copy.center !== center.id && (centers.length === 0 || centers.includes(copy.center)),
-  );
+  const named = copies.filter((copy) => copy.center !== center.id && closes(copy.center));
   for (const { center: at } of named) {
     await setPhase(db, { snapshot: id, center: at, phase: 'void', code: 'voided', until: null }, now);
   }
   const owed = copies.some((copy) => copy.center !== center.id && !named.includes(copy));
   const own = await ownCopy(parts, db, id);
-  if (owed || own === null || isClosed(parts, own.phase)) return named.length > 0 ? [] : null;
+  const stays = parts.above === null && !closes(center.id);
+  if (owed || stays || own === null || isClosed(parts, own.phase)) return named.length > 0 ? [] : null;
   await setPhase(db, { snapshot: id, center: center.id, phase: 'void', code: 'voided', until: null }, now);
   const offer = await findOffer(db, id);
   await removeOffer(db, id);

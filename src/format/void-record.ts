@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { bytesOfHex, hexOf } from '../model/bytes.ts';
 import { LowtideError } from '../model/errors.ts';
-import type { ClientId, InstanceId, SnapshotId } from '../model/ids.ts';
+import type { CenterId, ClientId, InstanceId, SnapshotId } from '../model/ids.ts';
 import type { UnixMillis } from '../model/time.ts';
 import { bytesOf, count, decodeCbor, encodeCbor } from './cbor.ts';
 import {
@@ -20,7 +20,12 @@ export interface VoidRecord {
   readonly snapshot: SnapshotId;
   readonly reason: string;
   readonly at: UnixMillis;
+  /** Where it is closed, sorted (format F48). Absent from records of before: wherever they are shown. */
+  readonly centers?: readonly CenterId[];
 }
+
+/** So many centers may be named. */
+const CENTERS_MAX = 100;
 
 const bodyShape = z.strictObject({
   format: z.literal(1),
@@ -29,7 +34,21 @@ const bodyShape = z.strictObject({
   snapshot: bytesOf(32),
   reason: z.string().max(1000),
   at: count,
+  centers: z
+    .array(bytesOf(16))
+    .min(1)
+    .max(CENTERS_MAX)
+    .refine(
+      (ids) => ids.every((id, at) => at === 0 || Buffer.compare(ids[at - 1]!, id) < 0),
+      'must be sorted',
+    )
+    .exactOptional(),
 });
+
+/** Whether its owner has closed the snapshot at `center`. */
+export function closesAt({ centers }: Pick<VoidRecord, 'centers'>, center: CenterId): boolean {
+  return centers === undefined || centers.includes(center);
+}
 
 export function signVoid(record: VoidRecord, key: SigningKey): Uint8Array {
   const body = encodeCbor({
@@ -38,6 +57,7 @@ export function signVoid(record: VoidRecord, key: SigningKey): Uint8Array {
     client: bytesOfHex(record.client),
     instance: bytesOfHex(record.instance),
     snapshot: bytesOfHex(record.snapshot),
+    ...(record.centers !== undefined && { centers: record.centers.map(bytesOfHex) }),
   });
   return signRecord('void', body, key);
 }
@@ -48,13 +68,15 @@ export function parseVoid(bytes: Uint8Array): {
   readonly record: SignedRecord;
 } {
   const record = parseRecord('void', bytes, 'damaged-manifest');
-  const { format, ...body } = decodeCbor(record.body, bodyShape, 'damaged-manifest', 'the void record');
+  const decoded = decodeCbor(record.body, bodyShape, 'damaged-manifest', 'the void record');
+  const { format, centers, ...body } = decoded;
   void format;
   const voidRecord: VoidRecord = {
     ...body,
     client: hexOf(body.client) as ClientId,
     instance: hexOf(body.instance) as InstanceId,
     snapshot: hexOf(body.snapshot) as SnapshotId,
+    ...(centers !== undefined && { centers: centers.map((id) => hexOf(id) as CenterId) }),
   };
   return { voidRecord, record };
 }

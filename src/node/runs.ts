@@ -1,4 +1,5 @@
 import type { SignedManifest } from '../format/manifest.ts';
+import { closesAt, parseVoid } from '../format/void-record.ts';
 import { setPhase } from '../ledger/copies.ts';
 import { endRun, jobMemory, unfinishedRuns } from '../ledger/jobs.ts';
 import { findSnapshot } from '../ledger/snapshots.ts';
@@ -76,9 +77,11 @@ async function recoverSnapshot(
   await jobMemory(ledger.db, name, world.clock.now());
   const run = { pack_group: group, job: name, instance, sequence, started_at: takenAt };
   await recordTaken(parts, { signed, run, owed, base, job, packGroup: spooled ? group : null });
-  if ((await depot.voidRecord(signed.id)) === null) return;
+  const record = await depot.voidRecord(signed.id);
+  if (record === null) return;
+  const { voidRecord } = parseVoid(record);
   // It was given up, and its blocks were kept: that goes on until a later one is safe.
-  for (const { id: center } of owed) {
+  for (const { id: center } of owed.filter(({ id }) => closesAt(voidRecord, id))) {
     const stuck = { phase: 'stuck', code: 'block-unavailable', until: null } as const;
     await setPhase(ledger.db, { snapshot: signed.id, center, ...stuck }, world.clock.now());
   }

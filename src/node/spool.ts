@@ -1,7 +1,6 @@
 import { refsPageLoader } from '../depot/refs-pages.ts';
 import { PackedKeys } from '../backup/packed-keys.ts';
 import { walkRefs } from '../format/refs.ts';
-import { signVoid } from '../format/void-record.ts';
 import { copiesOf, setPhase } from '../ledger/copies.ts';
 import { appendHistory } from '../ledger/history.ts';
 import { unfinishedRuns, updateJob } from '../ledger/jobs.ts';
@@ -18,6 +17,7 @@ import type { SnapshotRow } from '../ledger/tables.ts';
 import { LowtideError } from '../model/errors.ts';
 import { type CenterId, shortId, type SnapshotId } from '../model/ids.ts';
 import { DAY_MS } from '../model/time.ts';
+import { closeAt } from '../uplink/closing.ts';
 import { type AgentParts, META_GROUP } from './agent-parts.ts';
 
 /** So long it can be listed what was lost with a relay. */
@@ -181,7 +181,7 @@ async function closeCopies(
   const { depot, ledger, identity, world } = parts;
   const { client, instance, signingKey } = identity;
   const now = world.clock.now();
-  await depot.putVoid(snapshot, signVoid({ client, instance, snapshot, reason, at: now }, signingKey));
+  await closeAt({ world, depot, client, instance, signingKey }, snapshot, centers, reason);
   await ledger.transaction(async (db) => {
     for (const center of centers) {
       await setPhase(db, { snapshot, center, phase: 'void', code: 'voided', until: null }, now);

@@ -4,7 +4,8 @@ import { findSnapshot } from '../ledger/snapshots.ts';
 import type { CopyRow } from '../ledger/tables.ts';
 import type { ErrorCode } from '../model/errors.ts';
 import type { CopyPhase, CopyRecord, CopyState } from '../model/exchange.ts';
-import { shortId, type SnapshotId } from '../model/ids.ts';
+import { type CenterId, shortId, type SnapshotId } from '../model/ids.ts';
+import { isClosedAt } from './closing.ts';
 import { idsOf, type UplinkWork } from './parts.ts';
 
 /** Codes of `stuck` that speak of the own spool: no answer of a center changes them, only a receipt does. */
@@ -45,7 +46,7 @@ export async function noteState(work: UplinkWork, state: CopyState): Promise<voi
   const own = await findCopy(ledger.db, snapshot, center);
   if (phase === 'safe' || own === null || isDamagedHere(own)) return;
   if (!work.centers.some(({ id }) => id === center)) return;
-  if (phase === 'void' && !(await isClosedHere(work, snapshot))) {
+  if (phase === 'void' && !(await isClosedHere(work, snapshot, center))) {
     const message = `${upstream.name} says that snapshot ${shortId(snapshot)} was closed, which it was not: it stays in the spool`;
     work.alarms.raise(`copy ${snapshot}`, 'bad-answer', message);
     return;
@@ -76,8 +77,12 @@ export async function noteState(work: UplinkWork, state: CopyState): Promise<voi
  * Its owner has closed it for good. With content still in the spool it is owed to some center: what was closed at one must
  * not be taken for closed at another.
  */
-async function isClosedHere({ depot, ledger }: UplinkWork, snapshot: SnapshotId): Promise<boolean> {
-  if ((await depot.voidRecord(snapshot)) === null) return false;
+async function isClosedHere(
+  { depot, ledger }: UplinkWork,
+  snapshot: SnapshotId,
+  center: CenterId,
+): Promise<boolean> {
+  if (!(await isClosedAt(depot, snapshot, center))) return false;
   return ((await findSnapshot(ledger.db, snapshot))?.pack_group ?? null) === null;
 }
 

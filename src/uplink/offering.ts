@@ -1,4 +1,5 @@
 import { type SignedManifest } from '../format/manifest.ts';
+import { closesAt, parseVoid } from '../format/void-record.ts';
 import { findCopy, setPhase } from '../ledger/copies.ts';
 import { custodiesOf } from '../ledger/custodies.ts';
 import { appendHistory, hasHappened } from '../ledger/history.ts';
@@ -145,11 +146,14 @@ async function refuse(
 
 /** Only where its owner has closed it: other centers may still get it. */
 async function withdrawOne(work: UplinkWork, api: CenterApi, id: SnapshotId): Promise<void> {
-  const { depot, ledger, world } = work;
-  const closed = await closedCopies(work, id);
-  if (closed.length === 0) return;
-  const record = await depot.voidRecord(id);
+  const { ledger, world, sender } = work;
+  const copies = await closedCopies(work, id);
+  if (copies.length === 0) return;
+  const record = await sender.closing(id, copies);
   if (record === null) return;
+  const { voidRecord } = parseVoid(record);
+  const closed = copies.filter((center) => closesAt(voidRecord, center));
+  if (closed.length === 0) return;
   await api.withdraw(id, record, closed).catch((error: unknown) => {
     if (!isLowtideError(error, 'no-such-snapshot')) throw error;
   });

@@ -1,6 +1,5 @@
 import type { SigningKey } from '../format/signing.ts';
 import type { Depot } from '../depot/depot.ts';
-import { signVoid } from '../format/void-record.ts';
 import { copiesOf, setPhase } from '../ledger/copies.ts';
 import { appendHistory } from '../ledger/history.ts';
 import { updateJob } from '../ledger/jobs.ts';
@@ -12,7 +11,8 @@ import type { CenterFace, Wishes } from '../model/exchange.ts';
 import { type CenterId, type ClientId, type InstanceId, shortId, type SnapshotId } from '../model/ids.ts';
 import type { Job } from '../model/jobs.ts';
 import type { World } from '../world/ports.ts';
-import type { Loss, Sender } from './parts.ts';
+import { closeAt } from './closing.ts';
+import { idsOf, type Loss, type Sender } from './parts.ts';
 
 export interface OwnerParts {
   readonly world: World;
@@ -66,10 +66,9 @@ export class OwnSnapshots implements Sender {
    * What is still good of it stays in the spool until a later one is safe.
    */
   async lost(snapshot: SnapshotId, { centers, code, why }: Loss): Promise<void> {
-    const { depot, ledger, world, client, instance, signingKey } = this.#parts;
+    const { ledger, world } = this.#parts;
     const now = world.clock.now();
-    const reason = `the spool of its client is damaged (${code})`;
-    await depot.putVoid(snapshot, signVoid({ client, instance, snapshot, reason, at: now }, signingKey));
+    await closeAt(this.#parts, snapshot, idsOf(centers), `the spool of its client is damaged (${code})`);
     await ledger.transaction(async (db) => {
       for (const center of centers) {
         await setPhase(db, { snapshot, center: center.id, phase: 'stuck', code, until: null }, now);
@@ -81,6 +80,11 @@ export class OwnSnapshots implements Sender {
     const names = centers.map(({ name }) => name).join(', ');
     const message = `snapshot ${shortId(snapshot)} cannot be sent to ${names}: ${why}; the next backup of ${job} stores everything again`;
     world.monitor.event({ kind: 'alarm', code, message });
+  }
+
+  async closing(snapshot: SnapshotId, centers: readonly CenterId[]): Promise<Uint8Array | null> {
+    if ((await this.#parts.depot.voidRecord(snapshot)) === null) return null;
+    return await closeAt(this.#parts, snapshot, centers, 'it cannot be closed');
   }
 
   async behind(db: Database, snapshot: SnapshotId): Promise<void> {

@@ -48,6 +48,8 @@ export interface Sender {
    * @throws LowtideError if it need not: what is asked for is there, or nobody can say now
    */
   lost(snapshot: SnapshotId, loss: Loss): Promise<void>;
+  /** The owner's word that a snapshot is closed, at these centers if it is the sender's to give; null if there is none. */
+  closing(snapshot: SnapshotId, centers: readonly CenterId[]): Promise<Uint8Array | null>;
   /** A snapshot cannot be closed at some center as it is. */
   behind(db: Database, snapshot: SnapshotId): Promise<void>;
   /** A relay above had the only whole copy, and has it no more. */

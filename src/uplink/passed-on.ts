@@ -84,6 +84,11 @@ export class PassedOn implements Sender {
     onChange(snapshot);
   }
 
+  /** As it came from below. */
+  async closing(snapshot: SnapshotId): Promise<Uint8Array | null> {
+    return await this.#parts.depot.voidRecord(snapshot);
+  }
+
   /** Its owner hears of it, and takes a backup without base. */
   async behind(_db: Database, snapshot: SnapshotId): Promise<void> {
     this.#parts.onChange(snapshot);

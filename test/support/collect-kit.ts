@@ -17,7 +17,7 @@ import { signVoid } from '../../src/format/void-record.ts';
 import { putClient } from '../../src/ledger/clients.ts';
 import { Ledger } from '../../src/ledger/ledger.ts';
 import type { CenterFace, CopyState, Order, Wishes } from '../../src/model/exchange.ts';
-import type { BlockId, ClientId, InstanceId, OrderId, SnapshotId } from '../../src/model/ids.ts';
+import type { BlockId, CenterId, ClientId, InstanceId, OrderId, SnapshotId } from '../../src/model/ids.ts';
 import { type Limits, tinyLimits } from '../../src/model/limits.ts';
 import { SimulatedNode } from '../../src/sim/node.ts';
 import { Simulation } from '../../src/sim/simulation.ts';
@@ -233,9 +233,11 @@ export class TestClient {
     return await this.api.offer(snapshot.signed.bytes, this.keyring.signed.bytes, wishes);
   }
 
-  voidRecord(snapshot: SnapshotId): Uint8Array {
+  /** Without centers as programs before format F48 wrote it. */
+  voidRecord(snapshot: SnapshotId, centers?: readonly CenterId[]): Uint8Array {
     const { id: client, instance } = this;
-    return signVoid({ client, instance, snapshot, reason: 'test', at: START }, this.signingKey);
+    const record = { client, instance, snapshot, reason: 'test', at: START, ...(centers && { centers }) };
+    return signVoid(record, this.signingKey);
   }
 
   /** Listens for orders until `hangUp`. */
