@@ -4,7 +4,7 @@ import { holdOn } from './holds.ts';
 import { bestOf } from './lanes.ts';
 import { dueBefore, goesBefore, spareTime, urgency } from './order.ts';
 import { placeClient } from './placing.ts';
-import { isRestoring, leftOver, lineCapacity, loadOf } from './rates.ts';
+import { isRestoring, joinLine, leftOver, lineCapacity, slackestOn, standing } from './loads.ts';
 import type { LineRecord, OfferRecord, PlannerState, Run } from './records.ts';
 import { stop, type Work } from './work.ts';
 
@@ -25,6 +25,8 @@ interface Room {
   readonly capacity: number;
   /** Bytes per second that those under way can fill. */
   load: number;
+  /** How many go beside the others. */
+  beside: number;
 }
 
 /** @returns streams that collecting may use: fewer while people restore and no rate says how much is theirs (S65) */
@@ -82,24 +84,18 @@ function startWhatCan(room: Room): void {
 
 function measureRoom(work: Work): Room {
   const { state } = work;
-  for (const line of state.waiting) line.load = 0;
-  for (const run of state.runs.values()) run.client.line.load = 0;
   const capacity = leftOver(state, state.total.bytesPerSecond, isRestoring(state));
-  const room = { work, streams: streamsNow(state), capacity, load: 0 };
-  for (const run of state.runs.values()) addLoad(room, run);
-  return room;
+  let [load, beside] = [0, 0];
+  for (const line of state.lines.values()) {
+    load += carried(state, line);
+    beside += line.beside;
+  }
+  return { work, streams: streamsNow(state), capacity, load, beside };
 }
 
 /** What comes by a line is never more than the line carries. */
-function addLoad(room: Room, run: Run): void {
-  const { state } = room.work;
-  const { line } = run.client;
-  const capacity = lineCapacity(state, line);
-  const before = Math.min(line.load, capacity);
-  line.load += loadOf(state, run);
-  const after = Math.min(line.load, capacity);
-  room.load += after === before ? 0 : after - before;
-}
+const carried = (state: PlannerState, line: LineRecord): number =>
+  Math.min(line.load, lineCapacity(state, line));
 
 const isFull = (load: number, capacity: number): boolean => load >= capacity * NEARLY;
 
@@ -119,7 +115,7 @@ function choiceOn(room: Room, line: LineRecord): Choice | null {
   if (holdOn(state, line) !== null) return null;
   const { tightest, oldest } = bestOf(line, now);
   const totalFull = isFull(room.load, room.capacity);
-  if (oldest.due <= now && !somebodyBeside(totalFull ? state.runs.values() : line.runs)) {
+  if (oldest.due <= now && (totalFull ? room.beside : line.beside) === 0) {
     return { record: oldest, rank: 0, place: -1 };
   }
   if (totalFull || lineIsFull(room, line)) return null;
@@ -130,11 +126,6 @@ function choiceByTime(tightest: OfferRecord | null, oldest: OfferRecord): Choice
   return tightest === null
     ? { record: oldest, rank: 2, place: -1 }
     : { record: tightest, rank: 1, place: -1 };
-}
-
-function somebodyBeside(runs: Iterable<Run>): boolean {
-  for (const { beside } of runs) if (beside) return true;
-  return false;
 }
 
 const betterAt =
@@ -158,15 +149,18 @@ function start(room: Room, { record, rank }: Choice): void {
     progressed: false,
     beside: rank === 0,
     rate: null,
+    load: 0,
     urgent: false,
     sample: null,
   };
   state.runs.set(snapshot, run);
   client.run = run;
-  client.line.runs.add(run);
+  const before = carried(state, client.line);
+  joinLine(state, client.line, run);
+  room.load += carried(state, client.line) - before;
+  if (run.beside) room.beside++;
   placeClient(state, client);
-  addLoad(room, run);
-  work.ratesChanged = true;
+  work.touched.add(client.line);
   const { standing } = record.track;
   work.starts.push({ kind: 'start', snapshot, client: client.id, until: standing.until });
 }
@@ -180,13 +174,20 @@ function giveWay(room: Room): void {
     if (holdOn(state, line) !== null) continue;
     const { tightest } = bestOf(line, now);
     if (tightest === null) continue;
-    if (lineIsFull(room, line)) makeRoom(room, tightest, line.runs);
-    else if (center && (first === null || goesBefore(tightest, first, now))) first = tightest;
+    if (lineIsFull(room, line)) {
+      if (mayGoBefore(state, tightest, slackestOn(state, line))) makeRoom(room, tightest, line.runs);
+    } else if (center && (first === null || goesBefore(tightest, first, now))) first = tightest;
   }
-  if (first !== null) makeRoom(room, first, new Set(state.runs.values()));
+  if (first === null) return;
+  let slackest = -Infinity;
+  for (const line of state.lines.values()) slackest = Math.max(slackest, slackestOn(state, line));
+  if (mayGoBefore(state, first, slackest)) makeRoom(room, first, state.runs.values());
 }
 
-function makeRoom({ work }: Room, record: OfferRecord, runs: ReadonlySet<Run>): void {
+const mayGoBefore = ({ now }: PlannerState, record: OfferRecord, slackest: UnixMillis): boolean =>
+  urgency(record, now) + URGENT_AHEAD_MS < slackest;
+
+function makeRoom({ work }: Room, record: OfferRecord, runs: Iterable<Run>): void {
   const { state, now } = work;
   let last: Run | null = null;
   for (const run of runs) {
@@ -205,11 +206,6 @@ function givesWayBefore(state: PlannerState, a: Run, b: Run): boolean {
   const [left, right] = [standing(state, a), standing(state, b)];
   if (left !== right) return left > right;
   return a.since === b.since ? a.snapshot > b.snapshot : a.since > b.since;
-}
-
-/** How urgent a transfer under way is: not at all if it cannot be in time or goes beside the others. */
-function standing(state: PlannerState, run: Run): UnixMillis {
-  return run.beside ? Infinity : urgency(recordOf(state, run), state.now);
 }
 
 /** Who would be started if there were room everywhere. */

@@ -1,7 +1,6 @@
 import type { ClientId } from '../model/ids.ts';
 import { DAY_MS, HOUR_MS, SECOND_MS, type UnixMillis } from '../model/time.ts';
 import type { PlannedOffer } from './plan.ts';
-import { rateAt } from './rate-plan.ts';
 import type { ClientRecord, LineRecord, OfferRecord, PlannerState, Run } from './records.ts';
 import { sharedUntil } from './tracks.ts';
 
@@ -27,10 +26,10 @@ const FURTHEST_MS = 28 * DAY_MS;
 const OVERDUE_MS = DAY_MS + 6 * HOUR_MS;
 
 /** What one client may use now by the conditions; infinite without limit. */
-export function clientCap({ conditions, now }: PlannerState, client: ClientRecord): number {
+export function clientCap({ conditions, rates }: PlannerState, client: ClientRecord): number {
   const plan = conditions.clientRates.get(client.id) ?? conditions.clientRate;
   if (plan.rows.length === 0) return Infinity;
-  return rateAt(plan, now).bytesPerSecond ?? Infinity;
+  return rates.get(plan.text)!.bytesPerSecond ?? Infinity;
 }
 
 /** What all transfers over a line may use now while nobody restores; infinite without limit. */

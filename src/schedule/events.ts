@@ -3,6 +3,7 @@ import { backOff, markAbsent, punish } from './backing-off.ts';
 import { beginSample, estimate, expectedLeave, learn, learnSession, takeSample } from './estimates.ts';
 import { setHold } from './holds.ts';
 import { leaveLane } from './lanes.ts';
+import { quitLine, updateRun, updateUnseen } from './loads.ts';
 import {
   clientOf,
   dequeue,
@@ -20,7 +21,7 @@ import {
 } from './placing.ts';
 import type { Outcome, PlannedOffer, PlannerEvent } from './plan.ts';
 import { ageGroup } from './order.ts';
-import { hasRates, isUrgent, wantedRate } from './rates.ts';
+import { isUrgent, wantedRate } from './rates.ts';
 import type { OfferRecord, PlannerState } from './records.ts';
 import { estimateLine, setConditions } from './replanning.ts';
 import { closedSide, leaveTrack, trackFor } from './tracks.ts';
@@ -96,6 +97,9 @@ function takeOffer(work: Work, offer: PlannedOffer): void {
   const first = client.queues.get(offer.job)?.[0];
   enqueue(record);
   place(state, record);
+  // It was withdrawn and is offered again while it is still stopping.
+  const stopping = state.runs.get(offer.snapshot);
+  if (stopping !== undefined) updateRun(state, stopping);
   if (first === undefined || !isFirst(record)) return;
   place(state, first);
   const run = state.runs.get(first.offer.snapshot);
@@ -116,7 +120,9 @@ function offerAgain(work: Work, record: OfferRecord, offer: PlannedOffer): void 
     estimate(state, record);
   });
   const run = state.runs.get(offer.snapshot);
-  if (run !== undefined && !record.track.standing.open) {
+  if (run === undefined) return;
+  updateRun(state, run);
+  if (!record.track.standing.open) {
     stop(work, run, closedSide(record.track.windows, now));
   }
 }
@@ -125,6 +131,7 @@ function withdraw(work: Work, snapshot: SnapshotId): void {
   const run = work.state.runs.get(snapshot);
   if (run !== undefined) stop(work, run, 'withdrawn');
   remove(work.state, snapshot);
+  if (run !== undefined) updateRun(work.state, run);
 }
 
 function remove(state: PlannerState, snapshot: SnapshotId): void {
@@ -146,6 +153,7 @@ function goOnline({ state }: Work, id: ClientId, line: string | null | undefined
   if (!client.online) {
     client.since = state.now;
     client.leaves = expectedLeave(state, client);
+    client.line.slackUntil = -Infinity;
   }
   client.online = true;
   if (client.pause?.code === 'client-absent') setPause(state, client, null);
@@ -184,14 +192,16 @@ function markProgress(work: Work, snapshot: SnapshotId, bytes: number): void {
     const wanted = wantedRate(state, run.client);
     takeSample(state, run, bytes);
     estimateLine(state, run.client.line.name);
-    work.ratesChanged ||= wanted !== wantedRate(state, run.client);
+    if (wanted !== wantedRate(state, run.client)) work.touched.add(run.client.line);
   }
   replace(state, record, () => {
     record.begun ||= run?.progressed === true;
     record.offer = { ...record.offer, bytes };
     estimate(state, record);
   });
-  if (run !== undefined && hasRates(state)) work.ratesChanged ||= run.urgent !== isUrgent(state, run);
+  if (run === undefined) return;
+  updateRun(state, run);
+  if (run.urgent !== isUrgent(state, run)) work.touched.add(run.client.line);
 }
 
 function endRun(work: Work, snapshot: SnapshotId, outcome: Outcome): void {
@@ -203,8 +213,8 @@ function endRun(work: Work, snapshot: SnapshotId, outcome: Outcome): void {
     estimateLine(state, run.client.line.name);
     state.runs.delete(snapshot);
     run.client.run = null;
-    run.client.line.runs.delete(run);
-    work.ratesChanged = true;
+    quitLine(state, run.client.line, run);
+    work.touched.add(run.client.line);
     const absent = outcome === 'failed' && !run.begun && run.phase === 'ordered';
     if (absent) markAbsent(state, run.client);
     else if (record !== undefined && outcome !== 'committed') backOff(work, record, run, outcome);
@@ -222,6 +232,7 @@ function endRun(work: Work, snapshot: SnapshotId, outcome: Outcome): void {
 
 function setRestores(work: Work, name: string | null, count: number): void {
   const line = lineOf(work.state, name);
+  work.state.restoring += Number(count > 0) - Number(line.restores > 0);
   line.restores = Math.max(0, count);
   work.ratesChanged = true;
   dropIdleLine(work.state, line);
@@ -231,10 +242,12 @@ function learnFromHistory(state: PlannerState, event: PlannerEvent & { readonly 
   if (event.session !== undefined) state.learnt.sessions.set(event.client, event.session);
   if (!(event.bytesPerSecond > 0)) return;
   learn(state, event.client, event.line, event.bytesPerSecond);
+  updateUnseen(state, state.lines.get(event.line));
   estimateLine(state, event.line);
   const client = state.clients.get(event.client);
   if (client === undefined) return;
   for (const queue of client.queues.values()) {
     for (const record of queue) replace(state, record, () => estimate(state, record));
   }
+  if (client.run !== null) updateRun(state, client.run);
 }

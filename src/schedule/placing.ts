@@ -2,6 +2,7 @@ import type { ClientId } from '../model/ids.ts';
 import type { UnixMillis } from '../model/time.ts';
 import { heapAdd, heapRemove, type Heap } from './heap.ts';
 import { enterLane, leaveLane } from './lanes.ts';
+import { joinLine, quitLine } from './loads.ts';
 import type { CenterConditions, PlannedOffer } from './plan.ts';
 import { rateAt } from './rate-plan.ts';
 import type { ClientRecord, LineRecord, OfferRecord, PlannerState } from './records.ts';
@@ -18,6 +19,11 @@ export function lineOf(state: PlannerState, name: string | null): LineRecord {
       cap: capOf(state, name),
       best: null,
       load: 0,
+      beside: 0,
+      unseen: 0,
+      pace: undefined,
+      slackest: -Infinity,
+      slackUntil: Infinity,
     };
     state.lines.set(name, line);
   }
@@ -38,6 +44,7 @@ export function refreshRates(state: PlannerState): boolean {
   for (const plan of [...plans, ...conditions.lines.values()]) {
     if (!known.has(plan.text)) known.set(plan.text, rateAt(plan, now));
   }
+  state.rates = known;
   state.total = known.get(conditions.rate.text)!;
   for (const line of state.lines.values()) {
     const plan = line.name === null ? undefined : conditions.lines.get(line.name);
@@ -99,8 +106,8 @@ export function moveClient(state: PlannerState, client: ClientRecord, name: stri
   client.line = lineOf(state, name);
   client.line.clients++;
   if (client.run !== null) {
-    old.runs.delete(client.run);
-    client.line.runs.add(client.run);
+    quitLine(state, old, client.run);
+    joinLine(state, client.line, client.run);
   }
   old.clients--;
   dropIdleLine(state, old);

@@ -22,6 +22,9 @@ export function newPlanner(conditions: CenterConditions, now: UnixMillis): Plann
     learnt: { clients: new Map(), lines: new Map(), bases: new Map(), sessions: new Map() },
     total: { bytesPerSecond: null, until: null },
     takes: 1,
+    restoring: 0,
+    narrow: false,
+    rates: new Map(),
     ratesNow: '',
     ratesUntil: Infinity,
   };

@@ -4,8 +4,8 @@ import { take } from './events.ts';
 import { heapTop } from './heap.ts';
 import { dropEndedHolds, nextHoldEnd, stopHeld } from './holds.ts';
 import { dropIdleClient, place, placeClient, setPause, setRetry } from './placing.ts';
-import type { PlannerEvent, Rate, Step } from './plan.ts';
-import { hasRates, isRestoring, shareRates } from './rates.ts';
+import type { PlannerEvent, Step } from './plan.ts';
+import { shareRates } from './rates.ts';
 import { reasonsOf } from './reasons.ts';
 import type { PlannerState } from './records.ts';
 import { refresh, renewRates, stopWhereClosed, turnBack } from './replanning.ts';
@@ -17,15 +17,13 @@ export { newPlanner } from './planner-state.ts';
 export type { PlannerState } from './records.ts';
 export type PlannerStep = Step<PlannerState>;
 
-const NO_RATES: readonly Rate[] = [];
-
 /**
  * The collection planner (docs/scheduling.md S40-S69): who shall send now, and how fast. Pure but for `state`, which it
  * owns: it is changed in place and returned. Call it with every event, and with `tick` at `nextChange`.
  * @param now the center's clock; when it goes back, every window is looked at again
  */
 export function step(state: PlannerState, event: PlannerEvent, now: UnixMillis): PlannerStep {
-  const work: Work = { state, now, stops: [], starts: [], ratesChanged: false };
+  const work: Work = { state, now, stops: [], starts: [], ratesChanged: false, touched: new Set() };
   advance(work);
   take(work, event);
   stopHeld(work);
@@ -34,7 +32,7 @@ export function step(state: PlannerState, event: PlannerEvent, now: UnixMillis):
   return {
     state,
     grants: [...work.stops, ...work.starts],
-    rates: work.ratesChanged && hasRates(state) ? shareRates(state, isRestoring(state)) : NO_RATES,
+    rates: shareRates(work),
     reasons: reasonsOf(state),
     nextChange: nextChange(state),
   };

@@ -1,69 +1,73 @@
 import { SECOND_MS } from '../model/time.ts';
 import { ability, clientCap, noteRate } from './estimates.ts';
+import { isRestoring, leftOver, lineCapacity } from './loads.ts';
 import { datedEnd, nightEnd } from './order.ts';
 import type { Rate } from './plan.ts';
 import type { ClientRecord, LineRecord, PlannerState, Run } from './records.ts';
+import type { Work } from './work.ts';
 
-/** A line is full when its transfers have enough to send for this long (S58): whoever is started now is ready by then. */
-const LEAD_S = 3;
 /** A client may turn out to be faster than it was thought to be. */
 const HEADROOM = 1.25;
 /** Who has less time left than this in spare gets what it can use before the others. */
 const SPARE_MS = 600 * SECOND_MS;
 /** A rate that rises by less is not told. */
 const WORTH_TELLING = 1.05;
-
-/** What is left for collecting of a rate while people restore (S65). */
-export function leftOver(state: PlannerState, cap: number | null, restoring: boolean): number {
-  if (cap === null) return Infinity;
-  return restoring ? cap * (1 - state.conditions.restoreShare) : cap;
-}
-
-export const isRestoring = (state: PlannerState): boolean =>
-  [...state.lines.values()].some(({ restores }) => restores > 0);
-
-export function lineCapacity(state: PlannerState, line: LineRecord): number {
-  return leftOver(state, line.cap.bytesPerSecond, line.restores > 0);
-}
-
-/** What a transfer can be expected to send per second during the lead, from now on. */
-export function loadOf(state: PlannerState, run: Run): number {
-  if (run.beside) return 0;
-  // What was withdrawn is stopping, and nobody knows how much it had left.
-  const bytes = state.offers.get(run.snapshot)?.offer.bytes ?? Infinity;
-  return Math.min(ability(state, run.client), clientCap(state, run.client), bytes / LEAD_S);
-}
+const NO_RATES: readonly Rate[] = [];
 
 interface Share {
   readonly run: Run;
   readonly cap: number;
   readonly wanted: number;
   granted: number;
+  /** Scratch: what it gets more in this round. */
+  more: number;
 }
 
-/** S59: max-min fair shares of the center and of the lines; who has little time left comes first. */
-export function shareRates(state: PlannerState, restoring: boolean): Rate[] {
-  const shares = [...state.runs.values()].map((run) => shareOf(state, run));
-  const lines = new Map<LineRecord, Share[]>();
-  for (const share of shares) {
-    const { line } = share.run.client;
-    const sharing = lines.get(line);
-    if (sharing === undefined) lines.set(line, [share]);
-    else sharing.push(share);
+interface Sharing {
+  readonly shares: readonly Share[];
+  left: number;
+}
+
+/**
+ * S59: max-min fair shares of the center and of the lines; who has little time left comes first. A line on which nothing
+ * has changed is left alone where the center can take what all lines carry.
+ */
+export function shareRates(work: Work): readonly Rate[] {
+  const { state } = work;
+  if (!work.ratesChanged && work.touched.size === 0) return NO_RATES;
+  if (!hasRates(state)) return NO_RATES;
+  const total = leftOver(state, state.total.bytesPerSecond, isRestoring(state));
+  const narrow = isNarrow(state, total);
+  const all = work.ratesChanged || narrow || state.narrow;
+  state.narrow = narrow;
+  const sharing: Sharing[] = [];
+  for (const line of all ? state.lines.values() : work.touched) {
+    if (line.runs.size > 0) sharing.push(sharingOf(state, line));
   }
-  const left: Left = {
-    total: leftOver(state, state.total.bytesPerSecond, restoring),
-    lines: new Map([...lines.keys()].map((line) => [line, lineCapacity(state, line)])),
-  };
-  pour(lines, left, ({ run, wanted }) => (run.urgent ? wanted : 0));
-  pour(lines, left, ({ wanted }) => wanted);
-  pour(lines, left, ({ cap }) => cap);
-  return shares.flatMap(({ run, granted }) => tell(run, granted));
+  const left = { total: narrow ? total : Infinity };
+  pour(sharing, left, ({ run, wanted }) => (run.urgent ? wanted : 0));
+  pour(sharing, left, ({ wanted }) => wanted);
+  pour(sharing, left, ({ cap }) => cap);
+  const rates: Rate[] = [];
+  for (const { shares } of sharing) for (const share of shares) tell(rates, share);
+  return rates;
 }
 
-function shareOf(state: PlannerState, run: Run): Share {
-  run.urgent = isUrgent(state, run);
-  return { run, cap: clientCap(state, run.client), wanted: wantedRate(state, run.client), granted: 0 };
+/** Whether the center has less than what its lines carry together. */
+function isNarrow(state: PlannerState, total: number): boolean {
+  if (total === Infinity) return false;
+  let sum = 0;
+  for (const line of state.lines.values()) if (line.runs.size > 0) sum += lineCapacity(state, line);
+  return sum > total;
+}
+
+function sharingOf(state: PlannerState, line: LineRecord): Sharing {
+  const shares = Array.from(line.runs, (run): Share => {
+    run.urgent = isUrgent(state, run);
+    const { client } = run;
+    return { run, cap: clientCap(state, client), wanted: wantedRate(state, client), granted: 0, more: 0 };
+  });
+  return { shares, left: lineCapacity(state, line) };
 }
 
 /** Has little to spare until its end, or is a little late: it gets what it can use before the others. */
@@ -90,46 +94,44 @@ function coarse(rate: number): number {
   return Math.ceil(HEADROOM ** Math.ceil(Math.log(rate) / Math.log(HEADROOM)));
 }
 
-interface Left {
-  total: number;
-  readonly lines: Map<LineRecord, number>;
-}
-
 /** Fills everybody up to what it may have, evenly, as far as line and center allow. */
-function pour(
-  lines: ReadonlyMap<LineRecord, readonly Share[]>,
-  left: Left,
-  upTo: (share: Share) => number,
-): void {
-  const wishes: { share: Share; amount: number }[] = [];
-  for (const [line, shares] of lines) {
-    const wanted = shares.map((share) => missingTo(share, upTo(share)));
-    const level = waterLevel(wanted, left.lines.get(line)!);
-    shares.forEach((share, i) => wishes.push({ share, amount: Math.min(wanted[i]!, level) }));
+function pour(sharing: readonly Sharing[], left: { total: number }, upTo: (share: Share) => number): void {
+  for (const { shares, left } of sharing) {
+    for (const share of shares) share.more = Math.max(0, upTo(share) - share.granted) || 0;
+    levelOut(shares, left);
   }
+  if (left.total !== Infinity) {
+    levelOut(
+      sharing.flatMap(({ shares }) => shares),
+      left.total,
+    );
+  }
+  for (const each of sharing) {
+    let sum = 0;
+    for (const share of each.shares) {
+      share.granted += share.more;
+      sum += share.more;
+    }
+    if (each.left !== Infinity) each.left -= sum;
+    if (left.total !== Infinity) left.total -= sum;
+  }
+}
+
+/** Lowers all to the level up to which everybody can be filled from `capacity`. */
+function levelOut(shares: readonly Share[], capacity: number): void {
+  let sum = 0;
+  for (const { more } of shares) sum += more;
+  if (sum <= capacity) return;
   const level = waterLevel(
-    wishes.map(({ amount }) => amount),
-    left.total,
+    shares.map(({ more }) => more),
+    capacity,
   );
-  for (const { share, amount } of wishes) {
-    const more = Math.min(amount, level);
-    if (more === 0) continue;
-    share.granted += more;
-    const { line } = share.run.client;
-    left.total -= left.total === Infinity ? 0 : more;
-    const before = left.lines.get(line)!;
-    if (before !== Infinity) left.lines.set(line, before - more);
-  }
+  for (const share of shares) share.more = Math.min(share.more, level);
 }
 
-function missingTo({ granted }: Share, goal: number): number {
-  return goal > granted ? goal - granted : 0;
-}
-
-/** The level up to which all can be filled from `capacity`; infinite if there is enough for all. */
+/** @param wanted more than there is, altogether */
 function waterLevel(wanted: readonly number[], capacity: number): number {
-  if (capacity === Infinity) return Infinity;
-  const sorted = [...wanted].sort((a, b) => a - b);
+  const sorted = Float64Array.from(wanted).sort();
   let [left, others] = [Math.max(0, capacity), sorted.length];
   for (const amount of sorted) {
     if (amount * others > left) return left / others;
@@ -140,11 +142,11 @@ function waterLevel(wanted: readonly number[], capacity: number): number {
 }
 
 /** Lower rates are told at once: the sum must never be above what there is. */
-function tell(run: Run, granted: number): Rate[] {
+function tell(rates: Rate[], { run, granted }: Share): void {
   const rate = granted === Infinity ? null : Math.floor(granted);
   const [now, before] = [rate ?? Infinity, run.rate ?? Infinity];
-  if (now >= before && now <= before * WORTH_TELLING) return [];
+  if (now >= before && now <= before * WORTH_TELLING) return;
   run.rate = rate;
   noteRate(run);
-  return [{ snapshot: run.snapshot, bytesPerSecond: rate }];
+  rates.push({ snapshot: run.snapshot, bytesPerSecond: rate });
 }

@@ -34,7 +34,13 @@ export interface PlannerState {
   total: RateNow;
   /** The part of what all lines carry together that the center can take at the same time, 0-1. */
   takes: number;
-  /** What all rates of the conditions are now, as a text to compare. */
+  /** Lines on which people restore. */
+  restoring: number;
+  /** The center had less than its lines when rates were shared last. */
+  narrow: boolean;
+  /** What each rate of the conditions is now, by its text. */
+  rates: ReadonlyMap<string, RateNow>;
+  /** The same as a text to compare. */
   ratesNow: string;
   /** When some rate of the conditions changes by itself. */
   ratesUntil: UnixMillis;
@@ -112,8 +118,16 @@ export interface LineRecord {
   cap: RateNow;
   /** Who would be started first; null: has to be looked for. */
   best: Best | null;
-  /** Scratch: bytes per second that its transfers can fill. */
+  /** Bytes per second that its transfers can fill, a whole number. */
   load: number;
+  /** How many of its transfers go beside the others. */
+  beside: number;
+  /** How many may be of clients that were never seen, and what was known of the line when they were counted. */
+  unseen: number;
+  pace: number | undefined;
+  /** Up to `slackUntil` no transfer on it is less urgent than this. */
+  slackest: UnixMillis;
+  slackUntil: UnixMillis;
 }
 
 /** The one with the least time left that can still be in time, and the one that is due first. */
@@ -188,6 +202,8 @@ export interface Run {
   readonly beside: boolean;
   /** What it was told; null: as fast as it can. */
   rate: number | null;
+  /** What it adds to the load of its line. */
+  load: number;
   /** Gets what it can use before others do, because it has little time left. */
   urgent: boolean;
   sample: Sample | null;

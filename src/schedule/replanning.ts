@@ -1,6 +1,7 @@
 import { countShared, estimate, isLearntAnew } from './estimates.ts';
 import { BACK_OFF_LAST_MS } from './backing-off.ts';
 import { clearLanes, leaveLane, turnLanes } from './lanes.ts';
+import { forgetSlack, updateAll } from './loads.ts';
 import { place, refreshRates, setPause, setRetry } from './placing.ts';
 import type { CenterConditions } from './plan.ts';
 import type { RatePlan } from './rate-plan.ts';
@@ -34,6 +35,7 @@ function estimateAll(state: PlannerState): void {
     estimate(state, record);
     place(state, record);
   }
+  updateAll(state);
 }
 
 /** Rates have changed by the time of the day. */
@@ -69,6 +71,7 @@ export function estimateLine(state: PlannerState, name: string | null): void {
     estimate(state, record);
     place(state, record);
   }
+  forgetSlack(state);
 }
 
 /** S49: nothing that was worked out from the old time holds, and nobody backs off for longer. */
@@ -102,6 +105,7 @@ function countAnew(state: PlannerState, track: Track): void {
 export function refresh(work: Work, track: Track): void {
   refreshTrack(work.state.tracks, track, work.state.conditions.windows, work.now);
   turnLanes(work.state, track);
+  forgetSlack(work.state);
 }
 
 export function stopWhereClosed(work: Work): void {

@@ -122,7 +122,7 @@ export class SlowPlanner extends SlowBook {
     for (const run of this.runs.values()) {
       if (run.beside || !on(run)) continue;
       const bytes = this.offers.get(run.offer.snapshot)?.offer.bytes ?? Infinity;
-      load += Math.min(this.wish(run.offer.client), bytes / 3);
+      load += Math.round(Math.min(this.wish(run.offer.client), bytes / 3, 1e12));
     }
     return load;
   }

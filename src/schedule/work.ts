@@ -1,6 +1,6 @@
 import type { UnixMillis } from '../model/time.ts';
 import type { Grant, StopCode } from './plan.ts';
-import type { PlannerState, Run } from './records.ts';
+import type { LineRecord, PlannerState, Run } from './records.ts';
 
 /** One step's work. Grants are collected in two lists so that stops come first. */
 export interface Work {
@@ -8,8 +8,10 @@ export interface Work {
   readonly now: UnixMillis;
   readonly stops: Grant[];
   readonly starts: Grant[];
-  /** Something has changed that rates depend on. */
+  /** Something has changed that all rates depend on. */
   ratesChanged: boolean;
+  /** Lines on which something has changed that rates depend on. */
+  readonly touched: Set<LineRecord>;
 }
 
 export function stop(work: Work, run: Run, code: StopCode): void {
