@@ -43,6 +43,8 @@ export interface FleetClient {
   readonly windows: Windows;
   /** When it is connected; null: always. */
   readonly online: readonly Span[] | null;
+  /** How long it used to stay connected before this night; null: nobody knows. */
+  readonly session: number | null;
   /** In the order in which they were taken. */
   readonly snapshots: readonly FleetSnapshot[];
   /** How old the newest copy at the center may get, in milliseconds. */

@@ -195,12 +195,22 @@ function clientOf(group: Group, at: number, { reader, outages, random }: Surroun
     speed: group.speed,
     windows: group.windows,
     online: onlineOf(group, reader, outages, random),
+    session: sessionOf(group.presence, reader),
     snapshots,
     target: group.target,
     lastCollected: (snapshots[0]?.readyAt ?? reader.from) - group.age,
     breaksPerHour: yaml['breaks-per-hour'],
     mute: random.chance(yaml.mute),
   };
+}
+
+/** The mean of the hours that are written down: a center that has seen a client come and go knows no more. */
+function sessionOf(presence: readonly Presence[] | null, { from, until }: Reader): number | null {
+  const whole = (presence ?? [])
+    .flatMap(({ spans }) => spans)
+    .filter(({ start, end }) => start > from - DAY_MS && end < until + DAY_MS);
+  if (whole.length === 0) return null;
+  return Math.round(whole.reduce((sum, { start, end }) => sum + end - start, 0) / whole.length);
 }
 
 function onlineOf(

@@ -3,6 +3,7 @@ import { describe, it } from 'node:test';
 import { RandomStream } from '../model/random-stream.ts';
 import { HOUR_MS, SECOND_MS } from '../model/time.ts';
 import { conditionsWith, type Grant } from '../schedule/plan.ts';
+import { parseRate } from '../schedule/rate-text.ts';
 import { parseWindows } from '../schedule/windows.ts';
 import type { Controller } from './controller.ts';
 import type { Fleet } from './fleet.ts';
@@ -123,6 +124,23 @@ describe('a simulated night', () => {
     const clients = Array.from({ length: 40 }, (_, at) => clientFor(`pc-${at}`, 100));
     assert.ok(measure(nightOf(fleetFor(clients, { lines }))).slowdownP99! > 5);
     assert.equal(measure(nightOf(fleetFor(clients, { lines }), true)).slowdownP99, 1);
+  });
+
+  it('collects from laptops before they leave, and from those that stay afterwards (S67)', () => {
+    const lines = [lineFor('center', null, 10, { cap: constant(10 * MEGABYTE) })];
+    const conditions = conditionsWith(parseWindows('any', 'UTC'), 50, { rate: parseRate('10 MB/s', 'UTC') });
+    const windows = parseWindows('20:00-06:00', 'UTC');
+    const online = [{ start: EVENING, end: EVENING + 2 * HOUR_MS }];
+    const clients = Array.from({ length: 20 }, (_, at) =>
+      at < 10
+        ? clientFor(`desktop-${at}`, 3000 + at, { windows })
+        : clientFor(`laptop-${at}`, 3000 + at, { online, session: 2 * HOUR_MS }),
+    );
+    const { night, metrics } = simulate(fleetFor(clients, { lines, conditions }), '1', false);
+    assert.equal(metrics.collected, 20);
+    for (const { client, collectedAt } of night.fates) {
+      assert.equal(collectedAt! - EVENING < 2 * HOUR_MS, client.spec.online !== null, client.spec.name);
+    }
   });
 
   it('leaves the time of restores to them', () => {

@@ -207,9 +207,11 @@ class Night {
     }
   }
 
-  /** A center that has collected from it before knows how fast it is. */
-  #recall({ id, line, speed }: FleetClient, now: UnixMillis): void {
-    this.#tell({ kind: 'learnt', client: id, line: this.#lineName(line), bytesPerSecond: speed }, now);
+  /** A center that has collected from it before knows how fast it is, and how long it uses to stay. */
+  #recall({ id, line, speed, session }: FleetClient, now: UnixMillis): void {
+    const more = session === null ? {} : { session };
+    const learnt = { client: id, line: this.#lineName(line), bytesPerSecond: speed, ...more };
+    this.#tell({ kind: 'learnt', ...learnt }, now);
   }
 
   #lineName(line: number): string | null {

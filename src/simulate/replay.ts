@@ -53,6 +53,7 @@ export function replayFleet(past: readonly PastBackup[], options: ReplayOptions)
       speed: speeds.get(id) ?? speedOf(backups),
       windows: any,
       online: null,
+      session: null,
       snapshots: backups.map(({ snapshot, bytes, offeredAt }, at) => ({
         id: snapshot,
         sequence: at + 1,

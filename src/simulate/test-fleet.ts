@@ -49,6 +49,7 @@ export function clientFor(name: string, megabytes: number, more: Partial<FleetCl
     ],
     target: null,
     lastCollected: null,
+    session: null,
     breaksPerHour: 0,
     mute: false,
     ...more,
