@@ -138,9 +138,8 @@ describe('a simulated night', () => {
     );
     const { night, metrics } = simulate(fleetFor(clients, { lines, conditions }), '1', false);
     assert.equal(metrics.collected, 20);
-    for (const { client, collectedAt } of night.fates) {
-      assert.equal(collectedAt! - EVENING < 2 * HOUR_MS, client.spec.online !== null, client.spec.name);
-    }
+    const order = night.fates.toSorted((a, b) => a.collectedAt! - b.collectedAt!);
+    assert.ok(order.slice(0, 10).every(({ client }) => client.spec.online !== null));
   });
 
   it('leaves the time of restores to them', () => {
