@@ -2,7 +2,6 @@ import { hash } from 'node:crypto';
 import { openBlock, parseBlockHeader } from '../format/block.ts';
 import { type ManifestDetails, openManifestDetails, type SignedManifest } from '../format/manifest.ts';
 import { walkRefs } from '../format/refs.ts';
-import type { TreeRecord } from '../format/tree-page.ts';
 import { type LoadPage, TreeReader } from '../format/tree-reader.ts';
 import type { Depot } from '../depot/depot.ts';
 import { refsPageLoader } from '../depot/refs-pages.ts';
@@ -30,20 +29,31 @@ const RECENT_MAX = 64;
 /** Which block a page's payload was sealed as, for the last pages of a tree that were read. */
 export class RecentPages {
   readonly #blocks = new Map<string, SealedPage>();
+  readonly #byId = new Map<BlockId, SealedPage>();
 
   /** @param block under the keys that are in use now: sealed again, the payload would be this very block */
   read(payload: Uint8Array, block: SealedPage): void {
-    this.#blocks.set(hash('sha256', payload), block);
-    if (this.#blocks.size <= RECENT_MAX) return;
-    for (const oldest of this.#blocks.keys()) {
-      this.#blocks.delete(oldest);
-      return;
-    }
+    remember(this.#blocks, hash('sha256', payload), block);
+    remember(this.#byId, block.id, block);
+  }
+
+  /** Null if it was not read lately, or is not under the keys that are in use now. */
+  sealed(id: BlockId): SealedPage | null {
+    return this.#byId.get(id) ?? null;
   }
 
   /** Null if no such page was read. */
   find(payload: Uint8Array): SealedPage | null {
     return this.#blocks.get(hash('sha256', payload)) ?? null;
+  }
+}
+
+function remember<Key>(pages: Map<Key, SealedPage>, key: Key, page: SealedPage): void {
+  pages.set(key, page);
+  if (pages.size <= RECENT_MAX) return;
+  for (const oldest of pages.keys()) {
+    pages.delete(oldest);
+    return;
   }
 }
 
@@ -117,49 +127,4 @@ export async function hasFilesWithin(base: Base, root: PathKey): Promise<boolean
     if (records.some((record) => record.kind === 'entry' && record.entry.type !== 'directory')) return true;
   }
   return false;
-}
-
-/** Reads the records of a tree in key order beside the walk. Without a promise while it stays on a page. */
-export class BaseCursor {
-  readonly #pages: AsyncIterator<readonly TreeRecord[]>;
-  #page: readonly TreeRecord[] = [];
-  #at = 0;
-  #ended = false;
-
-  constructor(tree: TreeReader) {
-    this.#pages = tree.records()[Symbol.asyncIterator]();
-  }
-
-  /** The record that it stands at; null if a page must be loaded first, or at the end. */
-  get current(): TreeRecord | null {
-    return this.#page[this.#at] ?? null;
-  }
-
-  step(): void {
-    this.#at++;
-  }
-
-  /** Goes to the first record at or after `path`. */
-  seek(path: PathKey): Promise<void> | undefined {
-    this.#skip(path);
-    return this.current === null && !this.#ended ? this.#load(path) : undefined;
-  }
-
-  #skip(path: PathKey): void {
-    while (this.#at < this.#page.length && pathOf(this.#page[this.#at]!) < path) this.#at++;
-  }
-
-  async #load(path: PathKey): Promise<void> {
-    while (this.current === null && !this.#ended) {
-      const next = await this.#pages.next();
-      this.#ended = next.done === true;
-      this.#page = next.done === true ? [] : next.value;
-      this.#at = 0;
-      this.#skip(path);
-    }
-  }
-}
-
-function pathOf(record: TreeRecord): PathKey {
-  return record.kind === 'entry' ? record.entry.path : record.path;
 }

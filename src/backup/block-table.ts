@@ -16,6 +16,11 @@ export class BlockTable {
     return this.#ids.find(id);
   }
 
+  /** The same of an id's bytes. */
+  findBytes(bytes: Uint8Array, at: number): number {
+    return this.#ids.findBytes(bytes, at);
+  }
+
   /** @param length bytes of the whole block */
   add(id: BlockId, length: number, mark: BlockMark): number {
     const number = this.#ids.add(id);
@@ -34,6 +39,12 @@ export class BlockTable {
 
   mark(number: number, mark: BlockMark): void {
     this.#marks.set(number, this.#marks.get(number) | mark);
+  }
+
+  /** Whether any block has any of the marks. */
+  hasAny(marks: number): boolean {
+    for (let number = 0; number < this.size; number++) if (this.is(number, marks)) return true;
+    return false;
   }
 
   unmark(number: number, mark: BlockMark): void {

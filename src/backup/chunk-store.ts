@@ -73,9 +73,9 @@ export class ChunkStore {
     return { kind: 'data', runBlock: block, block: -1, offset, length: bytes.length, digest };
   }
 
-  /** One more record, or extent of a large file, has passed. Call `settle` afterwards. */
-  passed(): void {
-    this.#sequencer.passed(1);
+  /** More records, or extents of a large file, have passed. Call `settle` afterwards. */
+  passed(records = 1): void {
+    this.#sequencer.passed(records);
   }
 
   /** Has blocks that were closed sealed and stored; a promise only if there are any. */

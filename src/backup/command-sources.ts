@@ -1,6 +1,7 @@
 import { LowtideError } from '../model/errors.ts';
 import { checkName, displayPath, joinPath, ROOT_PATH, type ByteName, type PathKey } from '../model/paths.ts';
 import type { CapturedOutput, Commands, Files, ScannedEntry, World } from '../world/ports.ts';
+import { listByScan } from './lists-ahead.ts';
 
 /** A command whose output is backed up as the file `/NAME`. */
 export interface SourceCommand {
@@ -102,15 +103,20 @@ function commandsOf({ commands }: World): Commands {
 
 /** Files with the outputs in `/`, where they hide what has the same name. */
 function filesWith(files: Files, outputs: ReadonlyMap<PathKey, Output>): Files {
+  const scan: Files['scan'] = async (directory) => {
+    const scanned = await files.scan(directory);
+    if (directory !== ROOT_PATH) return scanned;
+    const entries = new Map(scanned.entries.map((entry) => [entry.name, entry]));
+    for (const { entry } of outputs.values()) entries.set(entry.name, entry);
+    return { ...scanned, entries: [...entries.values()].sort((a, b) => (a.name < b.name ? -1 : 1)) };
+  };
   return {
     ...files,
-    scan: async (directory) => {
-      const scanned = await files.scan(directory);
-      if (directory !== ROOT_PATH) return scanned;
-      const entries = new Map(scanned.entries.map((entry) => [entry.name, entry]));
-      for (const { entry } of outputs.values()) entries.set(entry.name, entry);
-      return { ...scanned, entries: [...entries.values()].sort((a, b) => (a.name < b.name ? -1 : 1)) };
-    },
+    scan,
+    list: async (paths) =>
+      files.list === undefined || paths.includes(ROOT_PATH)
+        ? await listByScan({ scan }, paths)
+        : await files.list(paths),
     lstat: async (path) => outputs.get(path)?.entry ?? (await files.lstat(path)),
     openSource: async (path) => {
       const output = outputs.get(path);

@@ -7,6 +7,7 @@ import type { Limits } from '../model/limits.ts';
 import type { BlockTable } from './block-table.ts';
 import { ExtentList } from './extent-list.ts';
 import type { LinkKey } from './hard-links.ts';
+import type { CarriedRun } from './steps.ts';
 import type { RunBlocks } from './run-blocks.ts';
 import { type TreeOutput, unknownBlock } from './tree-output.ts';
 
@@ -27,6 +28,7 @@ export type PendingExtent =
 /** What is to be written, in walk order. Extents count for the next `end`, `cut` or `clear`. */
 export type EmitItem =
   | { readonly kind: 'entry'; readonly entry: Entry }
+  | { readonly kind: 'carried'; readonly run: CarriedRun }
   | { readonly kind: 'extent'; readonly extent: PendingExtent }
   | { readonly kind: 'kept'; readonly extents: readonly Extent[] }
   /** The file must be read again. */
@@ -92,6 +94,8 @@ export class Emitter {
     switch (item.kind) {
       case 'entry':
         return this.#add({ kind: 'entry', entry: item.entry });
+      case 'carried':
+        return this.#carry(item.run);
       case 'extent':
         this.#take(item.extent);
         return undefined;
@@ -109,6 +113,15 @@ export class Emitter {
       default:
         return this.#cut(item.entry);
     }
+  }
+
+  #carry(run: CarriedRun): Promise<void> {
+    const { files, directories, others, bytes } = run.page.view.tally(run.from, run.to);
+    this.counts.files += files;
+    this.counts.directories += directories;
+    this.counts.others += others;
+    this.counts.bytes = boundedSum(this.counts.bytes, bytes);
+    return this.#output.addCarried(run);
   }
 
   #addAgain({ entry, key, isLast }: Extract<EmitItem, { kind: 'again' }>): Promise<void> | undefined {

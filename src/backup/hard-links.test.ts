@@ -62,7 +62,8 @@ test('an inode that changes between two of its names is read again', async () =>
   files.write('/home/a/1', noise('a', 700));
   files.link('/home/z/1', '/home/a/1');
   // So many names that the first one has been dealt with long before /home/z is listed.
-  for (let i = 0; i < 2500; i++) files.write(`/home/m/${i}`, '');
+  for (let i = 0; i < 2500; i++) files.write(`/home/m/${i % 100}/${i}`, '');
+  for (let i = 0; i < 2500; i++) files.write(`/home/n${i % 100}/${i}`, '');
   await setup.simulation.run(MINUTE);
   setup.rig.before = (what, path) => {
     if (what === 'scan' && path === '/home/z') files.write('/home/z/1', noise('new', 900));

@@ -1,12 +1,16 @@
 import type { ContinuationRecord, TreeRecord } from '../format/tree-page.ts';
 import { type Entry, extentLength } from '../model/entries.ts';
-import { BaseCursor, type Base } from './base-tree.ts';
+import { joinPath, type PathKey } from '../model/paths.ts';
+import type { EntryReader } from '../world/packed-entries.ts';
+import { BaseCursor, type BasePage } from './base-cursor.ts';
+import type { Base } from './base-tree.ts';
 import type { UnixMillis } from '../model/time.ts';
 import { entryOf, type Found, isSame, NANOS_PER_MILLI } from './entry-of.ts';
 import { FileSystems } from './hard-links.ts';
 import type { Renewal } from './sparse-blocks.ts';
 import type { Step } from './steps.ts';
-import type { Walked, WalkedEntry } from './walk.ts';
+import { SameEntries } from './same-entries.ts';
+import type { Walked, WalkedEntry, WalkedSpan } from './walk.ts';
 
 const BATCH = 512;
 
@@ -21,19 +25,31 @@ export async function* mergeWithBase(
   renewal: Renewal,
   unsettledMs: number,
 ): AsyncGenerator<Step[]> {
-  const cursor = base === null ? null : new BaseCursor(base.tree);
+  const cursor = base === null ? null : new BaseCursor(base);
   const merge = new Merge(cursor, renewal, (base?.details.startedAt ?? 0) - unsettledMs);
   for await (const batch of walked) {
     for (const item of batch) {
-      if (item.kind === 'problem') merge.steps.push(item);
+      if (item.kind === 'problem') merge.addProblem(item);
+      else if (item.kind === 'span') yield* merge.addSpan(item);
       else {
         const more = merge.add(item);
         if (more !== undefined) yield* more;
       }
-      if (merge.steps.length >= BATCH) yield merge.takeSteps();
+      if (merge.isFull) yield merge.takeSteps();
     }
-    if (merge.steps.length > 0) yield merge.takeSteps();
+    if (!merge.isEmpty) yield merge.takeSteps();
   }
+}
+
+/** The last of it is kept as it was found: its path is made when the run ends. */
+interface OpenRun {
+  readonly page: BasePage;
+  readonly from: number;
+  to: number;
+  readonly first: PathKey;
+  directory: PathKey;
+  entries: EntryReader;
+  number: number;
 }
 
 class Merge {
@@ -42,18 +58,85 @@ class Merge {
   /** What has not changed since, nobody changed unseen while the base was taken. */
   readonly #settledBefore: UnixMillis;
   readonly #fileSystems = new FileSystems();
-  steps: Step[] = [];
+  readonly #same: SameEntries | null;
+  /** Entries that are as they were, up to here. */
+  #run: OpenRun | null = null;
+  #steps: Step[] = [];
 
   constructor(cursor: BaseCursor | null, renewal: Renewal, settledBefore: UnixMillis) {
     this.#cursor = cursor;
     this.#renewal = renewal;
     this.#settledBefore = settledBefore;
+    this.#same = cursor === null ? null : new SameEntries(cursor, this.#fileSystems, renewal, settledBefore);
+  }
+
+  get isFull(): boolean {
+    return this.#steps.length >= BATCH;
+  }
+
+  get isEmpty(): boolean {
+    return this.#steps.length === 0 && this.#run === null;
   }
 
   takeSteps(): Step[] {
-    const steps = this.steps;
-    this.steps = [];
+    this.#endRun();
+    const steps = this.#steps;
+    this.#steps = [];
     return steps;
+  }
+
+  addProblem(item: Extract<Walked, { readonly kind: 'problem' }>): void {
+    this.#push(item);
+  }
+
+  async *addSpan(span: WalkedSpan): AsyncGenerator<Step[]> {
+    const { directory, entries, from, to } = span;
+    this.#same?.enter(directory);
+    for (let number = from; number < to; number++) {
+      let same = this.#same === null ? false : this.#same.find(entries, number);
+      if (typeof same !== 'boolean') same = await same;
+      if (same) {
+        this.#extendRun(span, number);
+        continue;
+      }
+      const path = joinPath(directory, entries.nameAt(number));
+      const more = this.add({ kind: 'entry', path, stat: entries.entryAt(number) });
+      if (more !== undefined) yield* more;
+      if (this.isFull) yield this.takeSteps();
+    }
+  }
+
+  /** By the entry that the cursor stands at. */
+  #extendRun({ directory, entries }: WalkedSpan, number: number): void {
+    const cursor = this.#cursor!;
+    const page = cursor.page!;
+    const { at } = cursor;
+    let run = this.#run;
+    if (run === null || run.page !== page || run.to !== at) {
+      this.#endRun();
+      const first = joinPath(directory, entries.nameAt(number));
+      run = { page, from: at, to: at, first, directory, entries, number };
+      this.#run = run;
+    }
+    run.to = at + 1;
+    run.directory = directory;
+    run.entries = entries;
+    run.number = number;
+    cursor.step();
+  }
+
+  #endRun(): void {
+    const run = this.#run;
+    if (run === null) return;
+    this.#run = null;
+    const { page, from, to, first } = run;
+    const last = joinPath(run.directory, run.entries.nameAt(run.number));
+    this.#steps.push({ kind: 'carried', run: { page, from, to, first, last } });
+  }
+
+  #push(step: Step): void {
+    this.#endRun();
+    this.#steps.push(step);
   }
 
   /** Adds the steps of one name. What it gives back, if anything, must be run through: it yields full batches. */
@@ -73,7 +156,7 @@ class Merge {
     if (item.stat.type === 'file') return this.#addFile(item, found);
     const extra = this.#knownExtra(item);
     const entry = entryOf(extra === undefined ? found : { ...found, extra });
-    this.steps.push({ kind: 'entry', entry, birth: item.stat.birth });
+    this.#push({ kind: 'entry', entry, birth: item.stat.birth });
     return undefined;
   }
 
@@ -88,16 +171,15 @@ class Merge {
   #addFile(item: WalkedEntry, fresh: Found): AsyncGenerator<Step[]> | undefined {
     const entry = this.#unchanged(item);
     if (entry === null) {
-      this.steps.push({ kind: 'read', ...fresh, stat: item.stat, from: 0, fallback: null });
+      this.#push({ kind: 'read', ...fresh, stat: item.stat, from: 0, fallback: null });
       return undefined;
     }
     const found = entry.extra === undefined ? fresh : { ...fresh, extra: entry.extra };
     const covered = lengthOf(entry.extents);
     if (entry.partial || covered < entry.size) return this.#keep(item, found, entry, covered);
     const carried = refreshed(entry, found);
-    if (!this.#renewal.wants(entry))
-      this.steps.push({ kind: 'carry', entry: carried, birth: item.stat.birth });
-    else this.steps.push({ kind: 'read', ...found, stat: item.stat, from: 0, fallback: carried });
+    if (!this.#renewal.wants(entry)) this.#push({ kind: 'carry', entry: carried, birth: item.stat.birth });
+    else this.#push({ kind: 'read', ...found, stat: item.stat, from: 0, fallback: carried });
     return undefined;
   }
 
@@ -113,20 +195,20 @@ class Merge {
   /** A file with continuation records. */
   async *#keep(item: WalkedEntry, found: Found, entry: Entry, covered: number): AsyncGenerator<Step[]> {
     let from = covered;
-    this.steps.push({ kind: 'kept', extents: entry.extents });
+    this.#push({ kind: 'kept', extents: entry.extents });
     for (;;) {
       await this.#cursor?.seek(entry.path);
       const record = this.#cursor?.current;
       if (!isContinuation(record, entry, from)) break;
       this.#cursor?.step();
       from += lengthOf(record.extents);
-      this.steps.push({ kind: 'kept', extents: record.extents });
-      if (this.steps.length >= BATCH) yield this.takeSteps();
+      this.#push({ kind: 'kept', extents: record.extents });
+      if (this.isFull) yield this.takeSteps();
     }
     if (from === entry.size && !entry.partial) {
       const carried = { ...refreshed(entry, found), extents: [] };
-      this.steps.push({ kind: 'carry', entry: carried, birth: item.stat.birth });
-    } else this.steps.push({ kind: 'read', ...found, stat: item.stat, from, fallback: null });
+      this.#push({ kind: 'carry', entry: carried, birth: item.stat.birth });
+    } else this.#push({ kind: 'read', ...found, stat: item.stat, from, fallback: null });
   }
 }
 

@@ -27,6 +27,12 @@ export class PackedKeys {
     return this.#slots[this.#probe()]! - 1;
   }
 
+  /** The same of 32 bytes. */
+  findBytes(bytes: Uint8Array, at: number): number {
+    for (let byte = 0; byte < KEY_BYTES; byte++) this.#soughtBytes[byte] = bytes[at + byte]!;
+    return this.#slots[this.#probe()]! - 1;
+  }
+
   has(key: string): boolean {
     return this.find(key) >= 0;
   }

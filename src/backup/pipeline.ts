@@ -16,7 +16,7 @@ import { type Group, type GroupItem, prefetch, type SmallItem, type SmallResult 
 import type { Problems } from './problems.ts';
 import { changedWhileRead, type SmallRead } from './read-file.ts';
 import { SlabPool } from './slabs.ts';
-import type { ReadStep, Step } from './steps.ts';
+import type { CarriedRun, ReadStep, Step } from './steps.ts';
 
 export interface PipelineParts {
   readonly world: World;
@@ -108,6 +108,9 @@ export class Pipeline {
       case 'carry':
         this.#carry(item.entry);
         return undefined;
+      case 'carried':
+        this.#carryRun(item.run);
+        return undefined;
       case 'kept':
         emitter.push(item);
         return undefined;
@@ -119,6 +122,16 @@ export class Pipeline {
       default:
         return this.#again(item.step, item.link);
     }
+  }
+
+  #carryRun(run: CarriedRun): void {
+    const { emitter, store } = this.#parts;
+    emitter.push({ kind: 'carried', run });
+    const { files, directories, others, bytes } = run.page.view.tally(run.from, run.to);
+    this.#files += files + directories + others;
+    this.#bytes += bytes;
+    this.unchanged += files;
+    store.passed(run.to - run.from - 1);
   }
 
   /** Without extents of its own it has those that were kept before, or none. */

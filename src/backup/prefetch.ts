@@ -80,6 +80,8 @@ class Prefetcher {
   readonly #links = new PerInode<true>();
   #items: GroupItem[] = [];
   #small: SmallItem[] = [];
+  /** In all items together. */
+  #entries = 0;
   #slab: Slab | null = null;
   #used = 0;
 
@@ -92,7 +94,7 @@ class Prefetcher {
 
   /** Whether a group must be taken before this step can be added. */
   isFull(step: Step): boolean {
-    if (this.#items.length >= ITEMS_MAX) return true;
+    if (this.#entries >= ITEMS_MAX) return true;
     return (
       this.#slab !== null && this.#isSmall(step) && this.#used + step.stat.size > this.#slab.bytes.length
     );
@@ -100,6 +102,7 @@ class Prefetcher {
 
   /** Waits for memory or for files to be read, if need be. */
   add(step: Step, slabs: SlabPool): Promise<void> | undefined {
+    this.#entries += step.kind === 'carried' ? step.run.to - step.run.from : 1;
     if (step.kind !== 'read') {
       this.#items.push(step);
       return undefined;
@@ -129,6 +132,7 @@ class Prefetcher {
     };
     this.#items = [];
     this.#small = [];
+    this.#entries = 0;
     this.#slab = null;
     this.#used = 0;
     return group;

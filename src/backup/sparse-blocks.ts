@@ -1,5 +1,6 @@
 import { crc32 } from 'node:zlib';
 import { SEAL_BYTES } from '../format/block.ts';
+import type { LeafView } from '../format/leaf-view.ts';
 import { bytesOfHex, equalBytes, hexOf } from '../model/bytes.ts';
 import type { Entry, Extent } from '../model/entries.ts';
 import { isLowtideError } from '../model/errors.ts';
@@ -31,7 +32,11 @@ export class LiveBytes {
   }
 
   /** @param number of the block in the table */
-  count(number: number, { offset, length }: Extract<Extent, { kind: 'data' }>, isWholeFile: boolean): void {
+  count(
+    number: number,
+    { offset, length }: Pick<Extract<Extent, { kind: 'data' }>, 'offset' | 'length'>,
+    isWholeFile: boolean,
+  ): void {
     if (length >= this.#smallest) return;
     this.#live.set(number, this.#live.get(number) + length);
     this.#ends.set(number, Math.max(this.#ends.get(number), offset + length));
@@ -54,12 +59,25 @@ export class LiveBytes {
 export class Renewal {
   readonly #table: BlockTable;
   readonly #smallest: number;
+  readonly #anySparse: boolean;
   #bytesLeft: number;
 
+  /** @param table with its sparse blocks marked */
   constructor(table: BlockTable, smallest: number, bytes: number) {
     this.#table = table;
+    this.#anySparse = table.hasAny(SPARSE);
     this.#smallest = smallest;
     this.#bytesLeft = bytes;
+  }
+
+  /** Whether `wants` may say so of any file with such chunks. */
+  mayWant(view: LeafView, number: number): boolean {
+    if (!this.#anySparse) return false;
+    const isSparse = (at: number): boolean => {
+      const block = this.#table.findBytes(view.payload, at);
+      return block >= 0 && this.#table.is(block, SPARSE);
+    };
+    return view.chunksAt(number).some(({ idAt }) => isSparse(idAt));
   }
 
   wants({ size, extents }: Entry): boolean {

@@ -1,6 +1,8 @@
 import type { Entry, Extent } from '../model/entries.ts';
 import type { UnixNanos } from '../model/time.ts';
+import type { PathKey } from '../model/paths.ts';
 import type { ScannedEntry } from '../world/ports.ts';
+import type { BasePage } from './base-cursor.ts';
 import type { Found } from './entry-of.ts';
 import type { FoundProblem } from './problems.ts';
 
@@ -11,6 +13,8 @@ export type Step =
   | { readonly kind: 'entry'; readonly entry: Entry; readonly birth?: UnixNanos | undefined }
   /** A file of the base that is unchanged. Its extents are in the entry, or in `kept` steps before if there are many. */
   | { readonly kind: 'carry'; readonly entry: Entry; readonly birth?: UnixNanos | undefined }
+  /** Entries of the base, files and others, that are as they were. */
+  | { readonly kind: 'carried'; readonly run: CarriedRun }
   /** Extents of the file of the next `carry` or `read` step, from the base, from byte 0 on without a gap. */
   | { readonly kind: 'kept'; readonly extents: readonly Extent[] }
   | ({ readonly kind: 'problem' } & FoundProblem);
@@ -23,4 +27,14 @@ export interface ReadStep extends Found {
   readonly from: number;
   /** Set if the file has not changed, and is read only to be stored in another block: what holds if it cannot be. */
   readonly fallback: Entry | null;
+}
+
+/** Records of one page of the base, in a row. */
+export interface CarriedRun {
+  readonly page: BasePage;
+  readonly from: number;
+  readonly to: number;
+  /** Paths of the first and the last of them. */
+  readonly first: PathKey;
+  readonly last: PathKey;
 }

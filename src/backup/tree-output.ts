@@ -1,15 +1,19 @@
 import { clearBlock, sealBlock } from '../format/block.ts';
 import type { DomainKeys } from '../format/domain-keys.ts';
+import type { LeafView } from '../format/leaf-view.ts';
 import { type Ref, RefsBuilder, type RefsRoot } from '../format/refs.ts';
 import { type StoredPage, TreeBuilder, type TreeRoot } from '../format/tree-builder.ts';
 import type { TreeRecord } from '../format/tree-page.ts';
 import { LowtideError } from '../model/errors.ts';
 import type { Limits } from '../model/limits.ts';
 import type { RecentPages } from './base-tree.ts';
+import type { CarriedRun } from './steps.ts';
 import { type BlockTable, IN_BASE, IN_REFS, STORED } from './block-table.ts';
 import type { NewBlocks } from './new-blocks.ts';
 import { PackedKeys } from './packed-keys.ts';
 import { LiveBytes } from './sparse-blocks.ts';
+
+const ID_BYTES = 32;
 
 export interface TreeOutputParts {
   readonly limits: Limits;
@@ -55,6 +59,42 @@ export class TreeOutput {
     }
     this.#countLive(record);
     return this.#tree.add(record);
+  }
+
+  /** Records of the base as they are. What is a whole page stays that page if it can. */
+  async addCarried({ page, from, to, first, last }: CarriedRun): Promise<void> {
+    const { view, sealed } = page;
+    if (sealed !== null && from === 0 && to === view.count && this.#tree.wouldKeep(view)) {
+      if (this.#parts.table.has(sealed.id, IN_BASE | STORED)) {
+        await this.#nameAll(view, 0, to);
+        await this.#name(this.#parts.table.find(sealed.id), sealed.id);
+        await this.#tree.keepPage(view, sealed);
+        return;
+      }
+    }
+    for (let at = from; at < to;) {
+      const end = this.#tree.runEnd(view, at, to);
+      await this.#nameAll(view, at, end);
+      const firstPath = at === from ? first : view.pathAt(at);
+      const lastPath = end === to ? last : view.pathAt(end - 1);
+      await this.#tree.addRun(view, at, end, { first: firstPath, last: lastPath });
+      at = end;
+    }
+  }
+
+  /** Names the blocks of these records, and counts what they use of them. */
+  async #nameAll(view: LeafView, from: number, to: number): Promise<void> {
+    const { table, limits } = this.#parts;
+    for (let number = from; number < to; number++) {
+      const chunks = view.chunksAt(number);
+      const isWholeFile = view.sizeAt(number) < limits.chunk_bytes_min;
+      for (const chunk of chunks) {
+        const block = table.findBytes(view.payload, chunk.idAt);
+        if (block < 0) throw unknownBlock(view.payload.toString('hex', chunk.idAt, chunk.idAt + ID_BYTES));
+        if (!table.is(block, IN_REFS)) await this.#name(block, table.idOf(block));
+        this.live.count(block, chunk, isWholeFile);
+      }
+    }
   }
 
   async finish(): Promise<{ readonly tree: TreeRoot; readonly refs: RefsRoot }> {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { PATH_BYTES_MAX, pathKeyOf } from '../model/paths.ts';
+import { joinPath, PATH_BYTES_MAX, type PathKey, pathKeyOf } from '../model/paths.ts';
 import { SimulatedNode } from '../sim/node.ts';
 import { Simulation } from '../sim/simulation.ts';
 import { Excludes } from './excludes.ts';
@@ -29,8 +29,15 @@ test('F21: what is nested deeper than a snapshot can hold is told, and the rest 
     problems.map(({ code, severity }) => [code, severity]),
     [['bad-path', 'error']],
   );
-  const paths = found.flatMap((item) => (item.kind === 'entry' ? [item.path] : []));
+  const paths = found.flatMap(pathsOf);
   assert.equal(paths.at(-1), pathKeyOf('/home/y'));
   assert.equal(paths.length, 2 + 130);
   assert.ok(paths.every((path) => path.length <= PATH_BYTES_MAX));
 });
+
+function pathsOf(item: Walked): PathKey[] {
+  if (item.kind === 'entry') return [item.path];
+  if (item.kind === 'problem') return [];
+  const { directory, entries, from, to } = item;
+  return Array.from({ length: to - from }, (_, at) => joinPath(directory, entries.nameAt(from + at)));
+}

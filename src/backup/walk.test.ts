@@ -1,13 +1,20 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { refusedAs } from '../format/test-support.ts';
-import { displayPath, pathComponents, type PathKey, pathKeyOf } from '../model/paths.ts';
+import {
+  type ByteName,
+  displayPath,
+  joinPath,
+  pathComponents,
+  type PathKey,
+  pathKeyOf,
+} from '../model/paths.ts';
 import { SimulatedNode } from '../sim/node.ts';
 import { Simulation } from '../sim/simulation.ts';
 import type { Files, ScannedEntry } from '../world/ports.ts';
 import { Excludes } from './excludes.ts';
 import { lookAtRoots, mergeRoots } from './roots.ts';
-import { walk, type WalkedEntry, type WalkOptions } from './walk.ts';
+import { walk, type WalkOptions } from './walk.ts';
 
 const SIGNATURE = 'Signature: 8a477f597d28d172789f06886806bc55';
 
@@ -33,6 +40,11 @@ async function walked(node: SimulatedNode, setup: Setup = {}): Promise<string[]>
   const found: string[] = [];
   for await (const batch of walk(files, roots, options)) {
     for (const item of batch) {
+      if (item.kind === 'span') {
+        const { directory, entries, from, to } = item;
+        for (let at = from; at < to; at++) found.push(displayPath(joinPath(directory, entries.nameAt(at))));
+        continue;
+      }
       const shown = displayPath(item.path);
       found.push(item.kind === 'problem' ? `[${item.severity} ${item.code} ${shown}]` : shown);
     }
@@ -187,8 +199,20 @@ test('what cannot be listed or looked at is a problem in its place, and the rest
 });
 
 test('survives a depth of 5,000 and a width of 20,000', async () => {
-  const entry = (name: string, type: 'directory' | 'file'): ScannedEntry =>
-    ({ name, type, device: 1n }) as unknown as ScannedEntry;
+  const entry = (name: string, type: 'directory' | 'file'): ScannedEntry => ({
+    name: name as ByteName,
+    type,
+    mode: 0o700,
+    uid: 0,
+    gid: 0,
+    size: 0,
+    mtime: 0n,
+    ctime: 0n,
+    inode: 1n,
+    device: 1n,
+    links: 1,
+    allocated: 0,
+  });
   const wide = Array.from({ length: 20_000 }, (_, at) => entry(`w${at}`, 'file'));
   const scan = async (path: PathKey): Promise<{ entries: ScannedEntry[]; problems: [] }> => ({
     entries:
@@ -210,8 +234,12 @@ test('survives a depth of 5,000 and a width of 20,000', async () => {
   let found = 0;
   let deepest = 0;
   for await (const batch of walk({ scan } as unknown as Files, [root], options)) {
-    found += batch.length;
-    deepest = Math.max(deepest, pathComponents((batch[0] as WalkedEntry).path).length);
+    for (const item of batch) {
+      if (item.kind === 'problem') continue;
+      found += item.kind === 'span' ? item.to - item.from : 1;
+      const names = pathComponents(item.kind === 'span' ? item.directory : item.path).length;
+      deepest = Math.max(deepest, item.kind === 'span' ? names + 1 : names);
+    }
   }
   assert.equal(found, 5001 + 20_000);
   assert.equal(deepest, 5001);

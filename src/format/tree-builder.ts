@@ -1,12 +1,15 @@
 import { hash } from 'node:crypto';
 import type { BlockId } from '../model/ids.ts';
 import type { Limits } from '../model/limits.ts';
+import { PATH_BYTES_MAX } from '../model/paths.ts';
 import type { DomainKeys } from './domain-keys.ts';
+import { LEAF_HEAD_BYTES, type LeafView } from './leaf-view.ts';
 import {
   compareKeys,
   encodeInnerPage,
   keyOf,
   LeafWriter,
+  type PathRange,
   type TreeChild,
   type TreeKey,
   type TreeRecord,
@@ -87,11 +90,7 @@ export class TreeBuilder {
   /** Resolves at once unless a page was closed. Records must come in key order; the builder asserts it. */
   add(record: TreeRecord): Promise<void> | undefined {
     const key = keyOf(record);
-    if (this.#last !== null && compareKeys(this.#last, key) >= 0) {
-      throw new TypeError(
-        `tree records must be in key order: ${JSON.stringify(key)} after ${JSON.stringify(this.#last)}`,
-      );
-    }
+    this.#follow(key);
     this.#last = key;
     this.#leaf.add(record);
     if (record.kind === 'entry') {
@@ -99,6 +98,51 @@ export class TreeBuilder {
       if (record.entry.type === 'file') this.#bytes = boundedSum(this.#bytes, record.entry.size);
     }
     return this.#leafEnds(key) ? this.#closeLeaf(key) : undefined;
+  }
+
+  /**
+   * How many records from `from` on can be taken together: the leaf that they go into does not end before the last of
+   * them. Of a page under the same keys, which ended after its last record and nowhere before.
+   */
+  runEnd({ starts }: LeafView, from: number, to: number): number {
+    const isFull =
+      this.#leaf.count + to - from >= this.#limits.tree_page_entries_max ||
+      this.#leaf.length + PATH_BYTES_MAX + starts[to]! - starts[from]! >= this.#limits.tree_page_bytes_max;
+    return isFull ? from + 1 : to;
+  }
+
+  /** The same as `add` for each of the records that `runEnd` allows. */
+  addRun(view: LeafView, from: number, to: number, paths: PathRange): Promise<void> | undefined {
+    this.#leaf.addRun(view, from, to, paths);
+    return this.#endRun(view, from, to, paths) ? this.#closeLeaf(this.#last!) : undefined;
+  }
+
+  /**
+   * Whether a whole page can stay as it is: nothing is open before it, and it would end where it did. Then
+   * `keepPage` takes it.
+   */
+  wouldKeep(view: LeafView): boolean {
+    if (this.#leaf.count > 0 || view.last === null) return false;
+    return this.#endsAt(view.count, view.payload.length - LEAF_HEAD_BYTES, view.last);
+  }
+
+  async keepPage(view: LeafView, page: StoredPage): Promise<void> {
+    this.#follow(view.first!);
+    this.#last = view.last;
+    const { files, directories, others, bytes } = view.tally(0, view.count);
+    const entries = files + directories + others;
+    await this.#addChild(1, { last: view.last!, ...page, entries, bytes });
+  }
+
+  /** Whether the leaf ends after these records. */
+  #endRun(view: LeafView, from: number, to: number, { first, last }: PathRange): boolean {
+    this.#follow({ path: first, offset: 0 });
+    const { files, directories, others, bytes } = view.tally(from, to);
+    this.#entries += files + directories + others;
+    this.#bytes = boundedSum(this.#bytes, bytes);
+    this.#last = { path: last, offset: 0 };
+    if (to === view.count) return this.#leafEnds(this.#last);
+    return this.#isLeafFull(this.#leaf.count, this.#leaf.length);
   }
 
   /** Closes everything. An empty tree is one empty leaf. */
@@ -116,12 +160,23 @@ export class TreeBuilder {
     }
   }
 
-  #leafEnds(key: TreeKey): boolean {
-    return (
-      this.#leaf.count >= this.#limits.tree_page_entries_max ||
-      this.#leaf.length >= this.#limits.tree_page_bytes_max ||
-      this.#ends.endsAfter(0, key)
+  #follow(key: TreeKey): void {
+    if (this.#last === null || compareKeys(this.#last, key) < 0) return;
+    throw new TypeError(
+      `tree records must be in key order: ${JSON.stringify(key)} after ${JSON.stringify(this.#last)}`,
     );
+  }
+
+  #leafEnds(key: TreeKey): boolean {
+    return this.#endsAt(this.#leaf.count, this.#leaf.length, key);
+  }
+
+  #endsAt(count: number, length: number, key: TreeKey): boolean {
+    return this.#isLeafFull(count, length) || this.#ends.endsAfter(0, key);
+  }
+
+  #isLeafFull(count: number, length: number): boolean {
+    return count >= this.#limits.tree_page_entries_max || length >= this.#limits.tree_page_bytes_max;
   }
 
   async #closeLeaf(last: TreeKey): Promise<void> {

@@ -1,5 +1,6 @@
 import {
   type DeviceNumber,
+  ENTRY_TYPES,
   type Entry,
   type EntryType,
   type Extent,
@@ -55,16 +56,6 @@ export type TreePage =
 const LEAF = 1;
 const INNER = 2;
 const CONTINUATION = 8;
-const ENTRY_TYPES: readonly (EntryType | undefined)[] = [
-  undefined,
-  'file',
-  'directory',
-  'symlink',
-  'fifo',
-  'socket',
-  'character-device',
-  'block-device',
-];
 const UNSETTLED = 1;
 const PARTIAL = 2;
 const LINKED = 4;
@@ -89,6 +80,18 @@ export function compareKeys(a: TreeKey, b: TreeKey): number {
   return a.offset - b.offset;
 }
 
+/** The bytes of a page's records: where each begins (and the end), and where it goes on behind its path. */
+interface RecordBytes {
+  readonly payload: Uint8Array;
+  readonly starts: Uint32Array;
+  readonly bodies: Uint32Array;
+}
+
+export interface PathRange {
+  readonly first: PathKey;
+  readonly last: PathKey;
+}
+
 /** Writes leaf records one by one, so that the builder can see a page grow. */
 export class LeafWriter {
   readonly #writer = new ByteWriter();
@@ -110,6 +113,18 @@ export class LeafWriter {
       this.#writer.varint(record.offset);
       writeExtents(this.#writer, record.extents);
     }
+  }
+
+  /**
+   * Records of another page as they are.
+   * @param first path of the first of them
+   * @param last path of the last
+   */
+  addRun(view: RecordBytes, from: number, to: number, { first, last }: PathRange): void {
+    writePath(this.#writer, this.#previous, first);
+    this.#writer.raw(view.payload.subarray(view.bodies[from], view.starts[to]));
+    this.#previous = last;
+    this.count += to - from;
   }
 
   /** The page's payload; the writer starts anew. */
@@ -142,6 +157,8 @@ export function encodeInnerPage(level: number, children: readonly TreeChild[]): 
   }
   return writer.slice();
 }
+
+export const isLeafPage = (payload: Uint8Array): boolean => payload[0] === LEAF;
 
 /** @throws LowtideError `damaged-page` */
 export function decodeTreePage(payload: Uint8Array): TreePage {
@@ -238,8 +255,16 @@ function writeEntry(writer: ByteWriter, entry: Entry): void {
   if (entry.type === 'file') writeExtents(writer, entry.extents);
 }
 
+/** The record of a name from its bytes behind the path. @throws LowtideError `damaged-page` */
+export function readRecordBody(body: Uint8Array, path: PathKey): TreeRecord {
+  return readBody(new ByteReader(body, 'damaged-page', 'a page of the tree'), path);
+}
+
 function readRecord(reader: ByteReader, previous: PathKey): TreeRecord {
-  const path = readPath(reader, previous);
+  return readBody(reader, readPath(reader, previous));
+}
+
+function readBody(reader: ByteReader, path: PathKey): TreeRecord {
   const kind = reader.u8();
   if (kind === CONTINUATION) {
     const offset = reader.varint();

@@ -2,9 +2,11 @@ import { LowtideError } from '../model/errors.ts';
 import type { Entry } from '../model/entries.ts';
 import type { BlockId } from '../model/ids.ts';
 import { afterSubtree, isWithin, type PathKey } from '../model/paths.ts';
+import { LeafView } from './leaf-view.ts';
 import {
   compareKeys,
   decodeTreePage,
+  isLeafPage,
   keyOf,
   type TreeKey,
   type TreePage,
@@ -61,6 +63,11 @@ export class TreeReader {
     return this.#walk(this.#root, { from: { path: from, offset: 0 }, before: null }, ANYWHERE, LEVELS_MAX);
   }
 
+  /** The leaves of the whole tree in key order, as they are, each with the block that it is. */
+  leaves(): AsyncGenerator<ReadLeaf> {
+    return this.#leaves(this.#root, ANYWHERE, LEVELS_MAX);
+  }
+
   /** Records of `path` and everything within it. */
   async *subtree(path: PathKey): AsyncGenerator<readonly TreeRecord[]> {
     const range = { from: { path, offset: 0 }, before: { path: afterSubtree(path), offset: 0 } };
@@ -85,7 +92,7 @@ export class TreeReader {
     place: Place,
     levels: number,
   ): AsyncGenerator<readonly TreeRecord[]> {
-    const page = await this.#page(id, place, levels);
+    const page = await this.#page(id, place, levels, decodeTreePage);
     if (page === null) return;
     if (page.kind === 'leaf') {
       const records = page.records.filter((record) => inRange(keyOf(record), range));
@@ -101,9 +108,28 @@ export class TreeReader {
     }
   }
 
-  async #page(id: BlockId, place: Place, levels: number): Promise<TreePage | null> {
+  async *#leaves(id: BlockId, place: Place, levels: number): AsyncGenerator<ReadLeaf> {
+    const page = await this.#page(id, place, levels, viewTreePage);
+    if (page === null) return;
+    if (page.kind === 'view') {
+      yield { id, view: page.view };
+      return;
+    }
+    let after = place.after;
+    for (const { id, last } of page.children) {
+      yield* this.#leaves(id, { after, last }, page.level);
+      after = last;
+    }
+  }
+
+  async #page<Page extends TreePage | ViewedPage>(
+    id: BlockId,
+    place: Place,
+    levels: number,
+    decode: (payload: Uint8Array) => Page,
+  ): Promise<Page | null> {
     try {
-      const page = decodeTreePage(await this.#load(id));
+      const page = decode(await this.#load(id));
       if (page.kind === 'inner' && page.level >= levels) {
         throw new LowtideError('damaged-page', 'an inner page stands below one of its own level');
       }
@@ -117,17 +143,38 @@ export class TreeReader {
   }
 }
 
+/** A leaf page in its place. */
+export interface ReadLeaf {
+  readonly id: BlockId;
+  readonly view: LeafView;
+}
+
+type ViewedPage =
+  | { readonly kind: 'view'; readonly view: LeafView }
+  | Extract<TreePage, { readonly kind: 'inner' }>;
+
+function viewTreePage(payload: Uint8Array): ViewedPage {
+  if (isLeafPage(payload)) return { kind: 'view', view: new LeafView(payload) };
+  const page = decodeTreePage(payload);
+  if (page.kind === 'inner') return page;
+  throw new TypeError('a page that is both');
+}
+
+/** Its first and last key; null if it has none. */
+function endsOf(page: TreePage | ViewedPage): readonly [TreeKey | null, TreeKey | null] {
+  if (page.kind === 'view') return [page.view.first, page.view.last];
+  if (page.kind === 'inner') return [page.children[0]!.last, page.children.at(-1)!.last];
+  const [first, last] = [page.records[0], page.records.at(-1)];
+  return [first === undefined ? null : keyOf(first), last === undefined ? null : keyOf(last)];
+}
+
 function inRange(key: TreeKey, range: Range): boolean {
   if (compareKeys(key, range.from) < 0) return false;
   return range.before === null || compareKeys(key, range.before) < 0;
 }
 
-function checkPlace(page: TreePage, { after, last }: Place): void {
-  const keys =
-    page.kind === 'leaf'
-      ? [page.records[0], page.records.at(-1)].filter((record) => record !== undefined).map(keyOf)
-      : [page.children[0]!.last, page.children.at(-1)!.last];
-  const [first = null, end = null] = keys;
+function checkPlace(page: TreePage | ViewedPage, { after, last }: Place): void {
+  const [first, end] = endsOf(page);
   const starts = after === null || (first !== null && compareKeys(first, after) > 0);
   const ends = last === null || (end !== null && compareKeys(end, last) === 0);
   if (!starts || !ends) {

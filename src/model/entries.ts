@@ -11,6 +11,18 @@ export type EntryType =
   | 'character-device'
   | 'block-device';
 
+/** By the numbers that they are stored under (format F24). */
+export const ENTRY_TYPES: readonly (EntryType | undefined)[] = [
+  undefined,
+  'file',
+  'directory',
+  'symlink',
+  'fifo',
+  'socket',
+  'character-device',
+  'block-device',
+];
+
 /** What lstat gives, as far as Lowtide keeps it. */
 export interface Stat {
   readonly type: EntryType;

@@ -3,16 +3,26 @@ import { readdir } from 'node:fs/promises';
 import { setImmediate } from 'node:timers/promises';
 import { LowtideError } from '../model/errors.ts';
 import { baseName, displayPath, joinPath, ROOT_PATH, type ByteName, type PathKey } from '../model/paths.ts';
+import { listIn } from './listings.ts';
+import { packEntries } from './packed-entries.ts';
 import { realAccounts } from './accounts.ts';
-import { errnoName, errnoWords } from './errno.ts';
 import { nativeLoader, nativeOrNull, type Native } from './native.ts';
 import { Mounts } from './mounts.ts';
 import { BrokenPath, ofDescriptor, openNamed, withParent } from './paths-by-handle.ts';
 import { inlineWork } from './inline-work.ts';
-import type { Files, FoundAttributes, ScannedDirectory, ScannedEntry, SourceFile, Work } from './ports.ts';
+import type {
+  Files,
+  FoundAttributes,
+  Listing,
+  ScannedDirectory,
+  ScannedEntry,
+  SourceFile,
+  Work,
+} from './ports.ts';
 import { openRestoreTarget } from './restore-target.ts';
 import { readSmallIn } from './small-reads.ts';
 import { attributesOf } from './source-attributes.ts';
+import { sourceError } from './source-error.ts';
 import { openSourceFile } from './source-file.ts';
 import { lookAt, lookAtDirectory } from './stats.ts';
 
@@ -40,6 +50,7 @@ export function realFiles(
   };
   return {
     scan: async (path) => checking(() => scan(path, mounts)),
+    list: async (paths) => checking(() => list(paths, mounts, work)),
     lstat: async (path) => checking(() => lstatCarefully(path, mounts)),
     openSource: async (path) => checking(() => openSource(path, native)),
     readSmall: async (reads) => checking(() => readSmallIn(work, reads)),
@@ -60,21 +71,6 @@ function requireProc(): void {
   }
 }
 
-function sourceError(error: unknown, path: PathKey): LowtideError {
-  if (error instanceof LowtideError) return error;
-  const options = { cause: error };
-  if (error instanceof BrokenPath) {
-    return new LowtideError(
-      error.kind === 'missing' ? 'not-found' : 'source-unreadable',
-      error.message,
-      options,
-    );
-  }
-  const shown = displayPath(path);
-  if (errnoName(error) === 'ENOENT') return new LowtideError('not-found', `${shown} does not exist`, options);
-  return new LowtideError('source-unreadable', `${shown} cannot be read: ${errnoWords(error)}`, options);
-}
-
 async function scan(path: PathKey, mounts: Mounts): Promise<ScannedDirectory> {
   try {
     await requireAnswer(path, mounts);
@@ -87,6 +83,41 @@ async function scan(path: PathKey, mounts: Mounts): Promise<ScannedDirectory> {
     }
   } catch (error) {
     throw sourceError(error, path);
+  }
+}
+
+/** Directories in which something is mounted that needs care are looked at by hand. */
+async function list(
+  paths: readonly PathKey[],
+  mounts: Mounts,
+  work: Work,
+): Promise<readonly (Listing | LowtideError | undefined)[]> {
+  const found: (Listing | LowtideError | undefined)[] = [];
+  const easy: number[] = [];
+  for (const [at, path] of paths.entries()) {
+    if (mounts.in(path) === null && mounts.remoteAt(path) === null) easy.push(at);
+    else found[at] = await listCarefully(path, mounts, work);
+  }
+  if (easy.length === 0) return found;
+  const listed = await listIn(
+    work,
+    easy.map((at) => paths[at]!),
+  );
+  for (const [i, at] of easy.entries()) found[at] = listed[i];
+  return found;
+}
+
+async function listCarefully(path: PathKey, mounts: Mounts, work: Work): Promise<Listing | LowtideError> {
+  try {
+    if (mounts.in(path) === null) {
+      await requireAnswer(path, mounts);
+      return (await listIn(work, [path]))[0]!;
+    }
+    const { entries, problems } = await scan(path, mounts);
+    return { first: packEntries(entries, problems), next: async () => null };
+  } catch (error) {
+    if (error instanceof LowtideError) return error;
+    throw error;
   }
 }
 

@@ -1,16 +1,19 @@
 import { readFileSync } from 'node:fs';
 import { compiledGear, plainGear } from './gear-kernel.ts';
 import type { Kernels } from './ports.ts';
+import { loadSystemCalls, type SystemCalls } from './system-calls.ts';
 
 /** Where the build of kernels/ puts what it compiled. */
 const COMPILED_GEAR = new URL('../../kernels/build/gear.wasm', import.meta.url);
 
 /** One set for each thread. The plain twin does the same, only slower, where the compiled one cannot be had. */
 export function loadKernels(): Kernels {
+  let loaded: SystemCalls | null | undefined;
+  const system = (): SystemCalls | null => (loaded === undefined ? (loaded = loadSystemCalls()) : loaded);
   try {
-    return { gear: compiledGear(readFileSync(COMPILED_GEAR)) };
+    return { gear: compiledGear(readFileSync(COMPILED_GEAR)), system };
   } catch {
-    return plainKernels;
+    return { ...plainKernels, system };
   }
 }
 

@@ -1,8 +1,10 @@
 import type { Entry, EntryType, ExtendedAttribute, Stat } from '../model/entries.ts';
+import type { LowtideError } from '../model/errors.ts';
 import type { Event, Problem, Progress } from '../model/events.ts';
 import type { Limits } from '../model/limits.ts';
 import type { ByteName, PathKey } from '../model/paths.ts';
 import type { UnixMillis, UnixNanos } from '../model/time.ts';
+import type { SystemCalls } from './system-calls.ts';
 
 /**
  * Everything that is not computation. A World belongs to one incarnation of a node: after its crash no port answers
@@ -99,6 +101,12 @@ export interface Files {
    * Errors (LowtideError): `not-found`, `source-unreadable`.
    */
   scan(directory: PathKey): Promise<ScannedDirectory>;
+  /**
+   * The same of several directories at once, packed, if this World can: for each in turn its entries or why it has
+   * none (`not-found`, `source-unreadable`). What is in a very large directory comes in parts, and after large ones
+   * some may be missing at the end: ask for them again.
+   */
+  list?(directories: readonly PathKey[]): Promise<readonly (Listing | LowtideError | undefined)[]>;
   /** lstat of one path; null if there is nothing. */
   lstat(path: PathKey): Promise<ScannedEntry | null>;
   /** Opens a regular file (O_NOFOLLOW | O_NONBLOCK, checked by fstat to be one). Errors as `scan`. */
@@ -136,6 +144,23 @@ export interface SmallReads {
 export interface ScannedDirectory {
   readonly entries: readonly ScannedEntry[];
   readonly problems: readonly { readonly name: ByteName; readonly code: string; readonly message: string }[];
+}
+
+/** The entries of one directory in the order of their names. */
+export interface Listing {
+  readonly first: PackedEntries;
+  /** What comes after the part before; null at the end. Errors as `scan`. */
+  next(): Promise<PackedEntries | null>;
+}
+
+/** ScannedEntries in one piece of memory: `src/world/packed-entries.ts` says how. */
+export interface PackedEntries {
+  readonly bytes: Uint8Array;
+  /** Where each entry begins. */
+  readonly starts: Uint32Array;
+  readonly problems: ScannedDirectory['problems'];
+  /** As in ScannedEntry, where there are any. */
+  readonly virtual?: ReadonlyMap<ByteName, string>;
 }
 
 export interface ScannedEntry extends Stat {
@@ -274,6 +299,8 @@ export interface Task<Input, Output> {
 /** Loops that are worth being compiled. Each thread has its own. */
 export interface Kernels {
   readonly gear: GearKernel;
+  /** Of real threads on machines that have them; loaded when first asked for. */
+  readonly system?: () => SystemCalls | null;
 }
 
 /** Finds where chunks may end (format F12, F13). Every kernel gives the same. */

@@ -227,7 +227,11 @@ function watched(world: World, tell: (what: 'scan' | 'open' | 'close', path: str
     }
     return files.readSmall!(reads);
   };
-  const batches = files.readSmall === undefined ? {} : { readSmall };
+  const list: typeof files.list = (paths) => {
+    for (const path of paths) tell('scan', displayPath(path));
+    return files.list!(paths);
+  };
+  const batches = files.readSmall === undefined ? {} : { readSmall, list };
   return { ...world, files: { ...files, openSource, scan, ...batches } };
 }
 

@@ -1,0 +1,114 @@
+import { constants as fsConstants } from 'node:fs';
+import { createRequire } from 'node:module';
+import { constants, endianness } from 'node:os';
+import type * as Koffi from 'koffi';
+import { systemError } from './errno.ts';
+
+/**
+ * Calls of the kernel for one thread that makes many of them, without an object or a promise for each: they take
+ * descriptors and write into memory that is always the same. A negative answer is -errno.
+ */
+export interface SystemCalls {
+  /** Of the last `look` or `lookAt` that gave 0: a struct statx. */
+  readonly stat: Buffer;
+  /** Entries of the last `listNext`: structs linux_dirent64. */
+  readonly names: Buffer;
+  /** Opens a name in a directory for reading: no link, no waiting, no access time where that is permitted. */
+  openIn(directory: number, name: string): number;
+  close(descriptor: number): void;
+  /** lstat of a name in a directory. */
+  look(directory: number, name: string): number;
+  /** fstat. */
+  lookAt(descriptor: number): number;
+  /** The next entries of an open directory: how many bytes of `names`; 0 at its end. */
+  listNext(directory: number): number;
+  read(descriptor: number, into: Uint8Array, position: number): number;
+}
+
+/** Where the fields of a struct statx are, in bytes. */
+export const STATX = {
+  links: 16,
+  uid: 20,
+  gid: 24,
+  mode: 28,
+  inode: 32,
+  size: 40,
+  blocks: 48,
+  birth: 80,
+  changed: 96,
+  modified: 112,
+  nodeMajor: 128,
+  nodeMinor: 132,
+  deviceMajor: 136,
+  deviceMinor: 140,
+} as const;
+
+const STATX_BYTES = 256;
+const STATX_BASIC_AND_BIRTH = 0xfff;
+const AT_SYMLINK_NOFOLLOW = 0x100;
+const AT_NO_AUTOMOUNT = 0x800;
+const AT_EMPTY_PATH = 0x1000;
+const O_CLOEXEC = 0o2000000;
+const O_NOCTTY = 0o400;
+const NAMES_BYTES = 65_536;
+const NAME_BYTES_MAX = 4096;
+const { O_NOATIME, O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = fsConstants;
+const QUIETLY = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
+
+type Call = (...words: (number | Uint8Array)[]) => number;
+
+/** Null where the system library lacks one of them, or cannot be reached. */
+export function loadSystemCalls(): SystemCalls | null {
+  try {
+    if (process.platform !== 'linux' || endianness() !== 'LE') return null;
+    const koffi = createRequire(import.meta.url)('koffi') as typeof Koffi;
+    return callsOver(koffi, koffi.load(null));
+  } catch {
+    return null;
+  }
+}
+
+function callsOver(koffi: typeof Koffi, libc: Koffi.LibraryHandle): SystemCalls {
+  const statx = libc.func(
+    'int statx(int at, const uint8_t *path, int flags, unsigned int mask, uint8_t *into)',
+  ) as Call;
+  const openat = libc.func('int openat(int at, const uint8_t *path, int flags, int mode)') as Call;
+  const getdents = libc.func('int64_t getdents64(int fd, uint8_t *into, size_t size)') as Call;
+  const pread = libc.func('int64_t pread(int fd, uint8_t *into, size_t size, int64_t position)') as Call;
+  const close = libc.func('int close(int fd)') as Call;
+  const name = Buffer.alloc(NAME_BYTES_MAX);
+  const nothing = Buffer.alloc(1);
+  const stat = Buffer.alloc(STATX_BYTES);
+  const names = Buffer.alloc(NAMES_BYTES);
+  const setName = (text: string): Buffer => {
+    name[name.write(text, 'latin1')] = 0;
+    return name;
+  };
+  const answer = (result: number): number => (result < 0 ? -koffi.errno() : result);
+  return {
+    stat,
+    names,
+    openIn(directory, text) {
+      const path = setName(text);
+      const quiet = answer(openat(directory, path, QUIETLY | O_NOATIME, 0));
+      // Only its owner and root may leave the access time alone.
+      return quiet === -constants.errno.EPERM ? answer(openat(directory, path, QUIETLY, 0)) : quiet;
+    },
+    close: (descriptor) => void close(descriptor),
+    look: (directory, text) =>
+      answer(
+        statx(directory, setName(text), AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, STATX_BASIC_AND_BIRTH, stat),
+      ),
+    lookAt: (descriptor) => answer(statx(descriptor, nothing, AT_EMPTY_PATH, STATX_BASIC_AND_BIRTH, stat)),
+    listNext: (directory) => answer(getdents(directory, names, NAMES_BYTES)),
+    read: (descriptor, into, position) => answer(pread(descriptor, into, into.length, position)),
+  };
+}
+
+const errnoNames = (): Map<number, string> =>
+  new Map(Object.entries(constants.errno).map(([name, number]) => [number, name]));
+
+/** What a negative answer says, as node's own errors are. */
+export function callError(answer: number, call: string): Error {
+  return systemError(errnoNames().get(-answer) ?? `E${-answer}`, -answer, call);
+}
