@@ -1,4 +1,5 @@
 import type { SealedBlock } from '../format/block.ts';
+import { parseManifest } from '../format/manifest.ts';
 import { copiesOf } from '../ledger/copies.ts';
 import { findClient } from '../ledger/clients.ts';
 import { enrollMembers, speaksFor } from '../ledger/members.ts';
@@ -21,8 +22,9 @@ import type {
 import type { BlockId, CenterId, ClientId, DomainKeyId, OrderId, SnapshotId } from '../model/ids.ts';
 import { untilStopped } from '../model/stopping.ts';
 import type { CenterApi, CommitAnswer } from '../protocol/center-api.ts';
+import { bringBase } from './base-above.ts';
 import type { Collector } from './collector.ts';
-import { commitOrder } from './committing.ts';
+import { baseUnknown, commitOrder } from './committing.ts';
 import { placeOf } from './conditions.ts';
 import { copyPage, statesOf } from './copy-pages.ts';
 import { vouchedAbove } from './own-copy.ts';
@@ -95,7 +97,7 @@ export class ClientFace implements CenterApi {
 
   async missing(id: OrderId, ids: readonly BlockId[]): Promise<readonly BlockId[]> {
     this.#checkCount(ids);
-    return await this.#within(id, async (order) => {
+    return await this.#overBase(id, async (order) => {
       const client = await this.#owner(order);
       const present = await this.#collector.parts.depot.has(await this.#domains(client), ids);
       const missing = ids.filter((block) => !present.has(block));
@@ -140,21 +142,11 @@ export class ClientFace implements CenterApi {
   async commit(id: OrderId): Promise<CommitAnswer> {
     const closed = this.#collector.book.committedBy(this.#client, id);
     if (closed !== null) return await commitOrder(this.#collector, closed, null);
-    let snapshot: SnapshotId | null = null;
-    try {
-      return await this.#within(id, async (order) => {
-        snapshot = order.snapshot;
-        const domains = await this.#domains(await this.#owner(order));
-        const from = { order, domains, address: this.#address };
-        return await commitOrder(this.#collector, order.snapshot, from);
-      });
-    } catch (error) {
-      // It can never be closed: what leans on nothing must come instead.
-      if (snapshot !== null && isLowtideError(error, 'base-unknown')) {
-        this.#collector.queue.drop(snapshot);
-      }
-      throw error;
-    }
+    return await this.#overBase(id, async (order) => {
+      const domains = await this.#domains(await this.#owner(order));
+      const from = { order, domains, address: this.#address };
+      return await commitOrder(this.#collector, order.snapshot, from);
+    });
   }
 
   async clients(after: ClientId | null): Promise<Page<KnownClient>> {
@@ -217,6 +209,39 @@ export class ClientFace implements CenterApi {
     } finally {
       this.#collector.orders.settle(order, failure);
     }
+  }
+
+  /**
+   * One that needs the base of its snapshot here. A relay gets what it lacks of it from above.
+   * @throws LowtideError `base-unknown`: then the order is over, and the snapshot is not waited for
+   */
+  async #overBase<T>(id: OrderId, work: (order: ActiveOrder) => Promise<T>): Promise<T> {
+    let snapshot: SnapshotId | null = null;
+    try {
+      return await this.#within(id, async (order) => {
+        snapshot = order.snapshot;
+        order.base ??= this.#bringBase(order);
+        if (await order.base) return await work(order);
+        if (order.stop.signal.aborted) throw orderEnded(order);
+        throw baseUnknown();
+      });
+    } catch (error) {
+      // It can never be closed: what leans on nothing must come instead.
+      if (snapshot !== null && isLowtideError(error, 'base-unknown')) {
+        this.#collector.queue.drop(snapshot);
+      }
+      throw error;
+    }
+  }
+
+  /** A center has it or does not: its commit says so. */
+  async #bringBase(order: ActiveOrder): Promise<boolean> {
+    const { parts, writers } = this.#collector;
+    const offer = parts.above === null ? null : await findOffer(parts.ledger.db, order.snapshot);
+    if (offer === null) return true;
+    const domains = await this.#domains(await this.#owner(order));
+    const signed = parseManifest(offer.manifest);
+    return await bringBase(parts, writers, { signed, domains, stop: order.stop.signal });
   }
 
   async *#receive(order: ActiveOrder, from: AsyncIterable<SealedBlock>): AsyncGenerator<readonly BlockId[]> {

@@ -176,12 +176,14 @@ async function missingHere(
   }
 }
 
+export const baseUnknown = (): LowtideError =>
+  new LowtideError('base-unknown', "the snapshot's base is not here: send a snapshot without base");
+
 /** The base rule (DESIGN 4.6): a delta is closed only over a base that was receipted here and is still here. */
 async function receiptedBase(parts: CollectorParts, signed: SignedManifest): Promise<SignedManifest | null> {
   const { base } = signed.manifest;
   if (base === null) return null;
-  if (!(await isBaseHere(parts, base)))
-    throw new LowtideError('base-unknown', "the snapshot's base is not here: send a snapshot without base");
+  if (!(await isBaseHere(parts, base))) throw baseUnknown();
   return await parts.depot.manifest(base);
 }
 

@@ -20,6 +20,8 @@ export interface ActiveOrder {
   failed: boolean;
   /** Blocks that a commit named: their client must send them, whatever is above. */
   readonly needed: Set<BlockId>;
+  /** Whether the base is here, once that was asked. */
+  base: Promise<boolean> | null;
   /** Bytes a second that it may send; null: as fast as it goes. */
   rate: number | null;
   readonly watch: RateWatch;
@@ -51,6 +53,7 @@ export function newOrder(
     accepted: false,
     failed: false,
     needed: new Set(),
+    base: null,
     watch: new RateWatch(),
     received: 0,
     durable: null,

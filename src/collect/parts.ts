@@ -35,6 +35,8 @@ export interface Above {
     centers: readonly CenterId[],
     ids: readonly BlockId[],
   ) => Promise<ReadonlySet<BlockId>>;
+  /** Tells those above of machines below that they may not know of yet: whoever asks for them must be known. */
+  readonly introduce: () => Promise<void>;
   /** Whether anybody above can be asked now. */
   readonly isOpen: () => boolean;
   /**

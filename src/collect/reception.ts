@@ -103,7 +103,8 @@ async function alarmOnFork(parts: CollectorParts, signed: SignedManifest): Promi
 
 async function baseIsComing(parts: CollectorParts, signed: SignedManifest): Promise<boolean> {
   const { base } = signed.manifest;
-  if (base === null) return true;
+  // A relay asks above when it is sent.
+  if (base === null || parts.above !== null) return true;
   const phase = (await ownCopy(parts, parts.ledger.db, base))?.phase;
   if (phase === 'waiting' || phase === 'in-transit') return true;
   return await isBaseHere(parts, base);
@@ -116,16 +117,19 @@ async function baseIsComing(parts: CollectorParts, signed: SignedManifest): Prom
  */
 export async function isBaseHere(parts: CollectorParts, base: SnapshotId): Promise<boolean> {
   const { ledger, depot, center } = parts;
-  const own = await ownCopy(parts, ledger.db, base);
-  if (own === null || own.phase === 'void' || !isClosed(parts, own.phase)) return false;
   if (!(await depot.hasManifest(base))) return false;
-  if (parts.above === null) return true;
+  const own = await ownCopy(parts, ledger.db, base);
+  const closed = own !== null && own.phase !== 'void' && isClosed(parts, own.phase);
+  if (parts.above === null) return closed;
   const row = await findSnapshot(ledger.db, base);
-  if (row === null || row.pack_group !== null) return row !== null;
+  if (row === null) return false;
+  if (row.pack_group !== null) return closed;
   const copies = (await copiesOf(ledger.db, base)).filter((copy) => copy.center !== center.id);
-  return copies.every(
-    ({ phase, code }) =>
-      phase === 'safe' || code === 'released' || (phase === 'held' && row.free_after === 'custody'),
+  // What it never had itself it has got the receipts and the refs of.
+  const held = closed && row.free_after === 'custody';
+  return (
+    (closed || copies.some(({ phase }) => phase === 'safe')) &&
+    copies.every(({ phase, code }) => phase === 'safe' || code === 'released' || (phase === 'held' && held))
   );
 }
 

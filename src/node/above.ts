@@ -15,7 +15,7 @@ import { sourceName } from './sources.ts';
 const NOTHING = { rows: [], next: null };
 
 /** The ways up of a relay, as its collector may use them: those that are open now. */
-export class OpenWays implements Pick<Above, 'centers' | 'owed' | 'stored' | 'fetch' | 'copies' | 'isOpen'> {
+export class OpenWays implements Pick<Above, 'centers' | 'owed' | 'stored' | 'fetch' | 'copies' | 'isOpen' | 'introduce'> {
   readonly #world: World;
   readonly #costs = new SourceCosts();
   readonly #upstreams: readonly Upstream[];
@@ -55,6 +55,10 @@ export class OpenWays implements Pick<Above, 'centers' | 'owed' | 'stored' | 'fe
     let everywhere = new Set(ids);
     for (const api of asked) everywhere = new Set(await api.stored(client, [...everywhere]));
     return everywhere;
+  };
+
+  introduce = async (): Promise<void> => {
+    for (const uplink of this.#uplinks()) await uplink.introduce();
   };
 
   isOpen = (): boolean => this.#uplinks().some(({ api }) => api !== null);

@@ -89,6 +89,7 @@ export class Relay {
       fetch: ways.fetch,
       copies: ways.copies,
       isOpen: ways.isOpen,
+      introduce: ways.introduce,
       path: () => [...new Set([...remembered, ...pathOf(work.uplinks)])],
       makeRoom: () => work.turns.take(() => work.room.makeRoom()),
       changed: () => {

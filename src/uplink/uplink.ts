@@ -31,8 +31,8 @@ const NEEDS_SOMEBODY: readonly ErrorCode[] = [
 ];
 /** Orders that are carried out at the same time. */
 const SENDING_MAX = 100;
-/** How an order may end without anybody having to hear of it: it goes on in the next one. */
-const GOES_ON: readonly ErrorCode[] = ['order-ended', 'center-unreachable', 'interrupted'];
+/** How an order may end without anybody having to hear of it: it goes on in the next one, or in a snapshot without base. */
+const GOES_ON: readonly ErrorCode[] = ['order-ended', 'center-unreachable', 'interrupted', 'base-unknown'];
 
 /** What is wrong with one machine below, and not with the relay. */
 const REFUSED_MEMBER: readonly ErrorCode[] = ['forbidden', 'wrong-signature', 'bad-request'];
@@ -86,6 +86,15 @@ export class Uplink {
   /** Asks the center how our copies stand; nothing happens while it cannot be reached. */
   async refresh(): Promise<void> {
     if (this.#api !== null) await collectAnswers(this.#work, this.#api);
+  }
+
+  /** Tells of machines below that came since it told last, if the node above is connected. */
+  async introduce(): Promise<void> {
+    try {
+      if (this.#api !== null) await this.#tellMembers(this.#api);
+    } catch (error) {
+      if (!isLowtideError(error)) throw error;
+    }
   }
 
   /**
