@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { it } from 'node:test';
+import { describe, it } from 'node:test';
 import { copyText } from './copy-text.ts';
 
 const now = Date.UTC(2026, 2, 2, 22);
@@ -37,4 +37,44 @@ it('what needs a person or everything again says so', () => {
     text('in-transit', 'running', until),
     'travelling to tokyo (the windows are open until 00:00 UTC)',
   );
+});
+
+describe('when it is expected', () => {
+  const minutes = (count: number): number => now + count * 60_000;
+  const expected = { by: 'tokyo', at: now, place: 3, early: minutes(132.4), late: minutes(150.6) };
+  const waiting = { phase: 'waiting', code: 'client-window', until } as const;
+  const said = (more: object, later = 0): string =>
+    copyText({ ...waiting, expected: { ...expected, ...more } }, 'tokyo', 'UTC', minutes(later));
+
+  it('stands behind what it waits for, with its place', () => {
+    assert.equal(said({}), 'waiting for your window: opens 00:00 UTC, expected 00:12-00:31, third in line');
+    assert.match(said({ place: null, early: minutes(0) }), /opens 00:00 UTC, expected by 00:31$/);
+    assert.match(said({ late: minutes(2000) }), /expected 00:12-2026-03-04 07:20, third in line$/);
+  });
+
+  it('names the relay that expects it', () => {
+    assert.match(said({ by: 'shop' }), /, expected at shop 00:12-00:31, third in line$/);
+  });
+
+  it('says when it was told, if that is a while ago', () => {
+    assert.match(said({}, 40), /, expected 00:12-00:31, third in line \(told 22:00\)$/);
+  });
+
+  it('is told of what travels and of what a relay holds', () => {
+    const travelling = {
+      phase: 'in-transit',
+      code: 'running',
+      until,
+      expected: { ...expected, place: 0 },
+    } as const;
+    assert.equal(
+      copyText(travelling, 'tokyo', 'UTC', now),
+      'travelling to tokyo (the windows are open until 00:00 UTC), expected 00:12-00:31',
+    );
+    const held = { phase: 'held', code: 'client-window', until, holder: 'shop', expected } as const;
+    assert.match(
+      copyText(held, 'tokyo', 'UTC', now),
+      /the hours of shop: opens 00:00 UTC, expected 00:12-00:31/,
+    );
+  });
 });

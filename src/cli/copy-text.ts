@@ -1,7 +1,9 @@
-import type { CopyPhase } from '../model/exchange.ts';
-import type { UnixMillis } from '../model/time.ts';
+import type { CopyPhase, Expected } from '../model/exchange.ts';
+import { MINUTE_MS, type UnixMillis } from '../model/time.ts';
 import type { ReasonCode } from '../schedule/plan.ts';
 import { describeReason, reasonText } from '../schedule/reasons.ts';
+import { clockText, placeText } from './turn-text.ts';
+import { timeText } from './text.ts';
 
 /** Codes that come from elsewhere than the planner, as sentences. */
 const TEXTS: Readonly<Record<string, string>> = {
@@ -23,25 +25,57 @@ export function copyText(
     readonly code: string;
     readonly until: UnixMillis | null;
     readonly holder?: string | null;
+    readonly expected?: Expected | null;
   },
   center: string,
   zone: string,
   now: UnixMillis,
 ): string {
   const { phase, code } = copy;
+  const when = expectationText(copy.expected ?? null, center, zone, now);
   if (phase === 'safe') return `safe at ${center}`;
   if (phase === 'void') return TEXTS[code] ?? 'given up by its owner';
   const why = whyText(copy, zone, now);
   if (phase === 'held') {
     const holder = copy.holder ?? 'a relay';
     const reason = heldText(copy, holder, zone, now) ?? why;
-    return `held by ${holder} only, on its way to ${center}${reason === '' ? '' : `: ${reason}`}`;
+    return `held by ${holder} only, on its way to ${center}${reason === '' ? '' : `: ${reason}`}${when}`;
   }
-  if (phase === 'in-transit')
-    return why === '' ? `travelling to ${center}` : `travelling to ${center}${untilOnly(copy, zone, now)}`;
+  if (phase === 'in-transit') {
+    const text = `travelling to ${center}`;
+    return (why === '' ? text : `${text}${untilOnly(copy, zone, now)}`) + when;
+  }
   if (phase === 'behind') return `${center} ${TEXTS[code] ?? TEXTS['base-unknown']}`;
   if (phase === 'stuck') return `stuck: ${TEXTS[code] ?? `${center} refuses it`} (${code})`;
-  return why === '' ? `not offered to ${center} yet` : why;
+  return why === '' ? `not offered to ${center} yet` : why + when;
+}
+
+/** What was foreseen is told with its time once it is so old. */
+const FRESH_MS = 10 * MINUTE_MS;
+
+/** `, expected 00:12-00:31, third in line`; '' where nothing is. */
+export function expectationText(
+  expected: Expected | null,
+  center: string,
+  zone: string,
+  now: UnixMillis,
+): string {
+  if (expected === null) return '';
+  const { by, at, place, early, late } = expected;
+  const from = Math.floor(early / MINUTE_MS) * MINUTE_MS;
+  const to = Math.ceil(late / MINUTE_MS) * MINUTE_MS;
+  const range =
+    from <= now || from === to ? `by ${clockText(to, zone, now)}` : rangeText(from, to, zone, now);
+  const where = by === center ? '' : ` at ${by}`;
+  const told = now - at > FRESH_MS ? ` (told ${clockText(at, zone, now)})` : '';
+  const turn = placeText(place);
+  return `, expected${where} ${range}${turn === '' ? '' : `, ${turn}`}${told}`;
+}
+
+function rangeText(from: UnixMillis, to: UnixMillis, zone: string, now: UnixMillis): string {
+  const [start, end] = [clockText(from, zone, now), clockText(to, zone, now)];
+  const sameDay = timeText(from, zone).slice(0, 10) === timeText(to, zone).slice(0, 10);
+  return `${start}-${sameDay ? end.slice(-5) : end}`;
 }
 
 /** What waits at a relay waits for the relay's hours, not for those of the machine that asks. */

@@ -4,7 +4,7 @@ import type { CenterId, ClientId, SnapshotId } from '../model/ids.ts';
 import { HOUR_MS, MINUTE_MS } from '../model/time.ts';
 import type { CenterPlan, Expected, PlannedLine } from '../node/people-center.ts';
 import { drawPlan } from './plan-picture.ts';
-import { barText, expectedText, nightTexts } from './plan-text.ts';
+import { barText, errorsText, expectedText, nightTexts } from './plan-text.ts';
 
 /** 18:00 in Tokyo. */
 const NOW = Temporal.Instant.from('2026-03-02T09:00Z').epochMilliseconds;
@@ -68,13 +68,14 @@ const plan = (everybody = false): CenterPlan => ({
     done: at(24, 31),
     everybody,
   },
+  errors: null,
 });
 
 test('what is expected of one snapshot: its place, its times, and why not this night', () => {
-  assert.equal(expectedText(soon, plan()), '3rd in line, 00:12 to 00:31, 00:40 at the latest');
+  assert.equal(expectedText(soon, plan()), 'third in line, 00:12 to 00:31, 00:40 at the latest');
   assert.equal(
     expectedText(tomorrow, plan()),
-    "not this night (waiting for the center's window): 4th in line, 00:12 to 2026-03-03 23:00",
+    "not this night (waiting for the center's window): fourth in line, 00:12 to 2026-03-03 23:00",
   );
   assert.equal(expectedText(away, plan()), 'not in sight: waiting for the computer to connect to the center');
   assert.equal(expectedText({ ...soon, place: 0, end: range(at(24, 31)) }, plan()), '00:12 to 00:31');
@@ -104,4 +105,12 @@ test('the picture has a row for each that sends, with names that cannot break it
   assert.ok(picture.includes('pc-0 &lt;1&gt; docs') && picture.includes('pc-1 &lt;1&gt; docs'));
   assert.ok(!picture.includes('pc-2'));
   assert.equal(drawPlan({ ...plan(), forecast: null }), null);
+});
+
+test('how good the forecasts were is told in times that people use', () => {
+  const errors = { count: 40, half: 4 * 60_000, ninety: 11 * 60_000, within: 0.85 };
+  assert.equal(
+    errorsText(errors),
+    'Forecasts of the last 14 nights (40): half within 4 min 00 s, 90 % within 11 min 00 s; 85 % came in the time that was told.',
+  );
 });

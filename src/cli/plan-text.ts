@@ -1,8 +1,10 @@
 import type { CenterPlan, Expected, PlanForecast } from '../node/people-center.ts';
+import type { ForecastErrors } from '../ledger/forecasts.ts';
 import type { UnixMillis } from '../model/time.ts';
 import type { ReasonCode } from '../schedule/plan.ts';
 import { reasonText } from '../schedule/reasons.ts';
-import { bytesText, plural, timeText } from './text.ts';
+import { bytesText, durationText, plural } from './text.ts';
+import { clockText, placeText } from './turn-text.ts';
 
 const BAR = 48;
 
@@ -11,36 +13,18 @@ export function expectedText(expected: Expected | null, { zone, now }: CenterPla
   if (expected === null) return '';
   const { place, start, end, fits, why } = expected;
   if (start === null) return `not in sight: ${whyNot(why)}`;
-  const range = end === null ? `from ${clock(start.likely, zone, now)}` : rangeText(expected, zone, now);
+  const range = end === null ? `from ${clockText(start.likely, zone, now)}` : rangeText(expected, zone, now);
   const text = [placeText(place), range].filter((part) => part !== '').join(', ');
   return fits ? text : `not this night (${whyNot(why)}): ${text}`;
 }
 
 function rangeText({ start, end }: Expected, zone: string, now: UnixMillis): string {
-  const [from, to, late] = [start!.likely, end!.likely, end!.late].map((at) => clock(at, zone, now));
+  const [from, to, late] = [start!.likely, end!.likely, end!.late].map((at) => clockText(at, zone, now));
   const words = `${from} to ${to}`;
   return late === to ? words : `${words}, ${late} at the latest`;
 }
 
-function placeText(place: number | null): string {
-  if (place === null || place === 0) return '';
-  return place === 1 ? 'first in line' : `${ordinal(place)} in line`;
-}
-
-/** `2nd`, `3rd`, `11th`. */
-function ordinal(n: number): string {
-  const teen = n % 100 >= 11 && n % 100 <= 13;
-  const ending = teen ? 'th' : (['th', 'st', 'nd', 'rd'][n % 10] ?? 'th');
-  return `${n}${ending}`;
-}
-
 const whyNot = (why: ReasonCode | null): string => (why === null ? 'it is not known why' : reasonText(why)!);
-
-/** The time, with the date unless it is within the next 24 hours. */
-function clock(at: UnixMillis, zone: string, now: UnixMillis): string {
-  const soon = at >= now && at - now < 86_400_000;
-  return soon ? timeText(at, zone).slice(-5) : timeText(at, zone);
-}
 
 /** `....####..`: the time on the wire between two moments. */
 export function barText(expected: Expected | null, from: UnixMillis, until: UnixMillis): string {
@@ -56,9 +40,9 @@ export function barText(expected: Expected | null, from: UnixMillis, until: Unix
 /** What becomes of the night as a whole. */
 export function nightTexts(forecast: PlanForecast, { offers, zone, now }: CenterPlan): string[] {
   const { fitting, left, done, nightEnd, everybody } = forecast;
-  const end = clock(nightEnd, zone, now);
+  const end = clockText(nightEnd, zone, now);
   const texts = [
-    `${plural(fitting.offers, 'snapshot')} (${bytesText(fitting.bytes)}) will be collected by ${end}${done === null ? '' : `, the last of them by ${clock(done, zone, now)}`}.`,
+    `${plural(fitting.offers, 'snapshot')} (${bytesText(fitting.bytes)}) will be collected by ${end}${done === null ? '' : `, the last of them by ${clockText(done, zone, now)}`}.`,
   ];
   if (everybody) texts.push('As if the center ran and every computer were connected.');
   if (left.offers === 0) return texts;
@@ -75,7 +59,13 @@ export function nightTexts(forecast: PlanForecast, { offers, zone, now }: Center
   );
   if (soonest.length > 0) {
     const last = Math.max(...soonest.map(({ likely }) => likely));
-    texts.push(`Those of them that are in sight will be there by ${clock(last, zone, now)}.`);
+    texts.push(`Those of them that are in sight will be there by ${clockText(last, zone, now)}.`);
   }
   return texts;
+}
+
+/** How good the forecasts were lately. */
+export function errorsText({ count, half, ninety, within }: ForecastErrors): string {
+  const part = Math.round(within * 100);
+  return `Forecasts of the last 14 nights (${count}): half within ${durationText(half)}, 90 % within ${durationText(ninety)}; ${part} % came in the time that was told.`;
 }

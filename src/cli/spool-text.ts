@@ -1,7 +1,7 @@
 import { shortId } from '../model/ids.ts';
 import type { AgentStatus, SpooledSnapshot } from '../node/agent-view.ts';
 import type { CenterStatus, UpstreamStatus } from '../node/upstream-view.ts';
-import { copyText } from './copy-text.ts';
+import { copyText, expectationText } from './copy-text.ts';
 import { bytesText, tableLines, timeText } from './text.ts';
 
 /** A table of what is in the spool, each copy with what it waits for and until when; no lines if nothing is. */
@@ -49,7 +49,8 @@ export function copyLines({ copies }: Pick<SpooledSnapshot, 'copies'>, status: W
     }
     if (moving && !running) return `waiting for the ${role} to run, to send it to ${name}`;
     const closed = moving ? unreachable(copy.center, status) : null;
-    if (closed !== null) return `waiting for the connection to ${closed.name}: ${closed.message}`;
+    const when = expectationText(copy.expected ?? null, name, zone, now);
+    if (closed !== null) return `waiting for the connection to ${closed.name}: ${closed.message}${when}`;
     const text = copyText(copy, name, zone, now);
     return centers.length > 1 ? `${name}: ${text}` : text;
   });

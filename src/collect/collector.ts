@@ -7,6 +7,7 @@ import type { ClientId } from '../model/ids.ts';
 import type { CenterApi } from '../protocol/center-api.ts';
 import { ClientFace } from './client-face.ts';
 import { lineOf, plannerConditions } from './conditions.ts';
+import { Foresight, WATCH_MS } from './foresight.ts';
 import { Owners } from './known-above.ts';
 import { OrderBook, type Session } from './order-book.ts';
 import { OrderJournal } from './order-journal.ts';
@@ -28,6 +29,7 @@ export class Collector {
   readonly planning: Planning;
   readonly orders: Orders;
   readonly queue: Queue;
+  readonly foresight: Foresight;
   readonly owners: Owners;
   readonly writers: WriterPool;
   #conditions: Conditions;
@@ -43,6 +45,7 @@ export class Collector {
     this.parts = parts;
     this.#conditions = conditions;
     this.planning = new Planning(parts.world.clock, conditions, (grants) => this.orders.carryOut(grants));
+    this.foresight = new Foresight(parts, this.planning);
     this.#journal = new OrderJournal(parts);
     this.queue = new Queue(parts, {
       book,
@@ -118,6 +121,7 @@ export class Collector {
       this.orders.endIdle();
       await this.#otherWork.watchSpace(this.#conditions);
       this.planning.tell({ kind: 'tick' });
+      void this.foresight.renew(WATCH_MS);
       const watched = this.book.all().length > 0 ? order_idle_ms : plan_interval_ms;
       await this.planning.pause(Math.min(plan_interval_ms, watched), stop);
     }
@@ -128,6 +132,7 @@ export class Collector {
     const none = { ...plannerConditions(this.#conditions), streams: 0 };
     this.planning.tell({ kind: 'conditions', conditions: none });
     await this.orders.lastCalls();
+    await this.foresight.settled();
     await this.writers.close();
   }
 

@@ -1,6 +1,7 @@
 import { parseManifest, type SignedManifest } from '../format/manifest.ts';
 import { signReceipt } from '../format/receipt.ts';
 import { markArrived, setPhase } from '../ledger/copies.ts';
+import { judgeForecast } from '../ledger/forecasts.ts';
 import { appendHistory } from '../ledger/history.ts';
 import { findOffer, offersLeaningOn, offersOfChain, removeOffer } from '../ledger/offers.ts';
 import type { Database } from '../ledger/ledger.ts';
@@ -124,6 +125,7 @@ async function recordArrival(
     await markArrived(db, own, phase, now);
     if (phase === 'held') await setPackGroup(db, signed.id, SHARED_GROUP);
     await removeOffer(db, signed.id);
+    await judgeForecast(db, signed.id, receivedAt);
     const details = { center: center.id, client: arrival.order.client, address };
     await appendHistory(db, signed.id, 'arrived', receivedAt, { ...details, bytes: receivedBytes });
     await appendHistory(db, signed.id, 'receipted', now, details);

@@ -4,7 +4,7 @@ import { findOffer } from '../ledger/offers.ts';
 import { isPeer } from '../ledger/readers.ts';
 import type { CopyRow, HistoryRow, SnapshotRow } from '../ledger/tables.ts';
 import { isLowtideError, LowtideError } from '../model/errors.ts';
-import type { CopyQuery, CopyRecord, CopyState, Hop, Page } from '../model/exchange.ts';
+import type { CopyQuery, CopyRecord, CopyState, Expected, Hop, Page } from '../model/exchange.ts';
 import type { ClientId, SnapshotId } from '../model/ids.ts';
 import type { Collector } from './collector.ts';
 import { cursorAbove, pageAbove, placeAbove, recordsAbove } from './known-above.ts';
@@ -15,8 +15,8 @@ import type { CollectorParts } from './parts.ts';
  * The state of the node's own copy. Of one that has not come yet it is what the planner says now; the ledger has what was
  * true at its last change.
  */
-function ownState(collector: Collector, row: CopyRow): CopyState {
-  const state = copyState(row);
+function ownState(collector: Collector, row: CopyRow, expected: Expected | undefined): CopyState {
+  const state: CopyState = { ...copyState(row), expected: expected ?? null };
   if (state.phase !== 'waiting' && state.phase !== 'in-transit') return state;
   const reason = collector.planning.reasonFor(row.snapshot);
   if (reason === null) return { ...state, phase: 'waiting' };
@@ -28,7 +28,11 @@ function ownState(collector: Collector, row: CopyRow): CopyState {
  * The state of a copy at a center above, as it is told below: what is known of it there; while it has not left, that it
  * is in custody here; before, how far it is on its way here.
  */
-function stateAbove(collector: Collector, row: CopyRow, own: CopyRow | undefined, kept: boolean): CopyState {
+function stateAbove(
+  collector: Collector,
+  row: CopyRow,
+  { copy: own, kept = false, expected }: Partial<OwnPlace>,
+): CopyState {
   const { parts } = collector;
   const state = copyState(row);
   // That this node owes it no more closes nothing: its owner does, or finds another way.
@@ -36,8 +40,8 @@ function stateAbove(collector: Collector, row: CopyRow, own: CopyRow | undefined
   if (!['waiting', 'in-transit', 'held'].includes(state.phase)) return { ...state, holder: null };
   if (kept) return { ...state, phase: 'held', holder: row.holder ?? parts.center.name };
   if (own === undefined || isClosed(parts, own.phase)) return state;
-  const { phase, code, until, since } = ownState(collector, own);
-  return { ...state, phase, code, until, since };
+  const { phase, code, until, since, expected: here = null } = ownState(collector, own, expected);
+  return { ...state, phase, code, until, since, expected: here };
 }
 
 /** As told to whoever is below. */
@@ -45,10 +49,12 @@ export async function statesOf(collector: Collector, rows: readonly CopyRow[]): 
   const { ledger, center } = collector.parts;
   const snapshots = [...new Set(rows.map(({ snapshot }) => snapshot))];
   const own = await ownRows(ledger.db, snapshots, center.id);
+  const coming = [...own.values()].filter(({ copy }) => ['waiting', 'in-transit'].includes(copy.phase));
+  const expected = await collector.foresight.of(coming.map(({ copy }) => copy.snapshot));
   return rows.map((row) => {
-    if (row.center === center.id) return ownState(collector, row);
-    const place = own.get(row.snapshot);
-    return stateAbove(collector, row, place?.copy, place?.kept === true);
+    if (row.center === center.id) return ownState(collector, row, expected.get(row.snapshot));
+    const place = { ...own.get(row.snapshot), ...expectedOf(expected.get(row.snapshot)) };
+    return stateAbove(collector, row, place);
   });
 }
 
@@ -56,7 +62,10 @@ interface OwnPlace {
   readonly copy: CopyRow;
   /** Its blocks are here still. */
   readonly kept: boolean;
+  readonly expected?: Expected;
 }
+
+const expectedOf = (expected: Expected | undefined) => (expected === undefined ? {} : { expected });
 
 async function ownRows(
   db: Database,

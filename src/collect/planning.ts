@@ -22,6 +22,8 @@ export class Planning {
   readonly #events: PlannerEvent[] = [];
   #telling = false;
   readonly #bell = new Bell();
+  /** Events that were told so far, those of time alone left out. */
+  changes = 0;
 
   /** @throws LowtideError `bad-schedule`, `bad-zone` */
   constructor(clock: Clock, conditions: Conditions, carryOut: (grants: Grants) => void) {
@@ -38,7 +40,10 @@ export class Planning {
    */
   tell(event: PlannerEvent): void {
     this.#events.push(event);
-    if (event.kind !== 'tick') this.#bell.ring();
+    if (event.kind !== 'tick') {
+      this.changes++;
+      this.#bell.ring();
+    }
     if (this.#telling) return;
     this.#telling = true;
     try {
@@ -83,5 +88,10 @@ export class Planning {
   /** What is expected to happen (S70). Costs as much as the night that it plays: not for a large queue in passing. */
   forecast(ask: ForecastAsk): Forecast {
     return forecast(this.#planner, this.#clock.now(), ask);
+  }
+
+  /** An independent planner as it is now. */
+  copy(): PlannerState {
+    return structuredClone(this.#planner);
   }
 }

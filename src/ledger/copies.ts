@@ -1,4 +1,4 @@
-import type { CopyPhase, CopyState, Hop } from '../model/exchange.ts';
+import type { CopyPhase, CopyState, Expected, Hop } from '../model/exchange.ts';
 import type { CenterId, SnapshotId } from '../model/ids.ts';
 import type { UnixMillis } from '../model/time.ts';
 import { appendHistory } from './history.ts';
@@ -158,6 +158,20 @@ export async function setHops(
     .execute();
 }
 
+/** What the node above foresees; null for nothing. */
+export async function setExpected(
+  db: Database,
+  { snapshot, center }: Pick<CopyRow, 'snapshot' | 'center'>,
+  expected: Expected | null,
+): Promise<void> {
+  await db
+    .updateTable('copies')
+    .set({ expected: expected === null ? null : JSON.stringify(expected) })
+    .where('snapshot', '=', snapshot)
+    .where('center', '=', center)
+    .execute();
+}
+
 /** No transfer outlives the process, or the connection, that it was part of. */
 export async function endTransit(
   db: Database,
@@ -221,7 +235,13 @@ export async function releaseCenter(
   });
 }
 
+/** Null if nothing was foreseen, or what was matters no more. */
+export function expectedIn({ phase, expected }: Pick<CopyRow, 'phase' | 'expected'>): Expected | null {
+  const open = phase === 'waiting' || phase === 'in-transit' || phase === 'held';
+  return open && expected !== null ? (JSON.parse(expected) as Expected) : null;
+}
+
 export function copyState(row: CopyRow): CopyState {
   const { snapshot, center, phase, code, until, since, holder } = row;
-  return { snapshot, center, phase, code, until, since, holder };
+  return { snapshot, center, phase, code, until, since, holder, expected: expectedIn(row) };
 }

@@ -3,7 +3,12 @@ import { LowtideError } from '../model/errors.ts';
 import type { Tables } from './tables.ts';
 
 /** Numbered by their place, run in order, never edited once released. */
-const migrations: readonly ((database: Kysely<Tables>) => Promise<void>)[] = [first, relays, planning];
+const migrations: readonly ((database: Kysely<Tables>) => Promise<void>)[] = [
+  first,
+  relays,
+  planning,
+  forecasts,
+];
 
 /**
  * Brings a ledger to this program's schema.
@@ -105,6 +110,17 @@ async function planning(database: Kysely<Tables>): Promise<void> {
   const statements = [
     'ALTER TABLE snapshots ADD COLUMN target INTEGER',
     'CREATE TABLE habits (client TEXT PRIMARY KEY, transfers TEXT NOT NULL, stays TEXT NOT NULL) STRICT',
+  ];
+  for (const statement of statements) await sql.raw(statement).execute(database);
+}
+
+/** When things were expected, to be compared with when they came; and, below, what was told of that. */
+async function forecasts(database: Kysely<Tables>): Promise<void> {
+  const statements = [
+    `CREATE TABLE forecasts (snapshot TEXT PRIMARY KEY, made_at INTEGER NOT NULL, early INTEGER NOT NULL,
+      likely INTEGER NOT NULL, late INTEGER NOT NULL, arrived_at INTEGER) STRICT`,
+    'CREATE INDEX forecasts_arrived ON forecasts (arrived_at) WHERE arrived_at IS NOT NULL',
+    'ALTER TABLE copies ADD COLUMN expected TEXT',
   ];
   for (const statement of statements) await sql.raw(statement).execute(database);
 }

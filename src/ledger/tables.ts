@@ -22,6 +22,7 @@ export interface Tables {
   runs: RunTable;
   jobs: JobTable;
   habits: HabitTable;
+  forecasts: ForecastTable;
 }
 
 /** `peer`: another center, which may read everything here and do nothing else. */
@@ -124,6 +125,8 @@ interface CopyTable {
   holder: string | null;
   /** `Hop[]` in JSON: what the nodes above tell of the way up. */
   hops: string;
+  /** `Expected` in JSON: when the node above foresaw it to be there, when it was asked last. */
+  expected: ColumnType<string | null, string | null | undefined, string | null>;
 }
 
 /** A relay above has a snapshot and has signed for it. Not safe; while it has, the copies that it passes on are `held`. */
@@ -189,6 +192,16 @@ interface HabitTable {
   /** `SeenTransfer[]` and `SeenStay[]` in JSON, the newest last. */
   transfers: string;
   stays: string;
+}
+
+/** When a snapshot was first foreseen to be here, and when it was. */
+interface ForecastTable {
+  snapshot: SnapshotId;
+  made_at: UnixMillis;
+  early: UnixMillis;
+  likely: UnixMillis;
+  late: UnixMillis;
+  arrived_at: UnixMillis | null;
 }
 
 /** What an agent remembers of each job. */

@@ -42,6 +42,20 @@ export interface CopyState {
   readonly since: UnixMillis;
   /** Name of the relay nearest to the center that has it in custody now; null if none has. Only a name. */
   readonly holder: string | null;
+  /** When it is expected to have come to the next node on its way; null or left out if nobody says. */
+  readonly expected?: Expected | null;
+}
+
+/** A forecast, not a promise: it may be another one the next time. */
+export interface Expected {
+  /** Name of the node that expects it, and when it said so by its own clock. */
+  readonly by: string;
+  readonly at: UnixMillis;
+  /** How many start before it, itself included; 0 while it is being sent; null if nobody knows. */
+  readonly place: number | null;
+  /** It will have come between these. */
+  readonly early: UnixMillis;
+  readonly late: UnixMillis;
 }
 
 /** A copy's state with its proof, and the way that it took. */

@@ -1,7 +1,8 @@
+import { expectedIn } from '../ledger/copies.ts';
 import type { Database, Ledger } from '../ledger/ledger.ts';
 import { spooledSnapshots } from '../ledger/snapshots.ts';
 import type { CopyRow, SnapshotRow } from '../ledger/tables.ts';
-import type { CopyPhase } from '../model/exchange.ts';
+import type { CopyPhase, Expected } from '../model/exchange.ts';
 import type { CenterId, ClientId, InstanceId, SnapshotId } from '../model/ids.ts';
 import type { Job } from '../model/jobs.ts';
 import type { UnixMillis } from '../model/time.ts';
@@ -73,6 +74,8 @@ export interface SpooledSnapshot {
     readonly since: UnixMillis;
     /** The relay that has it in custody, nearest to the center. */
     readonly holder: string | null;
+    /** When the next node on its way expects to have it, as it said last. */
+    readonly expected?: Expected | null;
   }[];
 }
 
@@ -180,12 +183,13 @@ export async function spooled(db: Database): Promise<SpooledSnapshot[]> {
   const rows = await spooledSnapshots(db);
   const list: SpooledSnapshot[] = [];
   for (const row of rows) {
-    const copies = await db
+    const rows = await db
       .selectFrom('copies')
-      .select(['center', 'phase', 'code', 'until', 'since', 'holder'])
+      .select(['center', 'phase', 'code', 'until', 'since', 'holder', 'expected'])
       .where('snapshot', '=', row.id)
       .orderBy('center')
       .execute();
+    const copies = rows.map((copy) => ({ ...copy, expected: expectedIn(copy) }));
     const { id, job, taken_at, new_bytes, complete } = row;
     list.push({ id, job, takenAt: taken_at, bytes: new_bytes, complete: complete === 1, copies });
   }

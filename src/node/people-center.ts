@@ -1,13 +1,14 @@
 import { z } from 'zod';
 import { formatAddress } from '../identity/addresses.ts';
 import { findClient, findClientByName, revokeClient } from '../ledger/clients.ts';
+import { type ForecastErrors, forecastErrors } from '../ledger/forecasts.ts';
 import { listOffers } from '../ledger/offers.ts';
 import { broughtBy, setQuota } from '../ledger/quotas.ts';
 import type { ClientRow } from '../ledger/tables.ts';
 import { LowtideError } from '../model/errors.ts';
 import type { CenterId, ClientId, SnapshotId } from '../model/ids.ts';
 import { parseManifest } from '../format/manifest.ts';
-import type { UnixMillis } from '../model/time.ts';
+import { DAY_MS, type UnixMillis } from '../model/time.ts';
 import type { ReasonCode } from '../schedule/plan.ts';
 import type { Collector } from '../collect/collector.ts';
 import type { Authority } from '../identity/authority.ts';
@@ -74,6 +75,8 @@ export interface CenterPlan {
   readonly offers: readonly PlannedLine[];
   /** Tonight, before it happens (S70); null if there is too much to tell in passing. */
   readonly forecast: PlanForecast | null;
+  /** How good the forecasts of the last two weeks were; null if nothing was foreseen and came. */
+  readonly errors: ForecastErrors | null;
 }
 
 /** Of a center that is not running: as if it ran and every computer were connected. */
@@ -165,6 +168,7 @@ async function planOf({ node, authority, running }: CenterDesk, night: string | 
     now,
     ...collector.conditions,
     forecast: forecast && nightOf(forecast, everybody),
+    errors: await forecastErrors(ledger.db, now - JUDGED_MS),
     offers: offers.map((offer) => {
       const { snapshot, wishes, offeredAt, received } = offer;
       const { client, job, takenAt } = parseManifest(offer.manifest).manifest;
@@ -200,6 +204,9 @@ function expectedOf(offer: OfferForecast | undefined): Expected | null {
   const { place, start, end, stretches, fits, why } = offer;
   return { place, start, end, stretches, fits, why };
 }
+
+/** Forecasts are judged by the nights of so long. */
+const JUDGED_MS = 14 * DAY_MS;
 
 const UNPLANNED = {
   code: 'base-unknown',

@@ -4,6 +4,7 @@ import type {
   CopyQuery,
   CopyRecord,
   CopyState,
+  Expected,
   Hello,
   Hop,
   KnownClient,
@@ -84,6 +85,14 @@ export const offerMessage = (limits: Limits): z.ZodType<Offer> =>
     wishes,
   });
 
+const expected: z.ZodType<Expected> = z.object({
+  by: textUpTo(200),
+  at: instant,
+  place: wholeNumber.nullable(),
+  early: instant,
+  late: instant,
+});
+
 const copyState = {
   snapshot,
   center,
@@ -92,6 +101,7 @@ const copyState = {
   until: instant.nullable(),
   since: instant,
   holder: textUpTo(200).nullable(),
+  expected: expected.nullable().exactOptional(),
 };
 
 const hop: z.ZodType<Hop> = z.object({

@@ -1,4 +1,4 @@
-import { copiesOf, findCopy, setHops, setPhase } from '../ledger/copies.ts';
+import { copiesOf, findCopy, setExpected, setHops, setPhase } from '../ledger/copies.ts';
 import { custodiesOf } from '../ledger/custodies.ts';
 import { findSnapshot } from '../ledger/snapshots.ts';
 import type { CopyRow } from '../ledger/tables.ts';
@@ -55,6 +55,8 @@ export async function noteState(work: UplinkWork, state: CopyState): Promise<voi
   if (own.phase === 'held' && NOT_YET.includes(phase) && (await isInCustody(work, snapshot))) return;
   const believed = phase === 'held' && !(await isHeldAbove(work, snapshot)) ? 'waiting' : phase;
   const { until, holder } = state;
+  const expected = state.expected ?? null;
+  if (JSON.stringify(expected) !== (own.expected ?? 'null')) await setExpected(ledger.db, state, expected);
   // Whether the own spool is damaged is not for others to say.
   const code = isOwnDamage(state.code) ? 'bad-answer' : state.code;
   const change = {

@@ -7,7 +7,7 @@ import { describeReason } from '../../../schedule/reasons.ts';
 import type { Context } from '../../context.ts';
 import { withCollecting } from '../../reach.ts';
 import { drawPlan } from '../../plan-picture.ts';
-import { barText, expectedText, nightTexts } from '../../plan-text.ts';
+import { barText, errorsText, expectedText, nightTexts } from '../../plan-text.ts';
 import { bytesText, plural, timeText } from '../../text.ts';
 import { action, newVerb } from '../../verb.ts';
 import { type NodeOptions, type NodeRole, withNodeData } from './options.ts';
@@ -41,7 +41,7 @@ async function plan(context: Context, role: NodeRole, options: PlanOptions): Pro
   const { output } = context;
   const ask = { night: options.night ?? null };
   const answer = await withCollecting(context, role, options, ({ people }) => people.plan(ask));
-  const { offers, forecast, ...conditions } = answer;
+  const { offers, forecast, errors, ...conditions } = answer;
   output.message({ message_type: 'conditions', ...conditions });
   const { name, windows, zone, streams, running } = answer;
   output.line(
@@ -76,6 +76,10 @@ async function plan(context: Context, role: NodeRole, options: PlanOptions): Pro
   );
   if (offers.length > 0) output.line(`${plural(offers.length, 'snapshot')} to collect.`);
   showNight(context, answer, forecast);
+  if (errors !== null) {
+    output.message({ message_type: 'forecast_errors', ...errors });
+    output.line(errorsText(errors));
+  }
   if (options.svg !== undefined) await drawNight(context, answer, options.svg);
 }
 

@@ -1,0 +1,21 @@
+import { DAY_MS, type UnixMillis } from '../model/time.ts';
+import { timeText } from './text.ts';
+
+const WORDS = ['first', 'second', 'third', 'fourth', 'fifth', 'sixth', 'seventh', 'eighth', 'ninth', 'tenth'];
+
+/** `third in line`; '' for what is being sent, and where nobody knows. */
+export function placeText(place: number | null): string {
+  return place === null || place === 0 ? '' : `${WORDS[place - 1] ?? ordinal(place)} in line`;
+}
+
+/** `12th`, `22nd`. */
+function ordinal(n: number): string {
+  const teen = n % 100 >= 11 && n % 100 <= 13;
+  return `${n}${teen ? 'th' : (['th', 'st', 'nd', 'rd'][n % 10] ?? 'th')}`;
+}
+
+/** The time, with the date unless it is within a day of now. */
+export function clockText(at: UnixMillis, zone: string, now: UnixMillis): string {
+  const text = timeText(at, zone);
+  return Math.abs(at - now) < DAY_MS ? text.slice(-5) : text;
+}
