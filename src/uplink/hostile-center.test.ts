@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { jobOf, SmallFleet } from '../../test/support/fleet-kit.ts';
 import type { CopyRecord, CopyState, Order } from '../model/exchange.ts';
+import { LowtideError } from '../model/errors.ts';
 import type { BlockId, CenterId, OrderId } from '../model/ids.ts';
 import { HOUR_MS, MINUTE_MS } from '../model/time.ts';
 import type { CenterApi } from '../protocol/center-api.ts';
@@ -243,6 +244,24 @@ describe('P1: a center', () => {
     const states = await small.states();
     assert.ok(states.includes('other#1 oslo: safe'), states.join());
     assert.ok(small.alarmCodes().includes('damaged-manifest'));
+  });
+
+  it('that calls damaged what was found whole delays it, and is offered it again', async () => {
+    let lies = 2;
+    const small = await SmallFleet.make({
+      meddle: (api) => ({
+        ...api,
+        offer: async (manifest, keyring, wishes) => {
+          if (lies-- <= 0) return await api.offer(manifest, keyring, wishes);
+          throw new LowtideError('damaged-keyring', 'the keyring is not the one that the manifest names');
+        },
+      }),
+    });
+    await small.take();
+    await small.pass(10_000);
+    assert.deepEqual(await small.states(), ['home#1 oslo: stuck bad-answer']);
+    await small.pass(3 * HOUR_MS);
+    assert.deepEqual(await small.states(), ['home#1 oslo: safe']);
   });
 });
 

@@ -10,7 +10,7 @@ import { shortId, type SnapshotId } from '../model/ids.ts';
 import type { Wishes } from '../model/exchange.ts';
 import { DAY_MS } from '../model/time.ts';
 import type { CenterApi } from '../protocol/center-api.ts';
-import { isDamagedHere, noteState, openCopies } from './copy-states.ts';
+import { isDamagedHere, isOwnDamage, noteState, openCopies } from './copy-states.ts';
 import { idsOf, type UplinkWork } from './parts.ts';
 
 /** Refusals that are about the client and not about one snapshot of it. */
@@ -127,7 +127,7 @@ async function readRecords(
   }
 }
 
-/** The node above will not have it as it is. */
+/** The node above will not have it as it is. It was read here and found whole: that it is damaged is not for others to say. */
 async function refuse(
   work: UplinkWork,
   id: SnapshotId,
@@ -135,8 +135,9 @@ async function refuse(
   error: LowtideError,
 ): Promise<void> {
   const { ledger, upstream, world, alarms } = work;
+  const code = isOwnDamage(error.code) ? 'bad-answer' : error.code;
   for (const { center } of copies) {
-    const stuck = { snapshot: id, center, phase: 'stuck', code: error.code, until: null } as const;
+    const stuck = { snapshot: id, center, phase: 'stuck', code, until: null } as const;
     await setPhase(ledger.db, stuck, world.clock.now());
   }
   const message = `${upstream.name} refuses snapshot ${shortId(id)}: ${error.message}`;

@@ -1,11 +1,14 @@
 import type { CenterId } from '../../src/model/ids.ts';
+import type { FreeAfter } from '../../src/model/jobs.ts';
 import { Fleet } from '../../src/sim/fleet.ts';
 import type { AgentMachine, CenterMachine, RelayMachine } from '../../src/sim/machines.ts';
-import type { NodeMachine } from '../../src/sim/joining.ts';
+import { enrollAt, type NodeMachine } from '../../src/sim/joining.ts';
 import type { RandomStream } from '../../src/sim/random.ts';
+import type { CenterApi } from '../../src/protocol/center-api.ts';
 import type { Simulation } from '../../src/sim/simulation.ts';
 import { type Hop, HopWindows } from './hop-windows.ts';
 import { testJob } from './checks.ts';
+import type { HardshipName } from './hardships.ts';
 
 /** By day and by night on every hop; any two that meet on one hop are open together for some hours. */
 const BELOW = ['any', '08:00-20:00', '06:00-22:00'];
@@ -15,7 +18,12 @@ const SLOW_BYTES_PER_SECOND = [3_000, 20_000, 200_000];
 
 export interface CountryOptions {
   readonly agents: number;
+  /** What befalls it beside power losses and dead lines (see hardships.ts). */
+  readonly hardship?: HardshipName;
 }
+
+/** What the first is told by the other, and the other by it. */
+export type MeddleBetween = (from: string, api: CenterApi, to: string) => CenterApi;
 
 /** Three tiers, drawn from the seed: centers, branches that owe to all of them, relays, and many agents of all sizes. */
 export class Country {
@@ -27,15 +35,20 @@ export class Country {
   readonly windows = new HopWindows();
   readonly #random: RandomStream;
   readonly #branches: RelayMachine[] = [];
+  readonly #transfers = new Map<string, string>();
+  /** Stands on every line; what it changes nothing of is as if it were not there. */
+  readonly #meddle: MeddleBetween;
 
-  constructor(simulation: Simulation) {
+  constructor(simulation: Simulation, meddle: MeddleBetween = (_from, api) => api) {
     this.fleet = new Fleet(simulation);
     this.#random = simulation.stream('country');
+    this.#meddle = meddle;
   }
 
-  async build({ agents }: CountryOptions): Promise<void> {
+  async build({ agents, hardship }: CountryOptions): Promise<void> {
     const random = this.#random;
-    for (const name of ['tokyo', 'sapporo', 'kyoto'].slice(0, random.pick([1, 2, 2, 2, 3]))) {
+    const centers = hardship === 'center-away' ? [2, 3] : [1, 2, 2, 2, 3];
+    for (const name of ['tokyo', 'sapporo', 'kyoto'].slice(0, random.pick(centers))) {
       const conditions = { windows: random.pick(NIGHT), zone: 'UTC', streams: 2 + random.below(3) };
       this.centers.push(await this.fleet.addCenter(name, conditions));
     }
@@ -45,7 +58,11 @@ export class Country {
     for (let at = 0, count = 3 + random.below(3); at < count; at++) {
       await this.#addRelay(`shop${at}`, this.#aboveShop(), random.pick(NIGHT));
     }
-    for (let at = 0; at < agents; at++) await this.#addAgent(`pc${at}`);
+    for (let at = 0; at < agents; at++) {
+      // Who frees on the word of a relay believes it, whatever it is.
+      const freeAfter = random.below(5) === 0 && hardship !== 'hostile-relay' ? 'custody' : 'centers';
+      await this.#addAgent(`pc${at}`, freeAfter);
+    }
   }
 
   /** Whom this machine's snapshots are owed to. */
@@ -57,6 +74,33 @@ export class Country {
     return this.centers.filter(({ face }) =>
       agent.options.centers.some(({ centers }) => centers.some(({ id }) => id === face.id)),
     );
+  }
+
+  /** Relays that machines join: those below the branches. */
+  get shops(): RelayMachine[] {
+    return this.relays.filter((relay) => !this.#branches.includes(relay));
+  }
+
+  agentsBelow(relay: RelayMachine): AgentMachine[] {
+    return this.agents.filter(({ options }) => options.centers.includes(relay));
+  }
+
+  /** It is no more. */
+  lose(relay: RelayMachine): void {
+    relay.crash();
+    this.relays.splice(this.relays.indexOf(relay), 1);
+    const left = this.hops.filter(({ from }) => from !== relay.name);
+    this.hops.splice(0, this.hops.length, ...left);
+  }
+
+  /** Joins what is to take the place of what it had joined. The agent is not up, what it joins is. */
+  async move(agent: AgentMachine, from: RelayMachine, to: RelayMachine): Promise<void> {
+    const others = agent.options.centers.filter((node) => node !== from && node !== to);
+    const hop = this.hops.findIndex((each) => each.from === agent.name && each.to === from.name);
+    this.hops.splice(hop, 1);
+    if (!agent.options.centers.includes(to)) this.#join(agent.name, [to], this.#transfers.get(agent.name)!);
+    Object.assign(agent.options, { centers: [...others, to] });
+    await this.fleet.simulation.finish(enrollAt([to], agent.identity, null));
   }
 
   #aboveShop(): NodeMachine[] {
@@ -79,22 +123,26 @@ export class Country {
       transfer: { windows: transfer, zone: 'UTC' },
       storeBytes: random.pick([1 << 20, 16 << 20, 64 << 20]),
       cacheBytes: random.pick([0, 100_000, 1 << 20]),
+      meddle: (api, node) => this.#meddle(name, api, node.name),
     });
     this.relays.push(relay);
     this.#join(name, upstreams, transfer);
     return relay;
   }
 
-  async #addAgent(name: string): Promise<void> {
+  async #addAgent(name: string, freeAfter: FreeAfter): Promise<void> {
     const random = this.#random;
-    const shops = this.relays.filter((relay) => !this.#branches.includes(relay));
-    const above: NodeMachine[] = [random.pick(shops)];
+    const above: NodeMachine[] = [random.pick(this.shops)];
     const draw = random.below(12);
     if (draw === 0) above.push(random.pick(this.centers));
     if (draw === 1) above.push(random.pick(this.relays));
     const upstreams = [...new Set(above)];
     const spoolBytes = random.pick([120_000, 1 << 20, 4 << 20, 4 << 20]);
-    const agent = await this.fleet.addAgent(name, 'UTC', { centers: upstreams, spoolBytes });
+    const agent = await this.fleet.addAgent(name, 'UTC', {
+      centers: upstreams,
+      spoolBytes,
+      meddle: (api, node) => this.#meddle(name, api, node.name),
+    });
     agent.node.files.makeDirectory('/home');
     const files = random.pick([1, 1, 2, 3, 6]);
     for (let at = 0; at < files; at++) {
@@ -102,6 +150,7 @@ export class Country {
       agent.node.files.write(`/home/f${at}`, { seed: `${name} ${at}`, size });
     }
     const transfer = random.pick(AGENT);
+    this.#transfers.set(name, transfer);
     const hour = String(random.below(24)).padStart(2, '0');
     const job = testJob(
       'home',
@@ -109,7 +158,7 @@ export class Country {
       random.pick([`daily ${hour}:30`, `daily ${hour}:30`, 'every 8 h']),
       transfer,
     );
-    agent.jobs = [{ ...job, freeAfter: random.below(5) === 0 ? 'custody' : 'centers' }];
+    agent.jobs = [{ ...job, freeAfter }];
     agent.running!.reschedule();
     this.agents.push(agent);
     this.#join(name, upstreams, transfer);

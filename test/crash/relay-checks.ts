@@ -18,18 +18,24 @@ export const hasManifest = ({ node }: { readonly node: SimulatedNode }, id: stri
 export const isVoidAt = ({ node }: { readonly node: SimulatedNode }, id: string): boolean =>
   ['spool', 'store'].some((depot) => node.disk.tree.find(`${DATA}/${depot}/voids/${id}`) !== undefined);
 
+export interface WhatIsKnown {
+  /** Whether a relay's word is enough to free this snapshot. */
+  onCustody(id: SnapshotId): boolean;
+  /** A relay that is no more. */
+  isLost(relay: RelayMachine): boolean;
+}
+
 /** What an outsider who can look into every machine finds wrong. */
 export class RelayChecks {
   readonly #country: Country;
   /** Per center, snapshots whose closure was checked. */
   readonly #whole = new Set<string>();
   readonly #committed = new Set<string>();
-  /** A name for each freed snapshot's job: whether a relay's word is enough. */
-  readonly #onCustody: (id: SnapshotId) => boolean;
+  readonly #known: WhatIsKnown;
 
-  constructor(country: Country, onCustody: (id: SnapshotId) => boolean) {
+  constructor(country: Country, known: WhatIsKnown) {
     this.#country = country;
-    this.#onCustody = onCustody;
+    this.#known = known;
   }
 
   /** P1: at the moment of freeing. */
@@ -43,7 +49,7 @@ export class RelayChecks {
     const lacking = owed.filter((center) => !hasManifest(center, id));
     if (lacking.length === 0) return null;
     const held = this.#country.relays.some((relay) => relay.name !== name && hasManifest(relay, id));
-    if (this.#onCustody(id) && held) return null;
+    if (this.#known.onCustody(id) && held) return null;
     return `${name} freed ${id.slice(0, 12)}, which ${lacking.map((center) => center.name).join(', ')} lacks`;
   }
 
@@ -118,8 +124,9 @@ export class RelayChecks {
     copy: CopyRow,
     holders: readonly CenterId[],
   ): Promise<void> {
-    const relays = this.#country.relays.filter(({ face }) => holders.includes(face.id));
-    if (relays.some(({ running }) => running === null)) return;
+    const relays = [...this.#country.fleet.relays.values()].filter(({ face }) => holders.includes(face.id));
+    // Of one that is no more nobody has heard yet.
+    if (relays.some((relay) => relay.running === null || this.#known.isLost(relay))) return;
     const held = relays.some((relay) => hasManifest(relay, row.id));
     const center = this.#country.centers.find(({ face }) => face.id === copy.center)!;
     const above = this.#country.relays.some((relay) => hasManifest(relay, row.id));

@@ -1,14 +1,20 @@
 import { test } from 'node:test';
+import type { HardshipName } from './hardships.ts';
 import { RelayNights } from './relay-nights.ts';
 
 const FIRST = Number(process.env['SEED'] ?? 1);
 const SEEDS = Number(process.env['SEEDS'] ?? 1);
 const AGENTS = Number(process.env['AGENTS'] ?? 3);
 
+const HARDSHIPS: readonly HardshipName[] = ['none', 'center-away', 'relay-lost', 'hostile-relay'];
+
 for (let seed = FIRST; seed < FIRST + SEEDS; seed++) {
-  test(`P1, P2, P3, P5, P6: five nights of relays, seed ${seed}, ${AGENTS} agents`, async (t) => {
-    const nights = new RelayNights(seed, { agents: AGENTS });
-    await nights.run();
-    t.diagnostic(JSON.stringify(nights.counts));
-  });
+  for (const hardship of HARDSHIPS) {
+    const title = `P1, P2, P3, P5, P6: five nights of relays, seed ${seed}, ${AGENTS} agents, hardship: ${hardship}`;
+    test(title, async (t) => {
+      const nights = new RelayNights(seed, { agents: AGENTS, hardship });
+      await nights.run();
+      t.diagnostic(JSON.stringify(nights.counts));
+    });
+  }
 }

@@ -13,14 +13,15 @@ import type { Recorded } from '../../src/sim/monitor.ts';
 import type { RandomStream } from '../../src/sim/random.ts';
 import { Simulation } from '../../src/sim/simulation.ts';
 import { assertRestoresFrom } from './checks.ts';
-import { Country, type CountryOptions } from './country.ts';
+import { Country, type CountryOptions, type MeddleBetween } from './country.ts';
+import { type Hardship, hardshipOf } from './hardships.ts';
 import { isVoidAt, openCopies, RelayChecks } from './relay-checks.ts';
 
 const START = Date.UTC(2026, 2, 2, 12);
 const TROUBLE_END = START + 72 * HOUR_MS;
 const LAST_BACKUP = TROUBLE_END + 24 * HOUR_MS;
-/** By then, if not before, everything is where it is owed. */
-const END = LAST_BACKUP + 72 * HOUR_MS;
+/** So long after the last backup, and the last hardship, everything is where it is owed. */
+const END_MS = 72 * HOUR_MS;
 const AUDIT_MS = 6 * HOUR_MS;
 /** One in so many messages is lost, and one in so many requests comes twice. */
 const MESSAGES_PER_FAULT = 400;
@@ -61,21 +62,33 @@ export class RelayNights {
   readonly #options: CountryOptions;
   readonly #random: RandomStream;
   readonly #checks: RelayChecks;
+  readonly #hardship: Hardship;
   readonly #taken = new Map<SnapshotId, readonly ListedEntry[]>();
   readonly #onCustody = new Set<SnapshotId>();
   #quiet = false;
 
   constructor(seed: number | string, options: CountryOptions) {
     this.simulation = new Simulation({ seed, start: START, limits: LIMITS });
-    this.country = new Country(this.simulation);
+    const meddle: MeddleBetween = (from, api, to) => this.#hardship.meddle(from, api, to);
+    this.country = new Country(this.simulation, meddle);
     this.#options = options;
+    this.#hardship = hardshipOf(options.hardship ?? 'none', {
+      country: this.country,
+      random: this.simulation.stream('hardship'),
+      start: START,
+      quietFrom: TROUBLE_END,
+    });
     this.#random = this.simulation.stream('workload');
-    this.#checks = new RelayChecks(this.country, (id) => this.#onCustody.has(id));
+    this.#checks = new RelayChecks(this.country, {
+      onCustody: (id) => this.#onCustody.has(id),
+      isLost: (relay) => !this.country.relays.includes(relay),
+    });
   }
 
   async run(): Promise<void> {
     this.#watch();
     await this.country.build(this.#options);
+    this.#hardship.begin();
     await this.#troubledNights();
     await this.#quietNights();
     await this.#checkEnd();
@@ -92,7 +105,11 @@ export class RelayNights {
     if (event.kind === 'taken') this.#noteTaken(node, event.snapshot);
     if (event.kind === 'reception') this.#noteOwner(event.client, event.snapshot);
     if (event.kind === 'freed') this.counts.freed++;
-    if (event.kind === 'alarm' && UNTRUE_ALARMS.includes(event.code)) {
+    if (
+      event.kind === 'alarm' &&
+      UNTRUE_ALARMS.includes(event.code) &&
+      !this.#hardship.excuses(node, event.code)
+    ) {
       this.simulation.fail(new Error(`${node} says ${event.code}, and nothing is: ${event.message}`));
     }
     const problem =
@@ -138,7 +155,10 @@ export class RelayNights {
     for (const { from, to } of this.country.hops) this.country.fleet.network.join(from, to);
     await this.#runAndAudit(LAST_BACKUP);
     for (const agent of this.country.agents) agent.jobs = [];
-    for (let at = LAST_BACKUP; at < END && (await this.#openThings()).length > 0; at += AUDIT_MS) {
+    await this.#runAndAudit(this.#hardship.until);
+    await this.simulation.finish(this.#hardship.end());
+    const from = this.simulation.now;
+    for (let at = from; at < from + END_MS && (await this.#openThings()).length > 0; at += AUDIT_MS) {
       await this.#runAndAudit(at + AUDIT_MS);
     }
   }
@@ -146,6 +166,7 @@ export class RelayNights {
   async #runAndAudit(until: number): Promise<void> {
     while (this.simulation.now < until) {
       await this.simulation.run({ until: Math.min(until, this.simulation.now + AUDIT_MS) });
+      await this.#hardship.look();
       await this.#audit();
     }
   }
@@ -186,7 +207,9 @@ export class RelayNights {
   }
 
   #bootLater(machine: Machine<unknown>, within: number): void {
-    this.simulation.after(this.#random.below(within), () => machine.node.running || machine.boot());
+    this.simulation.after(this.#random.below(within), () => {
+      if (!machine.node.running && !this.#hardship.isDown(machine)) machine.boot();
+    });
   }
 
   /** Before or after one of the next things that it changes. */
