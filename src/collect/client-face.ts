@@ -23,6 +23,7 @@ import type { BlockId, CenterId, ClientId, DomainKeyId, OrderId, SnapshotId } fr
 import { untilStopped } from '../model/stopping.ts';
 import type { CenterApi, CommitAnswer } from '../protocol/center-api.ts';
 import { bringBase } from './base-above.ts';
+import { caching } from './caching.ts';
 import type { Collector } from './collector.ts';
 import { baseUnknown, commitOrder } from './committing.ts';
 import { placeOf } from './conditions.ts';
@@ -165,7 +166,8 @@ export class ClientFace implements CenterApi {
     this.#checkCount(ids);
     const { depot, above } = this.#collector.parts;
     const owner = await this.#collector.owners.of(this.#client, scope);
-    const own = await depot.has(await this.#domains(owner), ids);
+    const domains = await this.#domains(owner);
+    const own = await depot.has(domains, ids);
     const wanted = ids.filter((id) => own.has(id));
     const lacking = new Set(above === null ? [] : ids);
     const over = this.#collector.restoring(this.#client);
@@ -175,7 +177,10 @@ export class ClientFace implements CenterApi {
         lacking.delete(read.id);
         yield read;
       }
-      if (above !== null && lacking.size > 0) yield* above.fetch(scope, [...lacking], stop);
+      if (above === null || lacking.size === 0) return;
+      const { writers, parts } = this.#collector;
+      const passing = { above, writers, limits: parts.world.limits, domains };
+      yield* caching(passing, above.fetch(scope, [...lacking], stop));
     } finally {
       over();
     }

@@ -52,6 +52,10 @@ export interface Above {
   ) => AsyncIterable<SealedBlock>;
   /** Makes room for what may come. @throws LowtideError `disk-full`, `quota-full` */
   readonly makeRoom: () => Promise<void>;
+  /** Whether the cache has room for blocks that pass by to a restore. Asked again for each group of them. */
+  readonly mayCache: () => Promise<boolean>;
+  /** Told of blocks that were kept so: the oldest give way. */
+  readonly cached: () => void;
   /** Told of a snapshot that is in custody here now, or closed. */
   readonly changed: () => void;
 }

@@ -98,6 +98,18 @@ export class StoreRoom {
   }
 
   /**
+   * Whether blocks that pass by may be kept. They may displace older ones, but not faster than those are trimmed, and
+   * never what custody needs.
+   */
+  async mayCache(): Promise<boolean> {
+    const { settings, world, depot } = this.#parts;
+    const { cacheBytes, storeBytes } = settings;
+    const { bytes } = await depot.usage();
+    if (cacheBytes === 0 || bytes >= storeBytes) return false;
+    return (await this.#excess()) < this.#left + 2 * world.limits.pack_bytes;
+  }
+
+  /**
    * @throws LowtideError `disk-full` if the store is full of what is in custody: before anything more is read, and no
    *   custody is given
    */

@@ -92,6 +92,8 @@ export class Relay {
       introduce: ways.introduce,
       path: () => [...new Set([...remembered, ...pathOf(work.uplinks)])],
       makeRoom: () => work.turns.take(() => work.room.makeRoom()),
+      mayCache: () => work.room.mayCache(),
+      cached: () => work.drainBell.ring(),
       changed: () => {
         for (const uplink of work.uplinks) uplink.wake();
         work.drainBell.ring();
