@@ -3,12 +3,13 @@ import { endTransit } from '../ledger/copies.ts';
 import { findOffer, queuedOffers } from '../ledger/offers.ts';
 import { sendersFor } from '../ledger/members.ts';
 import { findSnapshot } from '../ledger/snapshots.ts';
-import type { ClientId } from '../model/ids.ts';
+import type { ClientId, SnapshotId } from '../model/ids.ts';
 import type { CenterApi } from '../protocol/center-api.ts';
 import { ClientFace } from './client-face.ts';
 import { lineOf, plannerConditions } from './conditions.ts';
 import { Foresight, WATCH_MS } from './foresight.ts';
 import { Owners } from './known-above.ts';
+import { withdrawSnapshot } from './withdrawing.ts';
 import { OrderBook, type Session } from './order-book.ts';
 import { OrderJournal } from './order-journal.ts';
 import { Orders } from './orders.ts';
@@ -174,6 +175,17 @@ export class Collector {
   /** Somebody waits for bytes that this client fetches. Call what it answers when that is over. */
   restoring(client: ClientId): () => void {
     return this.#otherWork.restoring(this.#lineOf(client));
+  }
+
+  /**
+   * The owner of a snapshot has told the node above that it is closed.
+   * @throws LowtideError as `withdrawSnapshot`
+   */
+  async closedAbove(snapshot: SnapshotId, record: Uint8Array): Promise<void> {
+    const owner = (await findSnapshot(this.parts.ledger.db, snapshot))?.client;
+    if (owner === undefined) return;
+    const closed = await withdrawSnapshot(this.parts, owner, snapshot, { record, centers: [] });
+    for (const each of closed) this.queue.drop(each);
   }
 
   /** Something about snapshots of this client has changed that was not its own doing. */

@@ -129,8 +129,10 @@ async function recordsOf(
     const above = JSON.parse(row.hops) as Hop[];
     const own = hops.get(row.snapshot);
     const way = own === undefined ? above : [own, ...above];
-    records.push({ ...states[at]!, receipt: row.receipt, manifest, hops: way });
-    bytes += manifest?.length ?? 0;
+    const closing = row.phase === 'void' ? await closingOf(collector, row) : null;
+    const proofs = { receipt: row.receipt, manifest, ...(closing !== null && { closing }) };
+    records.push({ ...states[at]!, ...proofs, hops: way });
+    bytes += (manifest?.length ?? 0) + (closing?.length ?? 0);
     if (bytes >= MANIFESTS_BYTES_MAX) break;
   }
   return records;
@@ -211,6 +213,13 @@ async function manifestOf({ parts }: Collector, row: CopyRow): Promise<Uint8Arra
     if (isLowtideError(error, 'damaged-manifest', 'no-such-snapshot')) return null;
     throw error;
   }
+}
+
+async function closingOf({ parts }: Collector, { snapshot }: CopyRow): Promise<Uint8Array | null> {
+  return await parts.depot.voidRecord(snapshot).catch((error: unknown) => {
+    if (isLowtideError(error, 'damaged-manifest')) return null;
+    throw error;
+  });
 }
 
 /** How each came to this node (SEED fig. 6). */

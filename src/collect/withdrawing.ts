@@ -41,8 +41,8 @@ export async function withdrawSnapshot(
       'forbidden',
       'the void record closes this snapshot at other centers, and not here',
     );
-  // What is above has to be told, so it stays on record before anything else says that it is closed.
-  if (parts.above !== null) await keepVoid(depot, id, record);
+  // Others have to be told, above and below, so it stays on record before anything else says that it is closed.
+  await keepVoid(depot, id, record);
   const closed = await ledger.transaction((db) =>
     closeCopies(parts, db, { id, reason: signed.reason, closes }),
   );

@@ -162,7 +162,7 @@ async function runAll(connect: () => CenterApi): Promise<{ answers: unknown[]; s
   fresh.copies = [
     copy('a'),
     copy('b', { phase: 'waiting', code: 'window', until: 7, receipt: null }),
-    copy('c'),
+    copy('c', { phase: 'void', receipt: null, closing: new Uint8Array([7, 8]) }),
   ];
   fresh.orders.push(
     { kind: 'send', order, snapshot, until: null, rate: null },

@@ -63,6 +63,8 @@ export interface CopyRecord extends CopyState {
   /** Signed receipt (format F60), when phase is `safe` or `held`. */
   readonly receipt: Uint8Array | null;
   readonly manifest: Uint8Array | null;
+  /** The owner's signed word (format F47) that it is closed, when phase is `void` and the node that answers has it. */
+  readonly closing?: Uint8Array | undefined;
   /** From the node that answers upwards. What relays tell: not proved by anything. */
   readonly hops: readonly Hop[];
 }

@@ -77,7 +77,10 @@ export class Relay {
       (): readonly Uplink[] => work.uplinks,
       () => settings.centers,
     );
-    const work: Work = makeWork(parts, ways, (client) => void collector?.news(client));
+    const work: Work = makeWork(parts, ways, {
+      news: (client) => void collector?.news(client),
+      close: async (snapshot, record) => await collector?.closedAbove(snapshot, record),
+    });
     await loseCustodyOfOthers(
       { world, ledger, sender: work.sender },
       idsOf(upstreams.map((each) => each.face)),
@@ -171,7 +174,13 @@ interface Work {
   readonly room: StoreRoom;
 }
 
-function makeWork(parts: RelayParts, { stored }: OpenWays, news: (client: ClientId) => void): Work {
+/** What the side that faces up asks of the one that faces down. */
+interface Below {
+  readonly news: (client: ClientId) => void;
+  readonly close: (snapshot: SnapshotId, record: Uint8Array) => Promise<void>;
+}
+
+function makeWork(parts: RelayParts, { stored }: OpenWays, { news, close }: Below): Work {
   const { world, depot, ledger, face, identity, settings, upstreams } = parts;
   const { client, instance } = identity;
   const drainBell = new Bell();
@@ -188,6 +197,7 @@ function makeWork(parts: RelayParts, { stored }: OpenWays, news: (client: Client
     self: face,
     transfer: () => settings.transfer,
     stored,
+    close,
     onChange,
   });
   const self = { world, depot, ledger, client, instance, software: settings.software, node: face.id };

@@ -186,6 +186,7 @@ export const copyPageMessage = (limits: Limits): z.ZodType<Page<CopyRecord>> =>
           ...copyState,
           receipt: bytesText(1, RECEIPT_BYTES_MAX).nullable(),
           manifest: bytesText(1, limits.manifest_bytes_max).nullable(),
+          closing: bytesText(1, RECEIPT_BYTES_MAX).optional(),
           hops: z.array(hop).max(HOPS_MAX),
         }),
       )

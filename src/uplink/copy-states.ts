@@ -1,8 +1,9 @@
+import { closesAt, parseVoid } from '../format/void-record.ts';
 import { copiesOf, findCopy, setExpected, setHops, setPhase } from '../ledger/copies.ts';
 import { custodiesOf } from '../ledger/custodies.ts';
 import { findSnapshot } from '../ledger/snapshots.ts';
 import type { CopyRow } from '../ledger/tables.ts';
-import type { ErrorCode } from '../model/errors.ts';
+import { type ErrorCode, isLowtideError } from '../model/errors.ts';
 import type { CopyPhase, CopyRecord, CopyState } from '../model/exchange.ts';
 import { type CenterId, shortId, type SnapshotId } from '../model/ids.ts';
 import { isClosedAt } from './closing.ts';
@@ -35,18 +36,26 @@ export async function openCopies(work: UplinkWork, snapshot: SnapshotId): Promis
   return copies.filter(({ center, phase }) => centers.has(center) && phase !== 'safe' && phase !== 'void');
 }
 
+/** Whether it was ever owed to a center that this way leads to: it may have come another way since, or have been closed. */
+export async function wasOwed({ ledger, centers }: UplinkWork, snapshot: SnapshotId): Promise<boolean> {
+  const copies = await copiesOf(ledger.db, snapshot);
+  return copies.some((copy) => centers.some(({ id }) => id === copy.center));
+}
+
 /**
  * Takes over what the node above says of a copy, except for what it has no say in: that it is safe (a receipt says that),
  * that a relay has it (its own receipt says that) and that it is closed (its owner does: what is closed leaves the spool,
  * promise P1).
  */
-export async function noteState(work: UplinkWork, state: CopyState): Promise<void> {
+export async function noteState(work: UplinkWork, state: CopyState, closing?: Uint8Array): Promise<void> {
   const { ledger, world, upstream } = work;
   const { phase, snapshot, center } = state;
   const own = await findCopy(ledger.db, snapshot, center);
-  if (phase === 'safe' || own === null || isDamagedHere(own)) return;
+  // One that is closed here stays so; it may have been while the question was under way.
+  if (phase === 'safe' || own === null || own.phase === 'void' || isDamagedHere(own)) return;
   if (!work.centers.some(({ id }) => id === center)) return;
   if (phase === 'void' && !(await isClosedHere(work, snapshot, center))) {
+    if (closing !== undefined && (await isTrueWord(work, state, closing))) return;
     const message = `${upstream.name} says that snapshot ${shortId(snapshot)} was closed, which it was not: it stays in the spool`;
     work.alarms.raise(`copy ${snapshot}`, 'bad-answer', message);
     return;
@@ -88,10 +97,25 @@ async function isClosedHere(
   return ((await findSnapshot(ledger.db, snapshot))?.pack_group ?? null) === null;
 }
 
+/** Its owner has closed it at that center, and this node has not heard of it from below. */
+async function isTrueWord(
+  { sender }: UplinkWork,
+  { snapshot, center }: CopyState,
+  closing: Uint8Array,
+): Promise<boolean> {
+  try {
+    if (!closesAt(parseVoid(closing).voidRecord, center)) return false;
+  } catch (error) {
+    if (isLowtideError(error)) return false;
+    throw error;
+  }
+  return await sender.closedAbove(snapshot, closing);
+}
+
 /** With the way that it took. */
 export async function noteRecord(work: UplinkWork, record: CopyRecord): Promise<void> {
   if (record.hops.length > 0) await noteHops(work, record);
-  await noteState(work, record);
+  await noteState(work, record, record.closing);
 }
 
 async function noteHops({ ledger }: UplinkWork, record: CopyRecord): Promise<void> {

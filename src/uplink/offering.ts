@@ -12,6 +12,7 @@ import { DAY_MS } from '../model/time.ts';
 import type { CenterApi } from '../protocol/center-api.ts';
 import { isDamagedHere, isOwnDamage, noteState, openCopies } from './copy-states.ts';
 import { idsOf, type UplinkWork } from './parts.ts';
+import { collectAnswersOn } from './reconciling.ts';
 
 /** Refusals that are about the client and not about one snapshot of it. */
 const SESSION_CODES: readonly ErrorCode[] = ['not-enrolled', 'clone-suspected', 'wrong-center'];
@@ -74,7 +75,9 @@ async function offerOne(
   offered.set(row.id, JSON.stringify(wishes));
   for (const { center } of copies) {
     const state = states.find((each) => each.snapshot === row.id && each.center === center);
-    if (state !== undefined) await noteState(work, state);
+    // Who closed it is not in this answer: it is asked for.
+    if (state?.phase === 'void') await collectAnswersOn(work, api, [row.id]);
+    else if (state !== undefined) await noteState(work, state);
     else await noRoute(work, row.id, center);
   }
   if (await hasHappened(ledger.db, row.id, 'offered', upstream.id)) return;

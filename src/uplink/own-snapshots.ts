@@ -87,6 +87,11 @@ export class OwnSnapshots implements Sender {
     return await closeAt(this.#parts, snapshot, centers, 'it cannot be closed');
   }
 
+  /** What closes its own snapshots is in its own depot. */
+  async closedAbove(): Promise<boolean> {
+    return false;
+  }
+
   async behind(db: Database, snapshot: SnapshotId): Promise<void> {
     await needEverything(db, snapshot);
   }

@@ -50,6 +50,11 @@ export interface Sender {
   lost(snapshot: SnapshotId, loss: Loss): Promise<void>;
   /** The owner's word that a snapshot is closed, at these centers if it is the sender's to give; null if there is none. */
   closing(snapshot: SnapshotId, centers: readonly CenterId[]): Promise<Uint8Array | null>;
+  /**
+   * The node above shows such a word of its owner, which has not come here from below.
+   * @returns false if it does not count
+   */
+  closedAbove(snapshot: SnapshotId, record: Uint8Array): Promise<boolean>;
   /** A snapshot cannot be closed at some center as it is. */
   behind(db: Database, snapshot: SnapshotId): Promise<void>;
   /** A relay above had the only whole copy, and has it no more. */

@@ -5,12 +5,22 @@ import { copiesOf } from '../ledger/copies.ts';
 import { findSnapshot } from '../ledger/snapshots.ts';
 import { custodyTakenBack } from '../ledger/custodies.ts';
 import type { SnapshotRow } from '../ledger/tables.ts';
-import { type ErrorCode, LowtideError } from '../model/errors.ts';
+import { type ErrorCode, isLowtideError, LowtideError } from '../model/errors.ts';
 import type { CenterFace, Member, Wishes } from '../model/exchange.ts';
 import { type BlockId, type CenterId, type ClientId, shortId, type SnapshotId } from '../model/ids.ts';
 import type { Depot } from '../depot/depot.ts';
 import type { World } from '../world/ports.ts';
 import type { Loss, Sender } from './parts.ts';
+
+/** What a record that closes nothing is refused with. */
+const NO_WORD: readonly ErrorCode[] = [
+  'no-such-snapshot',
+  'not-enrolled',
+  'damaged-manifest',
+  'newer-format',
+  'wrong-signature',
+  'bad-request',
+];
 
 export interface PasserParts {
   readonly world: World;
@@ -25,6 +35,8 @@ export interface PasserParts {
     centers: readonly CenterId[],
     ids: readonly BlockId[],
   ) => Promise<ReadonlySet<BlockId>>;
+  /** Closes what its owner has signed, as if that had come from below. @throws LowtideError if it does not count */
+  readonly close: (snapshot: SnapshotId, record: Uint8Array) => Promise<void>;
   /** Told of a snapshot that must come from below again. */
   readonly onChange: (snapshot: SnapshotId) => void;
 }
@@ -87,6 +99,18 @@ export class PassedOn implements Sender {
   /** As it came from below. */
   async closing(snapshot: SnapshotId): Promise<Uint8Array | null> {
     return await this.#parts.depot.voidRecord(snapshot);
+  }
+
+  /** Its owner told it another way, and may never come this way again. */
+  async closedAbove(snapshot: SnapshotId, record: Uint8Array): Promise<boolean> {
+    try {
+      await this.#parts.close(snapshot, record);
+    } catch (error) {
+      if (isLowtideError(error, ...NO_WORD)) return false;
+      throw error;
+    }
+    this.#parts.onChange(snapshot);
+    return true;
   }
 
   /** Its owner hears of it, and takes a backup without base. */

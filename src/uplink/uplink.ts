@@ -1,15 +1,15 @@
 import { endTransit } from '../ledger/copies.ts';
-import { hexOf } from '../model/bytes.ts';
 import { Bell } from '../model/bell.ts';
 import { type ErrorCode, isLowtideError, LowtideError, messageOf } from '../model/errors.ts';
-import type { Member, Order, Welcome } from '../model/exchange.ts';
+import type { Order, Welcome } from '../model/exchange.ts';
 import { type OrderId, shortId, type SnapshotId } from '../model/ids.ts';
 import { ENDED, untilStopped } from '../model/stopping.ts';
 import { MINUTE_MS } from '../model/time.ts';
 import { type CenterApi, PROTOCOL_VERSION } from '../protocol/center-api.ts';
 import { Pace } from '../protocol/pace.ts';
 import { Alarms } from './alarms.ts';
-import { openCopies } from './copy-states.ts';
+import { openCopies, wasOwed } from './copy-states.ts';
+import { MembersTold } from './members-told.ts';
 import { offerOwed } from './offering.ts';
 import { giveWay } from './giving-way.ts';
 import type { UplinkParts, UplinkWork } from './parts.ts';
@@ -34,9 +34,6 @@ const SENDING_MAX = 100;
 /** How an order may end without anybody having to hear of it: it goes on in the next one, or in a snapshot without base. */
 const GOES_ON: readonly ErrorCode[] = ['order-ended', 'center-unreachable', 'interrupted', 'base-unknown'];
 
-/** What is wrong with one machine below, and not with the relay. */
-const REFUSED_MEMBER: readonly ErrorCode[] = ['forbidden', 'wrong-signature', 'bad-request'];
-
 export interface UplinkStatus {
   readonly connected: boolean;
   /** Why not, when not connected. */
@@ -57,8 +54,7 @@ export class Uplink {
   #newsCame = false;
   /** Snapshots whose sending ended without an answer. */
   readonly #unsure = new Set<SnapshotId>();
-  /** Machines below that this session has told of. */
-  readonly #told = new Map<string, string>();
+  readonly #told: MembersTold;
 
   constructor(parts: UplinkParts) {
     this.#work = {
@@ -67,6 +63,7 @@ export class Uplink {
       offered: new Map(),
       understands: new Set(),
     };
+    this.#told = new MembersTold(this.#work);
   }
 
   get status(): UplinkStatus {
@@ -91,7 +88,7 @@ export class Uplink {
   /** Tells of machines below that came since it told last, if the node above is connected. */
   async introduce(): Promise<void> {
     try {
-      if (this.#api !== null) await this.#tellMembers(this.#api);
+      if (this.#api !== null) await this.#told.tell(this.#api);
     } catch (error) {
       if (!isLowtideError(error)) throw error;
     }
@@ -235,7 +232,7 @@ export class Uplink {
         }
         if (!rung && this.#work.upstream.kind === 'relay') await downgradeIfLost(this.#work, api);
         await this.#askUnsure(api);
-        await this.#tellMembers(api);
+        await this.#told.tell(api);
         await offerOwed(this.#work, api);
         wait = limits.retry_ms_min;
         this.#work.alarms.clear('offering');
@@ -254,30 +251,6 @@ export class Uplink {
     if (unsure.length === 0) return;
     await collectAnswersOn(this.#work, api, unsure);
     for (const snapshot of unsure) this.#unsure.delete(snapshot);
-  }
-
-  /** Once in a session, and whenever there are others. One that is refused must not keep the others from their centers. */
-  async #tellMembers(api: CenterApi): Promise<void> {
-    const members = await this.#work.sender.members();
-    const news = members.filter(({ membership, name }) => this.#told.get(hexOf(membership)) !== name);
-    const { page_rows: most } = this.#work.world.limits;
-    for (let at = 0; at < news.length; at += most) await this.#enroll(api, news.slice(at, at + most));
-  }
-
-  async #enroll(api: CenterApi, some: readonly Member[]): Promise<void> {
-    try {
-      await api.enroll(some);
-    } catch (error) {
-      if (!isLowtideError(error, ...REFUSED_MEMBER)) throw error;
-      if (some.length > 1) {
-        for (const one of some) await this.#enroll(api, [one]);
-        return;
-      }
-      const { upstream, alarms } = this.#work;
-      const message = `${upstream.name} takes nothing of ${some[0]!.name}: ${error.message}`;
-      alarms.raise(`member ${hexOf(some[0]!.membership)}`, error.code, message);
-    }
-    for (const { membership, name } of some) this.#told.set(hexOf(membership), name);
   }
 
   /** False if the time was over first. */
@@ -319,6 +292,8 @@ export class Uplink {
     const { snapshot } = order;
     const { alarms, upstream } = this.#work;
     if ((await openCopies(this.#work, snapshot)).length === 0) {
+      // It may have come another way, or have been closed, since it was offered here.
+      if (await wasOwed(this.#work, snapshot)) return;
       const message = `${upstream.name} orders snapshot ${shortId(snapshot)}, which is not owed to it`;
       return alarms.raise('orders', 'wrong-state', message);
     }
@@ -356,7 +331,7 @@ export class Uplink {
     this.#work.offered.clear();
     this.#work.understands.clear();
     for (const wish of welcome.wishes ?? []) this.#work.understands.add(wish);
-    this.#told.clear();
+    this.#told.forget();
     this.#work.route.setOpen(true);
     this.#status = { connected: true, code: '', message: '', welcome };
     this.#work.alarms.clear('session');

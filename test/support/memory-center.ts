@@ -95,7 +95,7 @@ class MemoryFace implements CenterApi {
     if (manifest[0] === 0) throw new LowtideError('damaged-manifest', 'the manifest is not one');
     this.#shelf.offers.push({ manifest, keyring, wishes });
     return this.#shelf.copies.map(
-      ({ receipt: _receipt, manifest: _manifest, hops: _hops, ...state }) => state,
+      ({ receipt: _receipt, manifest: _manifest, hops: _hops, closing: _closing, ...state }) => state,
     );
   }
 

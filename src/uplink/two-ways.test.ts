@@ -1,0 +1,127 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { jobOf } from '../../test/support/fleet-kit.ts';
+import { RelayKit } from '../../test/support/relay-kit.ts';
+import { openVoid, signVoid } from '../format/void-record.ts';
+import { findCopy } from '../ledger/copies.ts';
+import type { CopyRecord } from '../model/exchange.ts';
+import type { CenterId, SnapshotId } from '../model/ids.ts';
+import { HOUR_MS, MINUTE_MS } from '../model/time.ts';
+import type { AgentMachine, CenterMachine, RelayMachine } from '../sim/machines.ts';
+
+describe('of two ways to one center', () => {
+  it('one that orders what has come by the other meanwhile is no trouble, and is sent nothing', async () => {
+    const kit = new RelayKit();
+    const tokyo = await kit.center('tokyo');
+    // From 13:00 on; it is noon.
+    const conditions = { windows: '13:00-14:00', zone: 'UTC', streams: 2 };
+    const osaka = await kit.relay('osaka', [tokyo], { conditions });
+    const ann = await kit.agent('ann', [tokyo, osaka]);
+    ann.jobs = [jobOf()];
+    const { network } = kit.fleet;
+    network.cut('ann', 'tokyo');
+    const id = await kit.take(ann);
+    await kit.pass(MINUTE_MS);
+    network.cut('osaka', 'tokyo');
+    network.join('ann', 'tokyo');
+    await kit.pass(10 * MINUTE_MS);
+    assert.deepEqual(await kit.states(ann), ['home#1 tokyo: safe']);
+    await kit.pass(HOUR_MS);
+    const { recorder } = kit.simulation;
+    assert.ok(
+      recorder.events('ordered', 'osaka').some(({ snapshot }) => snapshot === id),
+      'the relay did order it',
+    );
+    assert.deepEqual(kit.alarmCodes('ann'), []);
+    assert.equal(recorder.events('committed', 'osaka').length, 0);
+    assert.equal(await kit.custody(osaka), 0);
+  });
+});
+
+interface Town {
+  readonly kit: RelayKit;
+  readonly tokyo: CenterMachine;
+  readonly osaka: RelayMachine;
+  readonly ann: AgentMachine;
+  readonly id: SnapshotId;
+  /** The owner's word that it is closed there. */
+  readonly word: (center: CenterId) => Uint8Array;
+}
+
+/** osaka has a snapshot in custody, and tokyo knows of it. @param tell how tokyo's answers are changed on their way */
+async function town(tell: (row: CopyRecord, town: Pick<Town, 'word'>) => CopyRecord): Promise<Town> {
+  const kit = new RelayKit();
+  const tokyo = await kit.center('tokyo', { windows: 'never' });
+  let made: Town | null = null;
+  const osaka = await kit.relay('osaka', [tokyo], {
+    meddle: (api) => ({
+      ...api,
+      copies: async (query) => {
+        const page = await api.copies(query);
+        return { ...page, rows: page.rows.map((row) => (made === null ? row : tell(row, made))) };
+      },
+    }),
+  });
+  const ann = await kit.agent('ann', [osaka]);
+  ann.jobs = [jobOf()];
+  const id = await kit.take(ann);
+  await kit.pass(10 * MINUTE_MS);
+  const { client, instance, signingKey } = ann.running!.parts.identity;
+  const word = (center: CenterId): Uint8Array =>
+    signVoid({ client, instance, snapshot: id, reason: 'test', at: 1, centers: [center] }, signingKey);
+  assert.ok((await kit.custody(osaka)) > 80_000);
+  made = { kit, tokyo, osaka, ann, id, word };
+  return made;
+}
+
+async function ask({ kit, osaka }: Town): Promise<void> {
+  for (let times = 0; times < 2; times++) {
+    await kit.restart(osaka);
+    await kit.pass(5 * MINUTE_MS);
+  }
+}
+
+describe('P1: what its owner has closed by another way', () => {
+  it('a relay lets go when the center shows it the word of the owner, without alarm', async () => {
+    const made = await town((row) => row);
+    const { kit, tokyo, osaka, ann, id, word } = made;
+    const { client, signingKey } = ann.running!.parts.identity;
+    const direct = tokyo.running!.apiFor(client, null);
+    await kit.finish(direct.withdraw(id, word(tokyo.face.id), []));
+    await ask(made);
+    assert.deepEqual(kit.alarmCodes('osaka'), []);
+    const { db } = osaka.running!.ledger;
+    assert.equal((await kit.finish(findCopy(db, id, tokyo.face.id)))?.phase, 'void');
+    assert.equal(await kit.custody(osaka), 0);
+    const kept = await kit.finish(osaka.running!.depot.voidRecord(id));
+    assert.equal(
+      openVoid(kept!, signingKey.publicKey).snapshot,
+      id,
+      'it can show it below and above in turn',
+    );
+  });
+
+  const lies: Record<string, (row: CopyRecord, town: Pick<Town, 'word'>) => CopyRecord> = {
+    'without the word of its owner': (row) => row,
+    'with a word about another center': (row, { word }) => ({
+      ...row,
+      closing: word('ee'.repeat(16) as CenterId),
+    }),
+    'with a word of somebody else': (row, { word }) => {
+      const closing = word(row.center);
+      closing[closing.length - 1]! ^= 1;
+      return { ...row, closing };
+    },
+    'with a word that nobody can read': (row) => ({ ...row, closing: new Uint8Array(40) }),
+  };
+  for (const [how, change] of Object.entries(lies)) {
+    it(`is not believed ${how}: the relay keeps it, and says so once`, async () => {
+      const made = await town((row, told) => change({ ...row, phase: 'void', code: 'voided' }, told));
+      const { kit, osaka } = made;
+      await ask(made);
+      await kit.pass(2 * HOUR_MS);
+      assert.deepEqual(new Set(kit.alarmCodes('osaka')), new Set(['bad-answer']));
+      assert.ok((await kit.custody(osaka)) > 80_000);
+    });
+  }
+});
