@@ -33,7 +33,8 @@ export async function pullSnapshot(work: PullWork, client: PulledClient, listed:
   }
   work.note({ snapshots: 1 });
   const signed = await fetchManifest(client, listed);
-  await parts.depot.keyring(signed.manifest.keyring).catch(() => {
+  const { client: owner, keyring } = signed.manifest;
+  await parts.depot.keyring(owner, keyring).catch(() => {
     const message = `the keyring of snapshot ${listed.sequence} of ${signed.manifest.job} is not there`;
     throw new LowtideError('damaged-keyring', message);
   });

@@ -195,8 +195,8 @@ export class Depot {
   }
 
   /** @throws LowtideError `not-found`, `damaged-keyring`, `newer-format` */
-  async keyring(hash: KeyringHash): Promise<SignedKeyring> {
-    return await this.#records.keyring(hash);
+  async keyring(client: ClientId, hash: KeyringHash): Promise<SignedKeyring> {
+    return await this.#records.keyring(client, hash);
   }
 
   /**

@@ -66,7 +66,7 @@ test('a manifest that is there already is durable when it was put again', async 
   assert.ok(await (await Depot.open(node.boot(), DEPOT, 'read')).hasManifest(signed.id));
 });
 
-test('keyrings are kept by client and version, and found by hash', async () => {
+test('keyrings are kept by client and version, and found by client and hash', async () => {
   const depot = await newDepot(newNode().boot());
   const rings = [testKeyring('ann', 2), testKeyring('ann', 1), testKeyring('bob', 1)];
   for (const ring of rings) await depot.putKeyring(ring);
@@ -76,8 +76,13 @@ test('keyrings are kept by client and version, and found by hash', async () => {
     [1, 2],
   );
   assert.equal((await depot.keyrings()).length, 3, 'one of them was there');
-  assert.deepEqual((await depot.keyring(rings[2]!.hash)).keyring, rings[2]!.keyring);
-  await assert.rejects(depot.keyring(fakeSnapshotId('x') as string as KeyringHash), { code: 'not-found' });
+  assert.deepEqual(
+    (await depot.keyring(rings[2]!.keyring.client, rings[2]!.hash)).keyring,
+    rings[2]!.keyring,
+  );
+  await assert.rejects(depot.keyring(ann, fakeSnapshotId('x') as string as KeyringHash), {
+    code: 'not-found',
+  });
   assert.deepEqual(await depot.keyrings(fakeSnapshotId('x').slice(32) as typeof ann), []);
 });
 
@@ -91,7 +96,7 @@ test('a damaged keyring is told, not left out', async () => {
     50,
     1,
   );
-  await assert.rejects(depot.keyring(ring.hash), { code: 'damaged-keyring' });
+  await assert.rejects(depot.keyring(ring.keyring.client, ring.hash), { code: 'damaged-keyring' });
   await assert.rejects(depot.keyrings(), { code: 'damaged-keyring' });
 });
 

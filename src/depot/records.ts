@@ -94,8 +94,8 @@ export class Records {
   }
 
   /** @throws LowtideError `not-found`, `damaged-keyring`, `newer-format` */
-  async keyring(hash: KeyringHash): Promise<SignedKeyring> {
-    for await (const found of this.#keyringFiles()) {
+  async keyring(client: ClientId, hash: KeyringHash): Promise<SignedKeyring> {
+    for await (const found of this.#keyringFiles(client)) {
       if (found.hash === hash) return await this.#readKeyring(found);
     }
     throw new LowtideError('not-found', `there is no keyring ${shortId(hash)} in this depot`);

@@ -119,7 +119,8 @@ async function readRecords(
   const { depot, centers } = work;
   try {
     const signed = await depot.manifest(snapshot);
-    const keyring = await depot.keyring(signed.manifest.keyring);
+    const { client, keyring: hash } = signed.manifest;
+    const keyring = await depot.keyring(client, hash);
     return { signed, keyring: keyring.bytes };
   } catch (error) {
     if (!isLowtideError(error) || error.code === 'disk-failed') throw error;
