@@ -33,6 +33,8 @@ export interface WaysStatus {
   readonly now: number;
   readonly zone: string;
   readonly running: boolean;
+  /** @see AgentStatus.notWhile */
+  readonly notWhile?: string | null;
   readonly upstreams: readonly UpstreamStatus[];
   readonly centers: readonly CenterStatus[];
 }
@@ -48,6 +50,8 @@ export function copyLines({ copies }: Pick<SpooledSnapshot, 'copies'>, status: W
       return `no way leads to ${name} any more: join one, or 'lowtide ${role} release ${name}'`;
     }
     if (moving && !running) return `waiting for the ${role} to run, to send it to ${name}`;
+    if (moving && (status.notWhile ?? null) !== null)
+      return `waiting, because ${status.notWhile} says that nothing shall be sent now (not-while)`;
     const closed = moving ? unreachable(copy.center, status) : null;
     const when = expectationText(copy.expected ?? null, name, zone, now);
     if (closed !== null) return `waiting for the connection to ${closed.name}: ${closed.message}${when}`;

@@ -19,6 +19,7 @@ import { habitEvent, pastOf, type QueuedOffer } from './past.ts';
 import { Planning } from './planning.ts';
 import { Queue } from './queue.ts';
 import { WriterPool } from './receiving.ts';
+import { type Reading, WATCH_EVERY_MS } from './watches.ts';
 
 /**
  * The collection program (SEED 212, fig. 5): hears offers, asks the planner, orders clients one after another to send,
@@ -39,6 +40,7 @@ export class Collector {
   /** Machines of which the planner knows what the ledger tells. */
   readonly #met = new Set<ClientId>();
   readonly #places = new Map<ClientId, ClientPlace>();
+  #running = false;
   #stopping = false;
 
   private constructor(parts: CollectorParts, conditions: Conditions) {
@@ -96,6 +98,8 @@ export class Collector {
     const planned = plannerConditions(conditions, this.#places.values());
     this.planning.tell({ kind: 'conditions', conditions: planned });
     this.#conditions = conditions;
+    this.#noteConditions();
+    this.#otherWork.lookSoon();
     for (const { client, place } of this.book.sessions()) {
       this.planning.tell({ kind: 'online', client, line: lineOf(conditions, place) });
     }
@@ -118,13 +122,16 @@ export class Collector {
   /** Runs the planning loop until `stop`; then every order ends, what arrived is durable, and writers are closed. */
   async run(stop: AbortSignal): Promise<void> {
     const { plan_interval_ms, order_idle_ms } = this.parts.world.limits;
+    this.#running = true;
+    this.#noteConditions();
     while (!stop.aborted) {
       this.orders.endIdle();
-      await this.#otherWork.watchSpace(this.#conditions);
+      await this.#watch();
       this.planning.tell({ kind: 'tick' });
       void this.foresight.renew(WATCH_MS);
-      const watched = this.book.all().length > 0 ? order_idle_ms : plan_interval_ms;
-      await this.planning.pause(Math.min(plan_interval_ms, watched), stop);
+      const idle = this.book.all().length > 0 ? order_idle_ms : plan_interval_ms;
+      const watched = this.planning.outstanding > 0 ? WATCH_EVERY_MS : plan_interval_ms;
+      await this.planning.pause(Math.min(plan_interval_ms, idle, watched), stop);
     }
     this.#stopping = true;
     this.book.endSessions();
@@ -132,9 +139,27 @@ export class Collector {
     // Ends what nobody is calling in, and starts nothing any more.
     const none = { ...plannerConditions(this.#conditions), streams: 0 };
     this.planning.tell({ kind: 'conditions', conditions: none });
+    await this.#otherWork.end();
     await this.orders.lastCalls();
     await this.foresight.settled();
     await this.writers.close();
+  }
+
+  /** Programs may take their time: nobody waits for them here. */
+  async #watch(): Promise<void> {
+    const look = this.#otherWork.watch(this.#conditions);
+    if ((this.#conditions.notWhile ?? []).length === 0) await look;
+  }
+
+  /** Of a node that runs: a command that only opens its folder puts nothing in force. */
+  #noteConditions(): void {
+    const { written } = this.#conditions;
+    if (this.#running && written !== undefined) this.#journal.conditions(written);
+  }
+
+  /** What is measured of the condition table, and what of it holds collecting. */
+  get readings(): readonly Reading[] {
+    return this.#otherWork.readings;
   }
 
   /** The newest session of a client takes over; what the one before was ordered to do ends. */

@@ -2,7 +2,7 @@ import { parseManifest } from '../format/manifest.ts';
 import { findClient } from '../ledger/clients.ts';
 import type { ClientId } from '../model/ids.ts';
 import { HOUR_MS } from '../model/time.ts';
-import { type CenterConditions, conditionsWith, type Hold, type PlannedOffer } from '../schedule/plan.ts';
+import { type CenterConditions, conditionsWith, type PlannedOffer } from '../schedule/plan.ts';
 import type { RatePlan } from '../schedule/rate-plan.ts';
 import { parseRate } from '../schedule/rate-text.ts';
 import { parseWindows } from '../schedule/windows.ts';
@@ -80,13 +80,15 @@ export function lineOf({ rates }: Conditions, place: ClientPlace | null): string
 /** Of the hold that a disk without room calls for. */
 export const FREE_SPACE = 'free space';
 
-/** The hold that the disk calls for now (S66); null for none. */
-export async function spaceHold(
+/** How full the disk is, and whether that is too much; null where nobody asks. */
+export async function spaceText(
   { world, depot }: CollectorParts,
   { freeSpace = 0 }: Conditions,
-): Promise<Hold | null> {
+): Promise<{ readonly holds: boolean; readonly text: string } | null> {
   if (freeSpace === 0) return null;
   const { free, total } = await world.disk.space(depot.path);
-  if (free >= total * freeSpace) return null;
-  return { name: FREE_SPACE, code: 'free-space', line: null, stops: true, until: null };
+  const share = total === 0 ? 0 : free / total;
+  return { holds: share < freeSpace, text: `${percent(share)} of the disk, at least ${percent(freeSpace)}` };
 }
+
+const percent = (share: number): string => `${(share * 100).toFixed(1)} %`;

@@ -1,3 +1,4 @@
+import { noteConditions, type Written } from '../ledger/audit.ts';
 import { setPhase } from '../ledger/copies.ts';
 import { appendHistory } from '../ledger/history.ts';
 import { isLowtideError, messageOf } from '../model/errors.ts';
@@ -42,6 +43,16 @@ export class OrderJournal {
   /** A client was connected, and is not any more. */
   stayed(client: ClientId, stay: SeenStay): void {
     if (tellsStay(stay)) this.#record(() => noteStay(this.#parts, client, stay));
+  }
+
+  /** What suits the node, in force from now on: what is new of that is kept, and told. */
+  conditions(written: Written): void {
+    const { ledger, world } = this.#parts;
+    const now = world.clock.now();
+    this.#record(async () => {
+      for (const change of await noteConditions(ledger, written, now))
+        world.monitor.event({ kind: 'changed', ...change });
+    });
   }
 
   async settled(): Promise<void> {

@@ -71,6 +71,10 @@ export interface Conditions {
   readonly targets?: TargetConditions;
   /** Part of the disk, 0 to 1, that stays free: below it nothing is collected. Left out: 0. */
   readonly freeSpace?: number;
+  /** Above these nothing is started; null for none. @see Strain */
+  readonly ceilings?: { readonly load: number | null; readonly disk: number | null };
+  /** Programs with their arguments: while one of them ends with status 0, nothing is collected. */
+  readonly notWhile?: readonly (readonly string[])[];
   /** All of it key by key, as people wrote it: to tell what has changed. */
   readonly written?: Readonly<Record<string, string>>;
 }

@@ -8,6 +8,7 @@ const migrations: readonly ((database: Kysely<Tables>) => Promise<void>)[] = [
   relays,
   planning,
   forecasts,
+  audit,
 ];
 
 /**
@@ -123,4 +124,11 @@ async function forecasts(database: Kysely<Tables>): Promise<void> {
     'ALTER TABLE copies ADD COLUMN expected TEXT',
   ];
   for (const statement of statements) await sql.raw(statement).execute(database);
+}
+
+/** Who looks later sees what suited the node when. */
+async function audit(database: Kysely<Tables>): Promise<void> {
+  const table =
+    'CREATE TABLE audit (id INTEGER PRIMARY KEY, at INTEGER NOT NULL, key TEXT NOT NULL, before TEXT, after TEXT) STRICT';
+  await sql.raw(table).execute(database);
 }

@@ -23,6 +23,7 @@ export interface Tables {
   jobs: JobTable;
   habits: HabitTable;
   forecasts: ForecastTable;
+  audit: AuditTable;
 }
 
 /** `peer`: another center, which may read everything here and do nothing else. */
@@ -204,6 +205,16 @@ interface ForecastTable {
   arrived_at: UnixMillis | null;
 }
 
+/** Changes of what suits a node, key by key of its settings: appended only. */
+interface AuditTable {
+  id: Generated<number>;
+  /** When the node saw it. */
+  at: UnixMillis;
+  key: string;
+  before: string | null;
+  after: string | null;
+}
+
 /** What an agent remembers of each job. */
 interface JobTable {
   name: string;
@@ -222,6 +233,7 @@ export type SnapshotRow = Selectable<SnapshotTable>;
 export type CopyRow = Selectable<CopyTable>;
 export type CustodyRow = Selectable<CustodyTable>;
 export type OfferRow = Selectable<OfferTable>;
+export type AuditRow = Selectable<AuditTable>;
 export type HistoryRow = Selectable<HistoryTable>;
 export type NewHistoryRow = Insertable<HistoryTable>;
 export type RunRow = Selectable<RunTable>;

@@ -30,6 +30,11 @@ export type Event =
   | { kind: 'voided'; snapshot: SnapshotId; code: string }
   | { kind: 'refused'; what: string; code: ErrorCode; message: string }
   | { kind: 'waiting'; client: ClientId; snapshot: SnapshotId; code: string; until: number | null }
+  /** Nothing is collected, because of what was measured. */
+  | { kind: 'holding'; name: string; code: string; text: string }
+  | { kind: 'resumed'; name: string }
+  /** What suits the node has been changed: a key of its settings. */
+  | { kind: 'changed'; key: string; before: string | null; after: string | null }
   | { kind: 'connected'; center: CenterId }
   | { kind: 'disconnected'; center: CenterId; code: string; message: string }
   | { kind: 'enrolled'; client: ClientId; name: string }

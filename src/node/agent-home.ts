@@ -115,6 +115,9 @@ function liveSettings(software: Software, jobs: JobsFile, config: () => AgentCon
     get allow() {
       return config().allow;
     },
+    get notWhile() {
+      return config().notWhile;
+    },
     get compressionLevel() {
       return COMPRESSION_LEVELS[config().compression];
     },

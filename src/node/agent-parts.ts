@@ -38,6 +38,8 @@ export interface AgentSettings {
   readonly yield: boolean;
   /** Programs that jobs may run; a folder, with a slash at its end, means all in it. None if absent. */
   readonly allow?: readonly string[];
+  /** Programs with their arguments: while one of them ends with status 0, nothing is sent. None if absent. */
+  readonly notWhile?: readonly (readonly string[])[];
   /** Read anew whenever it is needed: people change it while the agent runs. */
   readonly jobs: () => Promise<readonly Job[]>;
 }

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { LowtideError, messageOf } from '../model/errors.ts';
 import type { World } from '../world/ports.ts';
 import { type Compression, COMPRESSION_LEVELS } from './compression.ts';
+import { allowShape, checkNotWhile, wordsShape } from './strain-settings.ts';
 import { YamlFile } from './yaml-file.ts';
 
 /** What the owner of a machine decides beside its jobs: `agent.yaml` in the agent's data folder. */
@@ -12,6 +13,8 @@ export interface AgentConfig {
   readonly yield: boolean;
   /** Programs that jobs may run: paths, or folders with a slash at the end. */
   readonly allow: readonly string[];
+  /** Programs with their arguments: while one of them ends with status 0, nothing is sent. */
+  readonly notWhile: readonly (readonly string[])[];
 }
 
 const TEMPLATE = `# Settings of this machine's agent; its jobs are in jobs.yaml. A running agent sees changes within a minute.
@@ -24,6 +27,10 @@ compression: default
 yield: false
 # Programs that jobs may run as hooks and commands: paths, or folders with a slash at the end. Nothing else is run.
 allow: []
+# Programs that say whether the line is needed for something else: while one ends with status 0, nothing is sent. They have
+# to be named in allow too.
+# notWhile:
+#   - [/usr/bin/pgrep, -x, zoom]
 `;
 
 const levels = Object.keys(COMPRESSION_LEVELS) as Compression[];
@@ -31,7 +38,8 @@ const shape = z.strictObject({
   spool: z.union([z.string(), z.number()], 'expected a size such as 20 GiB').default('20 GiB'),
   compression: z.enum(levels, `expected one of ${levels.join(', ')}`).default('default'),
   yield: z.boolean().default(false),
-  allow: z.array(z.string().startsWith('/', 'expected an absolute path')).default([]),
+  allow: allowShape,
+  notWhile: z.array(wordsShape).default([]),
 });
 
 const fileOf = (world: World, path: string): YamlFile<z.infer<typeof shape>> =>
@@ -45,6 +53,7 @@ export async function createAgentConfig(world: World, path: string): Promise<voi
 export async function readAgentConfig(world: World, path: string): Promise<AgentConfig> {
   const read = await fileOf(world, path).read();
   const { spool, ...rest } = read.value;
+  checkNotWhile(read);
   try {
     return { spoolBytes: parseSize(String(spool)), ...rest };
   } catch (error) {

@@ -31,6 +31,8 @@ export interface AgentStatus {
   readonly running: boolean;
   /** The job whose backup is being taken now. */
   readonly taking: string | null;
+  /** The program, with its arguments, that says that nothing shall be sent now; null if none does. */
+  readonly notWhile: string | null;
   /** What this machine sends to: centers and relays. */
   readonly upstreams: readonly UpstreamStatus[];
   /** Where backups shall be in the end. */
@@ -96,6 +98,7 @@ export interface StatusParts {
 
 export interface LiveStatus {
   readonly taking: string | null;
+  readonly notWhile: string | null;
   readonly uplinks: ReadonlyMap<CenterId, UplinkStatus>;
   readonly nextDue: (job: Job) => Promise<UnixMillis | null>;
 }
@@ -110,6 +113,7 @@ export async function agentStatus(parts: StatusParts): Promise<AgentStatus> {
     zone: world.clock.zone,
     running: live !== null,
     taking: live?.taking ?? null,
+    notWhile: live?.notWhile ?? null,
     upstreams: await Promise.all(
       parts.upstreams.map((upstream) =>
         upstreamStatus(ledger, upstream, live?.uplinks.get(upstream.face.id) ?? null, 'agent'),

@@ -2,7 +2,7 @@ import type { BackupResult } from '../backup/plan.ts';
 import { Depot } from '../depot/depot.ts';
 import { copiesOf } from '../ledger/copies.ts';
 import { jobMemory } from '../ledger/jobs.ts';
-import { chainEnd } from '../ledger/snapshots.ts';
+import { chainEnd, spooledSnapshots } from '../ledger/snapshots.ts';
 import { Ledger } from '../ledger/ledger.ts';
 import { Bell } from '../model/bell.ts';
 import { isLowtideError } from '../model/errors.ts';
@@ -24,6 +24,7 @@ import {
 } from './agent-parts.ts';
 import { drainWhenRung } from './draining.ts';
 import { countLost } from './lost-files.ts';
+import { NotWhile } from './not-while.ts';
 import { finishRuns } from './runs.ts';
 import { discardSpooled, drain, dropOldBases } from './spool.ts';
 import { takeJob } from './taking.ts';
@@ -49,6 +50,7 @@ export interface AgentOptions {
 export class Agent {
   readonly parts: AgentParts;
   readonly uplinks: readonly Uplink[];
+  readonly notWhile: NotWhile;
   readonly #bell = new Bell();
   readonly #drainBell = new Bell();
   /** Backups, and whatever must not happen beside one. */
@@ -69,7 +71,12 @@ export class Agent {
     const { keys } = identity.keyring;
     const lostFiles = (id: SnapshotId, most: number) => countLost({ world, depot, ledger, keys }, id, most);
     const self = { world, depot, ledger, client, instance };
-    const sender = new OwnSnapshots({ ...self, signingKey, job, lostFiles });
+    const wake = (): void => {
+      for (const uplink of this.uplinks) uplink.wake();
+    };
+    this.notWhile = notWhileOf(parts, wake);
+    const holds = (): Promise<boolean> => this.notWhile.holds();
+    const sender = new OwnSnapshots({ ...self, signingKey, job, lostFiles, holds });
     this.#sender = sender;
     const drains = (): void => this.#drainBell.ring();
     const heard = { onReceipt: drains, onChange: drains };
@@ -131,7 +138,8 @@ export class Agent {
 
   /** Sends what is in the spool and frees it on receipt, until `stop`; takes nothing by itself. */
   async deliver(stop: AbortSignal): Promise<void> {
-    await Promise.all([this.#drainOnReceipt(stop), ...this.uplinks.map((uplink) => uplink.run(stop))]);
+    const sending = this.uplinks.map((uplink) => uplink.run(stop));
+    await Promise.all([this.#drainOnReceipt(stop), this.notWhile.run(stop), ...sending]);
   }
 
   /** Jobs were changed: look at the schedule anew. */
@@ -258,4 +266,13 @@ export class Agent {
     }
     return freed;
   }
+}
+
+function notWhileOf({ world, ledger, settings }: AgentParts, onChange: () => void): NotWhile {
+  return new NotWhile({
+    world,
+    programs: () => settings.notWhile ?? [],
+    waits: async () => (await spooledSnapshots(ledger.db)).length > 0,
+    onChange,
+  });
 }

@@ -4,6 +4,7 @@ import { type Address, formatAddress, parseAddress } from '../identity/addresses
 import { parseWindows } from '../schedule/windows.ts';
 import { checkedAt } from './checked-at.ts';
 import { RATE_TEXT, rateKeys, rateSettings } from './rate-settings.ts';
+import { STRAIN_TEXT, strainKeys, strainSettings } from './strain-settings.ts';
 import type { ReadYaml } from './yaml-file.ts';
 
 export const DEFAULT_PORT = 7700;
@@ -27,6 +28,7 @@ export const collectingKeys = {
     .max(STREAMS_MAX)
     .default(2),
   ...rateKeys,
+  ...strainKeys,
   listen: z.string().default(`0.0.0.0:${DEFAULT_PORT}`),
   addresses: z.array(z.string()).min(1, 'expected at least one address, such as backup.example.org:7700'),
 };
@@ -37,7 +39,14 @@ export function collectingSettings(read: ReadYaml<z.infer<typeof shape>>): Colle
   const { windows, zone, streams, listen, addresses } = read.value;
   checkHours(read, 'windows', windows, 'zone', zone);
   return {
-    conditions: { windows, zone, streams, ...rateSettings(read), written: writtenOf(read.value) },
+    conditions: {
+      windows,
+      zone,
+      streams,
+      ...rateSettings(read),
+      ...strainSettings(read),
+      written: writtenOf(read.value),
+    },
     listen: checkedAt(read, ['listen'], () => parseAddress(listen, DEFAULT_PORT)),
     addresses: checkedAt(read, ['addresses'], () =>
       addresses.map((text) => parseAddress(text, DEFAULT_PORT)),
@@ -78,7 +87,7 @@ windows: ${JSON.stringify(windows)}
 zone: ${JSON.stringify(zone)}
 # Computers that may send at the same time. 0 collects nothing.
 streams: ${streams}
-${RATE_TEXT}# Where it listens.
+${RATE_TEXT}${STRAIN_TEXT}# Where it listens.
 listen: ${JSON.stringify(formatAddress(listen))}
 # Where computers reach it: names or IP addresses with ports. They travel in join tokens.
 addresses: ${JSON.stringify(addresses.map(formatAddress))}

@@ -6,8 +6,8 @@ import type { Job } from '../model/jobs.ts';
 import type { Command, CommandEnd } from '../world/ports.ts';
 import { takeJob } from './taking.ts';
 
-const OK: CommandEnd = { ok: true, how: '', said: '' };
-const FAILED: CommandEnd = { ok: false, how: 'it ended with status 1', said: 'no' };
+const OK: CommandEnd = { ok: true, status: 0, how: '', said: '' };
+const FAILED: CommandEnd = { ok: false, status: 1, how: 'it ended with status 1', said: 'no' };
 const ALLOW = ['/usr/lib/hooks/', '/bin/dump'];
 
 interface Ran {

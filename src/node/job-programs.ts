@@ -4,6 +4,7 @@ import { isLowtideError, LowtideError } from '../model/errors.ts';
 import type { Job } from '../model/jobs.ts';
 import { SECOND_MS } from '../model/time.ts';
 import type { AgentParts } from './agent-parts.ts';
+import { isAllowed } from './allowed.ts';
 
 /**
  * Runs what a job wants before and after it is taken. If `before` fails, nothing is taken. `after` runs in any case, so
@@ -95,11 +96,7 @@ async function runAfter(
  */
 function checkAllowed({ settings }: Pick<AgentParts, 'settings'>, job: Job, words: readonly string[]): void {
   const [program = ''] = words;
-  const plain = program.startsWith('/') && !program.split('/').includes('..');
-  const allowed = (settings.allow ?? []).some((line) =>
-    line.endsWith('/') ? program.startsWith(line) : program === line,
-  );
-  if (plain && allowed) return;
+  if (isAllowed(settings.allow ?? [], program)) return;
   const message = `job ${job.name} wants to run ${program}, which agent.yaml does not allow: add its path to 'allow' there (a running agent sees that within a minute), or take it out of the job`;
   throw new LowtideError('hook-refused', message);
 }

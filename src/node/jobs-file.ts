@@ -8,6 +8,7 @@ import { parseCalendar } from '../schedule/calendar.ts';
 import { parseSpan, spanText } from '../schedule/span-text.ts';
 import { parseWindows } from '../schedule/windows.ts';
 import type { World } from '../world/ports.ts';
+import { wordsShape } from './strain-settings.ts';
 import { LastGood, type ReadYaml, YamlFile } from './yaml-file.ts';
 
 /** The backup control table as people edit it (SEED 121). Comments survive changes made by commands. */
@@ -40,10 +41,6 @@ const MAX_TIMEOUT_SECONDS = 172_800;
 /** As a manifest takes it (format F43), without slashes. */
 const JOB_NAME = /^[a-z0-9][a-z0-9._-]{0,63}$/;
 
-/** A program's path, or with its arguments as a list. No shell reads it. */
-const wordsShape = z
-  .union([z.string(), z.array(z.string()).min(1)], 'expected a program, or a list of it and its arguments')
-  .transform((words) => (typeof words === 'string' ? [words] : words));
 const hooksShape = z.strictObject({
   before: wordsShape.optional(),
   after: wordsShape.optional(),

@@ -196,7 +196,14 @@ async function statusOf(desk: AgentDesk): Promise<AgentStatus> {
     jobs: await settings.jobs(),
     upstreams: joinedNodes(home.client),
     spool: { bytes: await spoolBytes(agent.parts), quota: settings.spoolBytes },
-    live: running ? { taking: agent.taking, uplinks, nextDue: (job) => agent.nextDue(job) } : null,
+    live: running
+      ? {
+          taking: agent.taking,
+          notWhile: agent.notWhile.says,
+          uplinks,
+          nextDue: (job) => agent.nextDue(job),
+        }
+      : null,
   });
 }
 

@@ -18,6 +18,7 @@ import type { Ledger } from '../ledger/ledger.ts';
 import type { CenterFace } from '../model/exchange.ts';
 import type { World } from '../world/ports.ts';
 import type { Forecast, OfferForecast } from '../schedule/forecast.ts';
+import { type ConditionTable, conditionTable } from './condition-table.ts';
 import { forecastOf } from './center-forecast.ts';
 import { type ClientLine, clientLines } from './center-view.ts';
 import type { CollectingSettings } from './collecting-settings.ts';
@@ -26,6 +27,8 @@ import { checked } from './people.ts';
 /** What people may ask of a node that others join: over its local socket while it runs, else of the data folder itself. */
 export interface CenterPeople {
   plan(ask: PlanAsk): Promise<CenterPlan>;
+  /** What suits the node, what of that is measured, and what was changed lately. */
+  conditions(ask: object): Promise<ConditionTable>;
   token(wish: TokenAsk): Promise<TokenAnswer>;
   clients(ask: object): Promise<{ readonly clients: readonly ClientLine[] }>;
   /** Shuts a computer out, also one that is connected, within half a minute. What it has sent stays. */
@@ -131,6 +134,7 @@ export function centerPeople(desk: CenterDesk): CenterPeople {
   const { ledger } = desk.node;
   return {
     plan: checked(planAsk, ({ night }) => planOf(desk, night)),
+    conditions: checked(nothing, () => conditionTable(desk)),
     token: checked(tokenAsk, (ask) => makeToken(desk, ask)),
     clients: checked(nothing, async () => ({ clients: await clientLines(ledger.db) })),
     revoke: checked(z.strictObject({ client: z.string() }), ({ client }) => revoke(desk, client)),

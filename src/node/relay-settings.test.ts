@@ -27,9 +27,10 @@ test('relay.yaml gives back what it was made of, sizes in bytes', async () => {
   await createRelayConfig(world, path, { ...config, store: '2 GB', cache: '512 MiB' });
   const rest = { storeBytes: 2e9, cacheBytes: 2 ** 29, centers: [], yield: false };
   const read = await readRelayConfig(world, path, []);
-  const { rates, freeSpace, targets: _, written: __, ...conditions } = read.conditions;
+  const { rates, freeSpace, targets, written, ceilings, notWhile, ...conditions } = read.conditions;
   assert.deepEqual({ ...read, conditions }, { ...config, ...rest });
-  assert.deepEqual([rates?.total, freeSpace], ['unlimited', 0.05]);
+  assert.deepEqual([rates?.total, freeSpace, targets?.usual], ['unlimited', 0.05, null]);
+  assert.deepEqual([ceilings?.load, notWhile, written?.['zone']], [null, [], config.conditions.zone]);
 });
 
 test('centers are named by name, id or its first digits; one that no way leads to by its id only', async () => {

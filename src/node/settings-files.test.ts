@@ -149,9 +149,9 @@ describe('center.yaml', () => {
   it('gives back what it was made of', async () => {
     await createCenterSettings(world, path, settings);
     const read = await readCenterSettings(world, path);
-    const { rates, freeSpace, targets, written, ...conditions } = read.conditions;
+    const { rates, freeSpace, targets, written, ceilings, notWhile, ...conditions } = read.conditions;
     assert.deepEqual({ ...read, conditions }, settings);
-    assert.equal(targets?.usual, null);
+    assert.deepEqual([targets?.usual, ceilings, notWhile], [null, { load: null, disk: null }, []]);
     assert.equal(written?.['windows'], '22:00-08:00');
     assert.equal(freeSpace, 0.05);
     assert.deepEqual([rates?.total, rates?.perClient, rates?.lines], ['unlimited', 'unlimited', []]);
@@ -209,6 +209,12 @@ describe('center.yaml', () => {
       [`${good}target: soon\n`, /^3:9: .*a span of time/],
       [`${good}computers: [{clients: [ann]}]\n`, /^3:13: expected a rate, a target or both/],
       [`${good}computers: [{clients: [ann], rate: 0 MB/s}]\n`, /^3:36: .*a rate above 0/],
+      [`${good}load: 0\n`, /^3:7: load: expected a load above 0/],
+      [
+        `${good}notWhile: [pgrep]\nallow: [/usr/bin/pgrep]\n`,
+        /^3:12: "pgrep" is not allowed: give the whole path/,
+      ],
+      [`${good}notWhile:\n  - [/bin/../bin/sh, -c, x]\nallow: [/bin/]\n`, /^4:5: .* is not allowed/],
       [`${good}freeSpace: 7\n`, /^3:12: freeSpace: expected a part/],
       [`${good}lines: [{name: a, rate: 1 MB/s, clients: [10.0.0.0/99]}]\n`, /is not a range/],
     ];

@@ -151,6 +151,7 @@ export type ReasonCode =
   | 'client-offline'
   | 'client-window'
   | 'center-window'
+  | 'client-held'
   | 'no-shared-window'
   | 'streams-busy'
   | 'line-busy'

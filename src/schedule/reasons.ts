@@ -14,6 +14,7 @@ const texts: Record<ReasonCode, string> = {
   'client-offline': 'waiting for the computer to connect to the center',
   'client-window': 'waiting for your window',
   'center-window': "waiting for the center's window",
+  'client-held': 'the computer sends nothing for the time being',
   'no-shared-window':
     "your windows and the center's are not open together at any time of the next five weeks",
   'streams-busy': 'waiting for a free stream: the center is collecting others first',
@@ -75,6 +76,7 @@ function verdict(state: PlannerState, record: OfferRecord, first: OfferRecord | 
   const run = state.runs.get(record.offer.snapshot);
   if (run?.phase === 'running') return { code: 'running', until: standing.until };
   if (run?.phase === 'ordered') return { code: 'next', until: null };
+  if (!standing.open && track.windows.text === 'never') return { code: 'client-held', until: null };
   if (!standing.open) return { code: standing.code, until: standing.until };
   if (!client.online) return { code: 'client-offline', until: null };
   if (!isFirst(record)) return { code: 'after-predecessor', until: null };

@@ -25,6 +25,8 @@ export function parseSpan(text: string): number {
 
 /** As `parseSpan` reads it. */
 export function spanText(ms: number): string {
-  const [name, unit] = UNITS.find(([, each]) => ms % each === 0 && ms >= each) ?? ['min', MINUTE_MS];
+  // People say 24 h and 36 h, and 2 d from there on.
+  const [name, unit] =
+    UNITS.find(([, each]) => ms % each === 0 && (each < DAY_MS || ms > each)) ?? UNITS.at(-1)!;
   return `${Math.round(ms / unit)} ${name}`;
 }

@@ -23,6 +23,8 @@ export interface OwnerParts {
   readonly signingKey: SigningKey;
   /** The job as it is configured now, null if it was removed since. */
   readonly job: (name: string) => Promise<Job | null>;
+  /** Whether nothing shall be sent now, whatever the job says. */
+  readonly holds: () => Promise<boolean>;
   /** What is nowhere any more if nobody has this snapshot: how many files, and at most `most` of them. Null: nobody can say. */
   readonly lostFiles: (snapshot: SnapshotId, most: number) => Promise<LostFiles | null>;
 }
@@ -50,7 +52,7 @@ export class OwnSnapshots implements Sender {
     const job = await this.#parts.job(row.job);
     const target = job === null ? row.target : (job.target ?? null);
     return {
-      transfer: job?.transfer ?? row.transfer ?? 'any',
+      transfer: (await this.#parts.holds()) ? 'never' : (job?.transfer ?? row.transfer ?? 'any'),
       zone: job?.zone ?? row.zone ?? this.#parts.world.clock.zone,
       centers,
       freeAfter: row.free_after,

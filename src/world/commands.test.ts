@@ -20,7 +20,7 @@ const shell = (line: string, more: Partial<Command> = {}): Command => ({
 const commands = realCommands();
 
 test('a command that ends with 0 is well, and any other end says how and what was said', async () => {
-  assert.deepEqual(await commands.run(shell('exit 0')), { ok: true, how: '', said: '' });
+  assert.deepEqual(await commands.run(shell('exit 0')), { ok: true, status: 0, how: '', said: '' });
   assert.deepEqual(await commands.run(shell('echo no >&2; exit 3')), {
     ok: false,
     how: 'it ended with status 3',

@@ -89,7 +89,7 @@ function ended(command: Command, output: number | 'ignore'): Promise<CommandEnd>
     if (stop.aborted) onStop();
     stop.addEventListener('abort', onStop, { once: true });
     child.stderr?.on('data', (bytes: Buffer) => (said = (said + bytes.toString('utf8')).slice(-SAID_MAX)));
-    const finish = (how: string): void => {
+    const finish = (how: string, status: number | null): void => {
       clearTimeout(timer);
       clearTimeout(killing);
       stop.removeEventListener('abort', onStop);
@@ -98,11 +98,12 @@ function ended(command: Command, output: number | 'ignore'): Promise<CommandEnd>
       kill('SIGKILL');
       resolve({
         ok: how === '' && over === null,
+        status: over === null ? status : null,
         how: over === null ? how : overWords(over, timeoutMs),
         said: said.trim(),
       });
     };
-    child.on('error', (error) => finish(`it could not be started: ${errnoWords(error)}`));
+    child.on('error', (error) => finish(`it could not be started: ${errnoWords(error)}`, null));
     // Not `close`: a process that it has left behind may keep the error output open.
     child.on('exit', (status, signal) =>
       setImmediate(() =>
@@ -112,6 +113,7 @@ function ended(command: Command, output: number | 'ignore'): Promise<CommandEnd>
             : status === null
               ? `it was ended by ${signal}`
               : `it ended with status ${status}`,
+          status,
         ),
       ),
     );

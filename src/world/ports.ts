@@ -21,6 +21,8 @@ export interface World {
   readonly limits: Limits;
   /** Absent where nothing can be run. */
   readonly commands?: Commands;
+  /** Absent where nothing is known of it. */
+  readonly strain?: Strain;
   /** The process's id, to tell people who holds a lock. A simulated one has none. */
   readonly pid?: number;
 }
@@ -342,6 +344,14 @@ export interface Commands {
   capture(command: Command, directory: string): Promise<CapturedOutput>;
 }
 
+/** How busy the machine is. Null: it does not tell. */
+export interface Strain {
+  /** Programs that run or wait for a disk, on average of the last minute, for each processor. */
+  load(): Promise<number | null>;
+  /** Part of the last ten seconds in which something waited for a disk, 0 to 1. */
+  disk(): Promise<number | null>;
+}
+
 export interface Command {
   /** The program and its arguments, without any shell. */
   readonly words: readonly string[];
@@ -356,6 +366,8 @@ export interface Command {
 export interface CommandEnd {
   /** It ended by itself with status 0. */
   readonly ok: boolean;
+  /** Its status; null if it did not end by itself. */
+  readonly status: number | null;
   /** How it ended if not: `it ended with status 3`. */
   readonly how: string;
   /** The end of what it wrote to its error output. */

@@ -7,6 +7,7 @@ import { realFiles } from './files.ts';
 import { nativeLoader } from './native.ts';
 import type { Monitor, World } from './ports.ts';
 import { realRandom } from './random.ts';
+import { realStrain } from './strain.ts';
 import { realWork } from './work.ts';
 
 export interface RealWorld extends World {
@@ -27,6 +28,7 @@ export function realWorld({ monitor, limits = productionLimits, lanes }: RealWor
     work,
     monitor,
     commands: realCommands(),
+    strain: realStrain(),
     limits,
     pid: process.pid,
     close: () => work.close(),

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { newGroup } from '../../verb.ts';
 import { clientGroup } from './client.ts';
+import { conditionsVerb } from './conditions.ts';
 import { centerInitVerb } from './init.ts';
 import { planVerb } from './plan.ts';
 import { centerPullVerb } from './pull.ts';
@@ -16,6 +17,7 @@ export function centerGroup(): Command {
     clientGroup('center'),
     centerPullVerb(),
     planVerb('center'),
+    conditionsVerb('center'),
     snapshotsVerb('center'),
     ledgerVerb('center'),
   ]);

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { newGroup } from '../../verb.ts';
 import { clientGroup } from '../center/client.ts';
+import { conditionsVerb } from '../center/conditions.ts';
 import { planVerb } from '../center/plan.ts';
 import { ledgerVerb, snapshotsVerb } from '../center/snapshots.ts';
 import { tokenVerb } from '../center/token.ts';
@@ -22,6 +23,7 @@ export function relayGroup(): Command {
       tokenVerb('relay'),
       clientGroup('relay'),
       planVerb('relay'),
+      conditionsVerb('relay'),
       relayStatusVerb(),
       snapshotsVerb('relay'),
       ledgerVerb('relay'),

@@ -1,0 +1,42 @@
+import type { Command } from 'commander';
+import type { Context } from '../../context.ts';
+import { withCollecting } from '../../reach.ts';
+import { pairLines, timeText } from '../../text.ts';
+import { action, newVerb } from '../../verb.ts';
+import { type NodeOptions, type NodeRole, withNodeData } from './options.ts';
+
+/** Of a center and of a relay. */
+export function conditionsVerb(role: NodeRole): Command {
+  const verb = newVerb('conditions', {
+    summary: `Show what suits this ${role}, what of that is measured, and what was changed`,
+    about:
+      `The settings in ${role}.yaml as they are in force: a running ${role} sees a change of the file within a minute. ` +
+      'What is measured (free space, load, disk pressure, programs that say whether something else must not be disturbed) is ' +
+      'measured every ten seconds while anything waits. Every change is kept with its time.',
+    examples: [[`lowtide ${role} conditions`, 'the condition table, and the last 20 changes of it']],
+  });
+  return withNodeData(verb, role).action(
+    action((context: Context, options: NodeOptions) => conditions(context, role, options)),
+  );
+}
+
+async function conditions(context: Context, role: NodeRole, options: NodeOptions): Promise<void> {
+  const { output } = context;
+  const table = await withCollecting(context, role, options, ({ people }) => people.conditions({}));
+  const { readings, changes, ...state } = table;
+  output.message({ message_type: 'conditions', ...state });
+  for (const reading of readings) output.message({ message_type: 'reading', ...reading });
+  for (const change of changes) output.message({ message_type: 'change', ...change });
+  const { name, written, running, zone } = table;
+  output.line(`${name}${running ? '' : ' (it is not running now)'}:`);
+  for (const line of pairLines(Object.entries(written))) output.line(`  ${line}`);
+  if (readings.length > 0) output.line('\nMeasured last:');
+  const measured = readings.map((reading): [string, string] => [
+    reading.name,
+    `${reading.text}${reading.holds ? `: NOTHING IS ${reading.code === 'load' || reading.code === 'disk-pressure' ? 'STARTED' : 'COLLECTED'} (${reading.code})` : ''}`,
+  ]);
+  for (const line of pairLines(measured)) output.line(`  ${line}`);
+  if (changes.length > 0) output.line(`\nChanged (${zone}):`);
+  for (const { at, key, before, after } of changes)
+    output.line(`  ${timeText(at, zone)}  ${key}: ${before ?? 'nothing'} -> ${after ?? 'nothing'}`);
+}
