@@ -1,14 +1,17 @@
 import { encodeAttributes } from '../format/attributes.ts';
 import type { Entry, EntryType, ExtendedAttribute } from '../model/entries.ts';
-import { isLowtideError } from '../model/errors.ts';
+import { isLowtideError, type LowtideError } from '../model/errors.ts';
 import { baseName, displayPath, parentPath, type PathKey, ROOT_PATH } from '../model/paths.ts';
 import type { UnixNanos } from '../model/time.ts';
 import type { FoundAttributes, World } from '../world/ports.ts';
+import { later } from './ahead.ts';
 import type { Problems } from './problems.ts';
 import type { Step } from './steps.ts';
 
 /** Names asked for at once: what they answer is in memory together. */
-const ASKED_MAX = 64;
+const ASKED_MAX = 256;
+/** Batches of which the attributes are being asked for. */
+const BATCHES_AHEAD = 2;
 const NOTHING: FoundAttributes = { xattrs: [], flags: 0, refused: [] };
 
 /** One step whose attributes nobody knows: it is new, or has changed, or the base is older than they are. */
@@ -31,14 +34,30 @@ export async function* withAttributes(
   problems: Problems,
 ): AsyncGenerator<Step[]> {
   const reader = new AttributeReader(world, problems);
+  const coming: Asked[] = [];
   for await (const batch of steps) {
-    const unknown = batch.flatMap(unknownIn);
-    for (const group of inDirectories(unknown)) {
-      const found = await reader.read(group);
-      for (const [i, { at }] of group.entries()) batch[at] = withExtra(batch[at]!, found[i]!);
-    }
-    yield batch;
+    const groups = [...inDirectories(batch.flatMap(unknownIn))];
+    coming.push({ batch, groups: groups.map((group) => ({ group, found: later(reader.ask(group)) })) });
+    if (coming.length > BATCHES_AHEAD) yield await finished(reader, coming.shift()!);
   }
+  for (const asked of coming) yield await finished(reader, asked);
+}
+
+/** A batch, and what was asked about it. */
+interface Asked {
+  readonly batch: Step[];
+  readonly groups: readonly {
+    readonly group: readonly Unknown[];
+    readonly found: Promise<readonly FoundAttributes[] | LowtideError>;
+  }[];
+}
+
+async function finished(reader: AttributeReader, { batch, groups }: Asked): Promise<Step[]> {
+  for (const { group, found } of groups) {
+    const extras = await reader.read(group, await found);
+    for (const [i, { at }] of group.entries()) batch[at] = withExtra(batch[at]!, extras[i]!);
+  }
+  return batch;
 }
 
 function unknownIn(step: Step, at: number): Unknown[] {
@@ -47,12 +66,17 @@ function unknownIn(step: Step, at: number): Unknown[] {
     if (step.extra !== undefined) return [];
     return [{ at, path, type: 'file', uid: stat.uid, gid: stat.gid, birth: stat.birth }];
   }
+  if (step.kind === 'found') {
+    const { path, extra, birth, entries, number } = step.file;
+    return extra === undefined ? [{ at, path, type: 'file', ...entries.ownerAt(number), birth }] : [];
+  }
   if (step.kind !== 'entry' && step.kind !== 'carry') return [];
   const { path, type, uid, gid, extra } = step.entry;
   return extra === undefined ? [{ at, path, type, uid, gid, birth: step.birth }] : [];
 }
 
 function withExtra(step: Step, extra: Uint8Array): Step {
+  if (step.kind === 'found') step.file.extra = extra;
   if (step.kind === 'read') {
     const fallback: Entry | null = step.fallback === null ? null : { ...step.fallback, extra };
     return { ...step, extra, fallback };
@@ -90,8 +114,23 @@ class AttributeReader {
   }
 
   /** @param group of one directory */
-  async read(group: readonly Unknown[]): Promise<Uint8Array[]> {
-    const found = await this.#find(group);
+  async ask(group: readonly Unknown[]): Promise<readonly FoundAttributes[] | LowtideError> {
+    const directory = parentPath(group[0]!.path);
+    try {
+      const names = group.map(({ path, type }) => ({ name: baseName(path), type }));
+      return await this.#world.files.attributes(directory, names);
+    } catch (error) {
+      if (isLowtideError(error, 'not-found', 'source-unreadable')) return error;
+      throw error;
+    }
+  }
+
+  /** @param answer what `ask` gave for the group */
+  async read(
+    group: readonly Unknown[],
+    answer: readonly FoundAttributes[] | LowtideError,
+  ): Promise<Uint8Array[]> {
+    const found = 'code' in answer ? this.#missing(group, answer) : answer;
     const { accounts } = this.#world.files;
     const read: Uint8Array[] = [];
     for (const [i, { path, uid, gid, birth }] of group.entries()) {
@@ -113,19 +152,12 @@ class AttributeReader {
     return read;
   }
 
-  async #find(group: readonly Unknown[]): Promise<readonly FoundAttributes[]> {
-    const directory = parentPath(group[0]!.path);
-    try {
-      const names = group.map(({ path, type }) => ({ name: baseName(path), type }));
-      return await this.#world.files.attributes(directory, names);
-    } catch (error) {
-      if (!isLowtideError(error, 'not-found', 'source-unreadable')) throw error;
-      // What is gone has no attributes to miss.
-      if (error.code === 'source-unreadable') {
-        for (const { path } of group) this.#problems.missing('extended attributes', path, error.message);
-      }
-      return group.map(() => NOTHING);
+  /** What is gone has no attributes to miss. */
+  #missing(group: readonly Unknown[], { code, message }: LowtideError): readonly FoundAttributes[] {
+    if (code === 'source-unreadable') {
+      for (const { path } of group) this.#problems.missing('extended attributes', path, message);
     }
+    return group.map(() => NOTHING);
   }
 
   #fitting(path: PathKey, xattrs: readonly ExtendedAttribute[]): readonly ExtendedAttribute[] {

@@ -6,6 +6,7 @@ import type { ChunkDigest } from '../model/ids.ts';
 import type { Limits } from '../model/limits.ts';
 import type { BlockTable } from './block-table.ts';
 import { ExtentList } from './extent-list.ts';
+import type { FoundFile } from './found-file.ts';
 import type { LinkKey } from './hard-links.ts';
 import type { CarriedRun } from './steps.ts';
 import type { RunBlocks } from './run-blocks.ts';
@@ -29,6 +30,13 @@ export type PendingExtent =
 export type EmitItem =
   | { readonly kind: 'entry'; readonly entry: Entry }
   | { readonly kind: 'carried'; readonly run: CarriedRun }
+  /** A whole file that is one extent, or empty. */
+  | {
+      readonly kind: 'found';
+      readonly file: FoundFile;
+      readonly unsettled: boolean;
+      readonly extent: PendingExtent | null;
+    }
   | { readonly kind: 'extent'; readonly extent: PendingExtent }
   | { readonly kind: 'kept'; readonly extents: readonly Extent[] }
   /** The file must be read again. */
@@ -86,7 +94,8 @@ export class Emitter {
   }
 
   #isReady(item: EmitItem): boolean {
-    if (item.kind !== 'extent' || item.extent.kind !== 'data') return true;
+    if (item.kind !== 'extent' && item.kind !== 'found') return true;
+    if (item.extent?.kind !== 'data') return true;
     return item.extent.runBlock < 0 || this.#blocks.numberOf(item.extent.runBlock) >= 0;
   }
 
@@ -96,6 +105,8 @@ export class Emitter {
         return this.#add({ kind: 'entry', entry: item.entry });
       case 'carried':
         return this.#carry(item.run);
+      case 'found':
+        return this.#addFound(item);
       case 'extent':
         this.#take(item.extent);
         return undefined;
@@ -122,6 +133,15 @@ export class Emitter {
     this.counts.others += others;
     this.counts.bytes = boundedSum(this.counts.bytes, bytes);
     return this.#output.addCarried(run);
+  }
+
+  #addFound({ file, unsettled, extent }: Extract<EmitItem, { kind: 'found' }>): Promise<void> | undefined {
+    this.counts.files++;
+    this.counts.bytes = boundedSum(this.counts.bytes, file.size);
+    if (extent?.kind !== 'data') return this.#output.addFound(file, unsettled, extent);
+    const block = extent.runBlock < 0 ? extent.block : this.#blocks.numberOf(extent.runBlock);
+    const { offset, length, digest } = extent;
+    return this.#output.addFound(file, unsettled, { kind: 'chunk', block, offset, length, digest });
   }
 
   #addAgain({ entry, key, isLast }: Extract<EmitItem, { kind: 'again' }>): Promise<void> | undefined {

@@ -59,5 +59,14 @@ export const NANOS_PER_MILLI = 1_000_000n;
  * than a second or two.
  */
 export function isFresh(stat: Pick<Stat, 'mtime' | 'ctime'>, now: number, withinMs: number): boolean {
-  return [stat.mtime, stat.ctime].some((time) => Math.abs(Number(time / NANOS_PER_MILLI) - now) <= withinMs);
+  return isFreshAt(
+    [stat.mtime, stat.ctime].map((time) => Number(time / NANOS_PER_MILLI)),
+    now,
+    withinMs,
+  );
+}
+
+/** The same of times in milliseconds. */
+export function isFreshAt(changes: readonly number[], now: number, withinMs: number): boolean {
+  return changes.some((time) => Math.abs(time - now) <= withinMs);
 }

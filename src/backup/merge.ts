@@ -4,8 +4,10 @@ import { joinPath, type PathKey } from '../model/paths.ts';
 import type { EntryReader } from '../world/packed-entries.ts';
 import { BaseCursor, type BasePage } from './base-cursor.ts';
 import type { Base } from './base-tree.ts';
+import type { Limits } from '../model/limits.ts';
 import type { UnixMillis } from '../model/time.ts';
 import { entryOf, type Found, isSame, NANOS_PER_MILLI } from './entry-of.ts';
+import { FoundFile } from './found-file.ts';
 import { FileSystems } from './hard-links.ts';
 import type { Renewal } from './sparse-blocks.ts';
 import type { Step } from './steps.ts';
@@ -23,10 +25,11 @@ export async function* mergeWithBase(
   walked: AsyncIterable<readonly Walked[]>,
   base: Base | null,
   renewal: Renewal,
-  unsettledMs: number,
+  { unsettled_ms, chunk_bytes_min }: Pick<Limits, 'unsettled_ms' | 'chunk_bytes_min'>,
 ): AsyncGenerator<Step[]> {
   const cursor = base === null ? null : new BaseCursor(base);
-  const merge = new Merge(cursor, renewal, (base?.details.startedAt ?? 0) - unsettledMs);
+  const settledBefore = (base?.details.startedAt ?? 0) - unsettled_ms;
+  const merge = new Merge(cursor, renewal, settledBefore, chunk_bytes_min);
   for await (const batch of walked) {
     for (const item of batch) {
       if (item.kind === 'problem') merge.addProblem(item);
@@ -57,13 +60,15 @@ class Merge {
   readonly #renewal: Renewal;
   /** What has not changed since, nobody changed unseen while the base was taken. */
   readonly #settledBefore: UnixMillis;
+  readonly #smallest: number;
   readonly #fileSystems = new FileSystems();
   readonly #same: SameEntries | null;
   /** Entries that are as they were, up to here. */
   #run: OpenRun | null = null;
   #steps: Step[] = [];
 
-  constructor(cursor: BaseCursor | null, renewal: Renewal, settledBefore: UnixMillis) {
+  constructor(cursor: BaseCursor | null, renewal: Renewal, settledBefore: UnixMillis, smallest: number) {
+    this.#smallest = smallest;
     this.#cursor = cursor;
     this.#renewal = renewal;
     this.#settledBefore = settledBefore;
@@ -100,10 +105,27 @@ class Merge {
         continue;
       }
       const path = joinPath(directory, entries.nameAt(number));
+      if (this.#isPlain(entries, number)) {
+        this.#push({
+          kind: 'found',
+          file: new FoundFile(path, entries, number, this.#numberOf(entries, number)),
+        });
+        continue;
+      }
       const more = this.add({ kind: 'entry', path, stat: entries.entryAt(number) });
       if (more !== undefined) yield* more;
       if (this.isFull) yield this.takeSteps();
     }
+  }
+
+  /** A small file of one name that the base does not know, as far as `find` has just seen. */
+  #isPlain(entries: EntryReader, number: number): boolean {
+    if (!entries.isFileAt(number) || entries.linksAt(number) !== 1) return false;
+    return entries.sizeAt(number) < this.#smallest && this.#same?.isKnown !== true;
+  }
+
+  #numberOf(entries: EntryReader, number: number): number {
+    return this.#same?.fileSystem ?? this.#fileSystems.numberOf(entries.deviceAt(number));
   }
 
   /** By the entry that the cursor stands at. */

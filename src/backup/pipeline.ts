@@ -4,8 +4,9 @@ import type { ChunkDigest } from '../model/ids.ts';
 import type { World } from '../world/ports.ts';
 import { ahead, Background } from './ahead.ts';
 import type { ChunkStore } from './chunk-store.ts';
-import type { Emitter } from './emitter.ts';
+import type { Emitter, PendingExtent } from './emitter.ts';
 import { entryOf, isSame } from './entry-of.ts';
+import type { FoundFile } from './found-file.ts';
 import { cutRuleOf } from './gear.ts';
 import { type LinkKey, PerInode } from './hard-links.ts';
 import type { KnownPlace, Question } from './known-chunks.ts';
@@ -14,7 +15,7 @@ import { LargeFiles } from './large-file.ts';
 import type { BackupPlan } from './plan.ts';
 import { type Group, type GroupItem, prefetch, type SmallItem, type SmallResult } from './prefetch.ts';
 import type { Problems } from './problems.ts';
-import { changedWhileRead, type SmallRead } from './read-file.ts';
+import { changedWhileRead } from './read-file.ts';
 import { SlabPool } from './slabs.ts';
 import type { CarriedRun, ReadStep, Step } from './steps.ts';
 
@@ -86,7 +87,8 @@ export class Pipeline {
     const known = await store.findKnown(results.flatMap(questionOf));
     let next = 0;
     for (const item of group.items) {
-      const working = item.kind === 'small' ? this.#small(item, results[next++]!, known) : this.#handle(item);
+      const working =
+        item.kind === 'small' ? this.#small(group, item, results[next++]!, known) : this.#handle(item);
       if (working !== undefined) await working;
       if (this.#isCut) return;
       store.passed();
@@ -103,6 +105,10 @@ export class Pipeline {
     switch (item.kind) {
       case 'entry':
         emitter.push(item);
+        this.#files++;
+        return undefined;
+      case 'empty':
+        emitter.push({ kind: 'found', file: item.file, unsettled: item.unsettled, extent: null });
         this.#files++;
         return undefined;
       case 'carry':
@@ -144,28 +150,80 @@ export class Pipeline {
     this.unchanged++;
   }
 
-  #small(item: SmallItem, { read, digest }: SmallResult, known: Known): Promise<void> | undefined {
+  #small(
+    group: Group,
+    item: SmallItem,
+    { read, digest }: SmallResult,
+    known: Known,
+  ): Promise<void> | undefined {
     const { problems } = this.#parts;
-    if (read.kind === 'grown') return this.#storeLarge(item.step, item.link, null);
+    if (read.kind === 'as found' && item.step === null) {
+      return this.#storeFound(group, item, read.unsettled, digest, known);
+    }
+    const step = item.step ?? item.file.step();
+    if (read.kind === 'grown') return this.#storeLarge(step, item.link, null);
     if (read.kind === 'failed') {
-      if (item.step.fallback === null) problems.add(read.problem);
-      else this.#carry(item.step.fallback);
+      if (step.fallback === null) problems.add(read.problem);
+      else this.#carry(step.fallback);
       return undefined;
     }
-    if (read.torn) problems.add(changedWhileRead(item.step.path));
-    return this.#storeSmall(item, read, digest, known);
+    const stat = read.kind === 'read' ? read.stat : step.stat;
+    if (read.kind === 'read' && read.torn) problems.add(changedWhileRead(step.path));
+    // What the attributes are of may be older than the content.
+    const entry = { ...entryOf({ ...step, stat }), unsettled: read.unsettled || !isSame(stat, step.stat) };
+    const bytes = group.bytes.subarray(item.place, item.place + stat.size);
+    return this.#storeSmall(entry, step, item.link, bytes, digest, known);
+  }
+
+  /** A plain file, of which only its bytes are known. */
+  #storeFound(
+    group: Group,
+    { file, place }: SmallItem,
+    unsettled: boolean,
+    digest: ChunkDigest | null,
+    known: Known,
+  ): Promise<void> | undefined {
+    const { store } = this.#parts;
+    const bytes = group.bytes.subarray(place, place + file.size);
+    if (digest === null) {
+      this.#endFound(file, unsettled, { kind: 'inline', bytes: bytes.slice() });
+      return undefined;
+    }
+    const extent = store.place(digest, file.size, known);
+    if (extent !== null) {
+      this.#endFound(file, unsettled, extent);
+      return undefined;
+    }
+    const finish = (isFull: boolean): void => {
+      if (isFull) this.#cut({ ...entryOf(file.step()), unsettled });
+      else
+        this.#endFound(
+          file,
+          unsettled,
+          store.store(digest, bytes, () => () => undefined),
+        );
+    };
+    const full = store.isFull();
+    if (typeof full !== 'boolean') return full.then(finish);
+    finish(full);
+    return undefined;
+  }
+
+  #endFound(file: FoundFile, unsettled: boolean, extent: PendingExtent): void {
+    this.#parts.emitter.push({ kind: 'found', file, unsettled, extent });
+    this.#files++;
+    this.#bytes += file.size;
   }
 
   #storeSmall(
-    { step, region, link }: SmallItem,
-    { stat, unsettled }: Extract<SmallRead, { kind: 'read' }>,
+    entry: Entry,
+    step: ReadStep,
+    link: LinkKey | null,
+    bytes: Uint8Array,
     digest: ChunkDigest | null,
     known: Known,
   ): Promise<void> | undefined {
     const { emitter, store } = this.#parts;
-    // What the attributes are of may be older than the content.
-    const entry = { ...entryOf({ ...step, stat }), unsettled: unsettled || !isSame(stat, step.stat) };
-    const bytes = region.subarray(0, stat.size);
     if (digest !== null) {
       const extent = store.place(digest, bytes.length, known);
       if (extent === null) return this.#storeNew(entry, step, link, digest, bytes);

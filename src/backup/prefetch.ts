@@ -1,8 +1,10 @@
+import { NO_BYTES } from '../model/bytes.ts';
 import type { Entry } from '../model/entries.ts';
 import type { ChunkDigest } from '../model/ids.ts';
 import type { World } from '../world/ports.ts';
 import { later } from './ahead.ts';
-import { entryOf, isFresh } from './entry-of.ts';
+import { entryOf, isFresh, isFreshAt } from './entry-of.ts';
+import { type FoundFile, foundFile } from './found-file.ts';
 import type { Reading } from './file-reader.ts';
 import { type LinkKey, linkKeyOf, PerInode } from './hard-links.ts';
 import type { SmallRead } from './read-file.ts';
@@ -14,6 +16,8 @@ import { digestAt, digestTask } from './tasks.ts';
 /** Steps that go on together, with their small files read and digested in one piece of memory. */
 export interface Group {
   readonly items: readonly GroupItem[];
+  /** What the small files are read into. */
+  readonly bytes: Uint8Array;
   /** One for each `small` item, in order. */
   readonly small: Promise<readonly SmallResult[]>;
   /** To be called when the group has been dealt with. */
@@ -21,7 +25,9 @@ export interface Group {
 }
 
 export type GroupItem =
-  | Exclude<Step, ReadStep>
+  | Exclude<Step, ReadStep | { readonly kind: 'found' }>
+  /** A file without content. */
+  | { readonly kind: 'empty'; readonly file: FoundFile; readonly unsettled: boolean }
   | {
       readonly kind: 'large';
       readonly step: ReadStep;
@@ -34,9 +40,11 @@ export type GroupItem =
 
 export interface SmallItem {
   readonly kind: 'small';
-  readonly step: ReadStep;
-  /** Where its bytes are: good until the group is released. */
-  readonly region: Uint8Array;
+  readonly file: FoundFile;
+  /** Null if it is as plain as a FoundFile must be. */
+  readonly step: ReadStep | null;
+  /** Where its bytes are in the group's memory: good until the group is released. */
+  readonly place: number;
   /** Set if further names may follow. */
   readonly link: LinkKey | null;
 }
@@ -95,14 +103,13 @@ class Prefetcher {
   /** Whether a group must be taken before this step can be added. */
   isFull(step: Step): boolean {
     if (this.#entries >= ITEMS_MAX) return true;
-    return (
-      this.#slab !== null && this.#isSmall(step) && this.#used + step.stat.size > this.#slab.bytes.length
-    );
+    return this.#slab !== null && this.#used + this.#smallSize(step) > this.#slab.bytes.length;
   }
 
   /** Waits for memory or for files to be read, if need be. */
   add(step: Step, slabs: SlabPool): Promise<void> | undefined {
     this.#entries += step.kind === 'carried' ? step.run.to - step.run.from : 1;
+    if (step.kind === 'found') return this.#addFound(step.file, slabs);
     if (step.kind !== 'read') {
       this.#items.push(step);
       return undefined;
@@ -117,7 +124,7 @@ class Prefetcher {
       return undefined;
     }
     const kept = link !== null && this.#links.keep(link, step.stat.links, true) ? link : null;
-    if (this.#isSmall(step)) return this.#addSmall(step, kept, slabs);
+    if (this.#isSmall(step)) return this.#addSmall(foundFile(step), step, kept, slabs);
     this.#items.push({ kind: 'large', step, link: kept, reading: this.#readLarge(step) });
     return undefined;
   }
@@ -127,6 +134,7 @@ class Prefetcher {
     const slab = this.#slab;
     const group = {
       items: this.#items,
+      bytes: slab?.bytes ?? NO_BYTES,
       small: later(this.#results(small, slab)),
       release: () => slab?.release(),
     };
@@ -149,13 +157,43 @@ class Prefetcher {
     return step.kind === 'read' && step.from === 0 && step.stat.size < this.#world.limits.chunk_bytes_min;
   }
 
-  async #addSmall(step: ReadStep, link: LinkKey | null, slabs: SlabPool): Promise<void> {
-    this.#slab ??= await slabs.take();
-    const region = this.#slab.bytes.subarray(this.#used, this.#used + step.stat.size);
-    this.#used += region.length;
-    const item: SmallItem = { kind: 'small', step, region, link };
+  /** What a step needs of the memory for small files. */
+  #smallSize(step: Step): number {
+    if (step.kind === 'found') return step.file.size;
+    return this.#isSmall(step) ? step.stat.size : 0;
+  }
+
+  #addFound(file: FoundFile, slabs: SlabPool): Promise<void> | undefined {
+    if (file.size > 0) return this.#addSmall(file, null, null, slabs);
+    const { clock, limits } = this.#world;
+    const changes = file.entries.changesAt(file.number);
+    const unsettled = isFreshAt(changes, clock.now(), limits.unsettled_ms);
+    this.#items.push({ kind: 'empty', file, unsettled });
+    return undefined;
+  }
+
+  #addSmall(
+    file: FoundFile,
+    step: ReadStep | null,
+    link: LinkKey | null,
+    slabs: SlabPool,
+  ): Promise<void> | undefined {
+    if (this.#slab === null) return this.#addToNew(file, step, link, slabs);
+    const item: SmallItem = { kind: 'small', file, step, place: this.#used, link };
+    this.#used += file.size;
     this.#small.push(item);
     this.#items.push(item);
+    return undefined;
+  }
+
+  async #addToNew(
+    file: FoundFile,
+    step: ReadStep | null,
+    link: LinkKey | null,
+    slabs: SlabPool,
+  ): Promise<void> {
+    this.#slab = await slabs.take();
+    await this.#addSmall(file, step, link, slabs);
   }
 
   async #results(small: readonly SmallItem[], slab: Slab | null): Promise<SmallResult[]> {
@@ -164,9 +202,11 @@ class Prefetcher {
     const chunks: number[] = [];
     if (slab === null) return results;
     for (const [at, read] of (await this.#smallFiles.read(small, slab.bytes)).entries()) {
-      if (read.kind === 'read' && read.stat.size > this.#world.limits.inline_bytes_max) {
+      const { file, place } = small[at]!;
+      const size = read.kind === 'as found' ? file.size : read.kind === 'read' ? read.stat.size : 0;
+      if (size > this.#world.limits.inline_bytes_max) {
         chunks.push(at);
-        ranges.push(small[at]!.region.byteOffset, read.stat.size);
+        ranges.push(place, size);
       }
       results.push({ read, digest: null });
     }

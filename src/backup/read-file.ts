@@ -7,6 +7,8 @@ import type { FoundProblem } from './problems.ts';
 
 /** How the reading of one small file ended. */
 export type SmallRead =
+  /** It is what it was in the walk; all of it is in its place. */
+  | { readonly kind: 'as found'; readonly unsettled: boolean }
   | {
       readonly kind: 'read';
       /** From before the read. The region holds its `size` bytes. */

@@ -1,13 +1,15 @@
+import { HEAD_BYTES } from '../world/packed-entries.ts';
 import type { SmallReads, World } from '../world/ports.ts';
 import { later } from './ahead.ts';
-import { isFresh } from './entry-of.ts';
+import { isFreshAt } from './entry-of.ts';
 import type { SmallItem } from './prefetch.ts';
 import { readSmallFile, type SmallRead } from './read-file.ts';
 
 const OPEN_FILES = 16;
-const FIELDS = 5;
+const SETTLED: SmallRead = { kind: 'as found', unsettled: false };
+const UNSETTLED: SmallRead = { kind: 'as found', unsettled: true };
 
-/** Reads small files into their regions, several at once: by the batch where the World can, else one by one. */
+/** Reads small files into their places, several at once: by the batch where the World can, else one by one. */
 export class SmallFileReader {
   readonly #world: World;
   /** Of all batches together. */
@@ -17,39 +19,41 @@ export class SmallFileReader {
     this.#world = world;
   }
 
-  /** @param into what the regions are parts of */
+  /** @param into what the places are in */
   async read(items: readonly SmallItem[], into: Uint8Array): Promise<SmallRead[]> {
     const { files, clock, limits } = this.#world;
     // Before the reads: a file is taken for fresh rather than not.
     const now = clock.now();
     const done = items.length === 0 ? null : await files.readSmall?.(readsOf(items, into));
-    const results: Promise<SmallRead>[] = [];
+    const results: SmallRead[] = [];
+    const waiting: Promise<void>[] = [];
     for (const [at, item] of items.entries()) {
-      const { stat } = item.step;
-      if (done?.[at] !== 1) {
-        if (this.#reading.length >= OPEN_FILES) await this.#reading.shift();
-        results.push(this.#readOne(item));
+      if (done?.[at] === 1) {
+        const { entries, number } = item.file;
+        results[at] = isFreshAt(entries.changesAt(number), now, limits.unsettled_ms) ? UNSETTLED : SETTLED;
         continue;
       }
-      const unsettled = isFresh(stat, now, limits.unsettled_ms);
-      results.push(Promise.resolve({ kind: 'read', stat, unsettled, torn: false }));
+      if (this.#reading.length >= OPEN_FILES) await this.#reading.shift();
+      waiting.push(later(this.#readOne(item, into).then((read) => void (results[at] = read))));
     }
-    return await Promise.all(results);
+    await Promise.all(waiting);
+    return results;
   }
 
-  #readOne({ step, region }: SmallItem): Promise<SmallRead> {
-    const read = later(readSmallFile(this.#world, step.path, region));
+  #readOne({ file, place }: SmallItem, into: Uint8Array): Promise<SmallRead> {
+    const region = into.subarray(place, place + file.size);
+    const read = later(readSmallFile(this.#world, file.path, region));
     this.#reading.push(read.catch(() => undefined));
     return read;
   }
 }
 
 function readsOf(items: readonly SmallItem[], into: Uint8Array): SmallReads {
-  const expected = new BigInt64Array(items.length * FIELDS);
-  for (const [at, { step, region }] of items.entries()) {
-    const { size, mtime, ctime, inode } = step.stat;
-    const fields = [BigInt(region.byteOffset), BigInt(size), mtime, ctime, inode];
-    expected.set(fields, at * FIELDS);
+  const heads = new Uint8Array(items.length * HEAD_BYTES);
+  const places = new Uint32Array(items.length);
+  for (const [at, { file, place }] of items.entries()) {
+    file.entries.copyHead(file.number, heads, at * HEAD_BYTES);
+    places[at] = place;
   }
-  return { paths: items.map(({ step }) => step.path), expected, into };
+  return { paths: items.map(({ file }) => file.path), heads, places, into };
 }

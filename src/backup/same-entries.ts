@@ -45,6 +45,16 @@ export class SameEntries {
     this.#settledBefore = settledBefore;
   }
 
+  /** Whether the base has anything under the path that `find` was asked last. */
+  get isKnown(): boolean {
+    return this.#cursor.isAt(this.#path);
+  }
+
+  /** Number of the file system of what `find` was asked last. */
+  get fileSystem(): number {
+    return this.#fileSystem;
+  }
+
   /** What `find` is asked next is in this directory. */
   enter(directory: PathKey): void {
     this.#path.set(directory);

@@ -4,11 +4,14 @@ import type { PathKey } from '../model/paths.ts';
 import type { ScannedEntry } from '../world/ports.ts';
 import type { BasePage } from './base-cursor.ts';
 import type { Found } from './entry-of.ts';
+import type { FoundFile } from './found-file.ts';
 import type { FoundProblem } from './problems.ts';
 
 /** What is to be done for the walk's next name, in walk order. */
 export type Step =
   | ReadStep
+  /** A file that is read in one piece, or empty. */
+  | { readonly kind: 'found'; readonly file: FoundFile }
   /** Everything that has no content: it is all in its lstat. */
   | { readonly kind: 'entry'; readonly entry: Entry; readonly birth?: UnixNanos | undefined }
   /** A file of the base that is unchanged. Its extents are in the entry, or in `kept` steps before if there are many. */

@@ -131,7 +131,7 @@ async function take(run: Run, stop: AbortSignal): Promise<Taken> {
   const emitter = new Emitter(limits, table, store.blocks, output);
   const pipeline = new Pipeline({ world, plan, store, emitter, problems, stop });
   const renewal = new Renewal(table, limits.chunk_bytes_min, RENEWED_BLOCKS * limits.block_plain_bytes);
-  const steps = mergeWithBase(walkOf(run), base, renewal, limits.unsettled_ms);
+  const steps = mergeWithBase(walkOf(run), base, renewal, limits);
   await pipeline.run(withAttributes(world, steps, problems));
   problems.finish();
   const { counts, partialUntil } = emitter;

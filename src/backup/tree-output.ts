@@ -4,9 +4,12 @@ import type { LeafView } from '../format/leaf-view.ts';
 import { type Ref, RefsBuilder, type RefsRoot } from '../format/refs.ts';
 import { type StoredPage, TreeBuilder, type TreeRoot } from '../format/tree-builder.ts';
 import type { TreeRecord } from '../format/tree-page.ts';
+import type { Extent } from '../model/entries.ts';
 import { LowtideError } from '../model/errors.ts';
+import type { BlockId, ChunkDigest } from '../model/ids.ts';
 import type { Limits } from '../model/limits.ts';
 import type { RecentPages } from './base-tree.ts';
+import type { FoundFile } from './found-file.ts';
 import type { CarriedRun } from './steps.ts';
 import { type BlockTable, IN_BASE, IN_REFS, STORED } from './block-table.ts';
 import type { NewBlocks } from './new-blocks.ts';
@@ -27,6 +30,17 @@ export interface TreeOutputParts {
   readonly baseTreePages: RecentPages | null;
 }
 
+/** The content of a small file: in a block by its number, or in the tree itself. */
+export type FoundContent =
+  | {
+      readonly kind: 'chunk';
+      readonly block: number;
+      readonly offset: number;
+      readonly length: number;
+      readonly digest: ChunkDigest;
+    }
+  | Exclude<Extent, { readonly kind: 'data' }>;
+
 /**
  * Makes the tree and the refs of a snapshot from its records. Refs are in order of first use: the blocks of a leaf's
  * records, then the leaf, an inner page after its children (format F30). What the base has is not written again.
@@ -36,6 +50,7 @@ export class TreeOutput {
   readonly #tree: TreeBuilder;
   readonly #refs: RefsBuilder;
   readonly #refsPages = new PackedKeys();
+  #lastBlock: { readonly number: number; readonly id: BlockId } = { number: -1, id: '' as BlockId };
   /** How much of each block the snapshot uses. */
   readonly live: LiveBytes;
 
@@ -59,6 +74,26 @@ export class TreeOutput {
     }
     this.#countLive(record);
     return this.#tree.add(record);
+  }
+
+  /** A promise if there is something to wait for before the next. */
+  addFound(file: FoundFile, unsettled: boolean, content: FoundContent | null): Promise<void> | undefined {
+    const { table, limits } = this.#parts;
+    if (content?.kind !== 'chunk') return this.#addPlain(file, unsettled, content);
+    const { block, offset, length, digest } = content;
+    if (block !== this.#lastBlock.number) this.#lastBlock = { number: block, id: table.idOf(block) };
+    const { id } = this.#lastBlock;
+    const add = (): Promise<void> | undefined => {
+      this.live.count(block, content, length < limits.chunk_bytes_min);
+      return this.#addPlain(file, unsettled, { kind: 'data', block: id, offset, length, digest });
+    };
+    const closing = this.#name(block, id);
+    return closing === undefined ? add() : closing.then(add);
+  }
+
+  #addPlain(file: FoundFile, unsettled: boolean, extent: Extent | null): Promise<void> | undefined {
+    const { path, size, entries, number, extra } = file;
+    return this.#tree.addPlain({ path, size, head: entries.headAt(number), unsettled, extra, extent });
   }
 
   /** Records of the base as they are. What is a whole page stays that page if it can. */

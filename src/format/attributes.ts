@@ -35,28 +35,48 @@ const MAP = 0xa0;
  */
 export function encodeAttributes(attributes: Attributes): Uint8Array {
   const { xattrs, flags, birth, owner, group } = attributes;
-  const kindOf = new Map(ACL_KINDS.map(([kind, name]) => [name, kind]));
-  const sorted = xattrs.toSorted((a, b) => (a.name < b.name ? -1 : 1));
-  const plain = sorted.filter(({ name }) => !kindOf.has(name));
-  const acls = sorted.filter(({ name }) => kindOf.has(name));
-  const parts: ((writer: ByteWriter) => void)[] = [];
-  const add = (key: number, write: (writer: ByteWriter) => void): void => {
-    parts.push((writer) => {
-      head(writer, UNSIGNED, key);
-      write(writer);
-    });
-  };
-  if (plain.length > 0) add(XATTRS, (writer) => writePairs(writer, plain, (name) => [BYTES, name]));
-  if (acls.length > 0) add(ACLS, (writer) => writePairs(writer, acls, (name) => kindOf.get(name)!));
-  if (flags !== 0) add(FLAGS, (writer) => head(writer, UNSIGNED, flags));
-  if (birth !== undefined) add(BIRTH, (writer) => writeTime(writer, birth));
-  add(PLATFORM, (writer) => head(writer, UNSIGNED, LINUX));
-  if (owner !== undefined) add(OWNER, (writer) => writeText(writer, owner));
-  if (group !== undefined) add(GROUP, (writer) => writeText(writer, group));
+  const kindOf = xattrs.length === 0 ? null : new Map(ACL_KINDS.map(([kind, name]) => [name, kind]));
+  const sorted = xattrs.length === 0 ? xattrs : xattrs.toSorted((a, b) => (a.name < b.name ? -1 : 1));
+  const plain = sorted.filter(({ name }) => !kindOf!.has(name));
+  const acls = sorted.filter(({ name }) => kindOf!.has(name));
   const writer = new ByteWriter(64);
-  head(writer, MAP, parts.length);
-  for (const write of parts) write(writer);
+  const count =
+    Number(plain.length > 0) +
+    Number(acls.length > 0) +
+    Number(flags !== 0) +
+    Number(birth !== undefined) +
+    Number(owner !== undefined) +
+    Number(group !== undefined);
+  // And the platform.
+  head(writer, MAP, count + 1);
+  if (plain.length > 0) {
+    head(writer, UNSIGNED, XATTRS);
+    writePairs(writer, plain, (name) => [BYTES, name]);
+  }
+  if (acls.length > 0) {
+    head(writer, UNSIGNED, ACLS);
+    writePairs(writer, acls, (name) => kindOf!.get(name)!);
+  }
+  if (flags !== 0) writeNumber(writer, FLAGS, flags);
+  if (birth !== undefined) {
+    head(writer, UNSIGNED, BIRTH);
+    writeTime(writer, birth);
+  }
+  writeNumber(writer, PLATFORM, LINUX);
+  if (owner !== undefined) {
+    head(writer, UNSIGNED, OWNER);
+    writeText(writer, owner);
+  }
+  if (group !== undefined) {
+    head(writer, UNSIGNED, GROUP);
+    writeText(writer, group);
+  }
   return writer.slice();
+}
+
+function writeNumber(writer: ByteWriter, key: number, value: number): void {
+  head(writer, UNSIGNED, key);
+  head(writer, UNSIGNED, value);
 }
 
 /** With whether there was more, which is passed over. */

@@ -10,6 +10,7 @@ import {
   keyOf,
   LeafWriter,
   type PathRange,
+  type PlainFile,
   type TreeChild,
   type TreeKey,
   type TreeRecord,
@@ -97,6 +98,17 @@ export class TreeBuilder {
       this.#entries++;
       if (record.entry.type === 'file') this.#bytes = boundedSum(this.#bytes, record.entry.size);
     }
+    return this.#leafEnds(key) ? this.#closeLeaf(key) : undefined;
+  }
+
+  /** The same as `add` for a file of one name. */
+  addPlain(file: PlainFile): Promise<void> | undefined {
+    const key = { path: file.path, offset: 0 };
+    this.#follow(key);
+    this.#last = key;
+    this.#leaf.addPlain(file);
+    this.#entries++;
+    this.#bytes = boundedSum(this.#bytes, file.size);
     return this.#leafEnds(key) ? this.#closeLeaf(key) : undefined;
   }
 

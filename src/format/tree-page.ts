@@ -80,6 +80,18 @@ export function compareKeys(a: TreeKey, b: TreeKey): number {
   return a.offset - b.offset;
 }
 
+/** A whole file of one name, whose stat is in the bytes of its record already. */
+export interface PlainFile {
+  readonly path: PathKey;
+  readonly size: number;
+  /** From its type to its inode; the second byte is zero. */
+  readonly head: Uint8Array;
+  readonly unsettled: boolean;
+  readonly extra: Uint8Array | undefined;
+  /** All of it; null if it is empty. */
+  readonly extent: Extent | null;
+}
+
 /** The bytes of a page's records: where each begins (and the end), and where it goes on behind its path. */
 interface RecordBytes {
   readonly payload: Uint8Array;
@@ -113,6 +125,22 @@ export class LeafWriter {
       this.#writer.varint(record.offset);
       writeExtents(this.#writer, record.extents);
     }
+  }
+
+  addPlain({ path, head, unsettled, extra, extent }: PlainFile): void {
+    const writer = this.#writer;
+    writePath(writer, this.#previous, path);
+    this.#previous = path;
+    this.count++;
+    writer.u8(head[0]!);
+    writer.u8((unsettled ? UNSETTLED : 0) | (extra === undefined ? 0 : EXTRA));
+    writer.raw(head.subarray(2));
+    if (extra !== undefined) {
+      writer.varint(extra.length);
+      writer.raw(extra);
+    }
+    writer.varint(extent === null ? 0 : 1);
+    if (extent !== null) writeExtent(writer, extent);
   }
 
   /**
@@ -334,22 +362,24 @@ function readTime(reader: ByteReader): UnixNanos {
 
 function writeExtents(writer: ByteWriter, extents: readonly Extent[]): void {
   writer.varint(extents.length);
-  for (const extent of extents) {
-    if (extentLength(extent) === 0) throw new TypeError('an extent has at least one byte');
-    if (extent.kind === 'data') {
-      writer.u8(DATA);
-      writer.hex(extent.block, HASH_BYTES);
-      writer.u32(extent.offset);
-      writer.u32(extent.length);
-      writer.hex(extent.digest, HASH_BYTES);
-    } else if (extent.kind === 'hole') {
-      writer.u8(HOLE);
-      writer.safe64(extent.length);
-    } else {
-      writer.u8(INLINE);
-      writer.varint(extent.bytes.length);
-      writer.raw(extent.bytes);
-    }
+  for (const extent of extents) writeExtent(writer, extent);
+}
+
+function writeExtent(writer: ByteWriter, extent: Extent): void {
+  if (extentLength(extent) === 0) throw new TypeError('an extent has at least one byte');
+  if (extent.kind === 'data') {
+    writer.u8(DATA);
+    writer.hex(extent.block, HASH_BYTES);
+    writer.u32(extent.offset);
+    writer.u32(extent.length);
+    writer.hex(extent.digest, HASH_BYTES);
+  } else if (extent.kind === 'hole') {
+    writer.u8(HOLE);
+    writer.safe64(extent.length);
+  } else {
+    writer.u8(INLINE);
+    writer.varint(extent.bytes.length);
+    writer.raw(extent.bytes);
   }
 }
 

@@ -21,7 +21,7 @@ import type {
 } from './ports.ts';
 import { openRestoreTarget } from './restore-target.ts';
 import { readSmallIn } from './small-reads.ts';
-import { attributesOf } from './source-attributes.ts';
+import { attributesIn } from './source-attributes.ts';
 import { sourceError } from './source-error.ts';
 import { openSourceFile } from './source-file.ts';
 import { lookAt, lookAtDirectory } from './stats.ts';
@@ -54,7 +54,7 @@ export function realFiles(
     lstat: async (path) => checking(() => lstatCarefully(path, mounts)),
     openSource: async (path) => checking(() => openSource(path, native)),
     readSmall: async (reads) => checking(() => readSmallIn(work, reads)),
-    attributes: async (directory, entries) => checking(() => attributes(directory, entries, native)),
+    attributes: async (directory, entries) => checking(() => attributes(directory, entries, native, work)),
     accounts: realAccounts(),
     openTarget: async (root) => checking(() => openRestoreTarget(root, native)),
   };
@@ -125,9 +125,10 @@ async function attributes(
   directory: PathKey,
   entries: readonly Pick<ScannedEntry, 'name' | 'type'>[],
   native: () => Native,
+  work: Work,
 ): Promise<readonly FoundAttributes[]> {
   try {
-    return await attributesOf(directory, entries, nativeOrNull(native));
+    return await attributesIn(work, directory, entries, nativeOrNull(native));
   } catch (error) {
     throw sourceError(error, directory);
   }

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { compiledGear, plainGear } from './gear-kernel.ts';
+import { nativeLoader } from './native.ts';
 import type { Kernels } from './ports.ts';
 import { loadSystemCalls, type SystemCalls } from './system-calls.ts';
 
@@ -10,10 +11,11 @@ const COMPILED_GEAR = new URL('../../kernels/build/gear.wasm', import.meta.url);
 export function loadKernels(): Kernels {
   let loaded: SystemCalls | null | undefined;
   const system = (): SystemCalls | null => (loaded === undefined ? (loaded = loadSystemCalls()) : loaded);
+  const native = nativeLoader();
   try {
-    return { gear: compiledGear(readFileSync(COMPILED_GEAR)), system };
+    return { gear: compiledGear(readFileSync(COMPILED_GEAR)), system, native };
   } catch {
-    return { ...plainKernels, system };
+    return { ...plainKernels, system, native };
   }
 }
 

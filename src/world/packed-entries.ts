@@ -22,6 +22,7 @@ export const TARGET_LENGTH_AT = 94;
 export const NAME_AT = 96;
 /** Of name and target, at most. */
 const TEXT_BYTES_MAX = 255 + 4096;
+const FILE = 1;
 const DIRECTORY = 2;
 const NANOS = 1_000_000_000n;
 const FIRST_BYTES_AN_ENTRY = 128;
@@ -141,6 +142,45 @@ export class EntryReader {
     return this.bytes.toString('latin1', at + NAME_AT, end) as ByteName;
   }
 
+  isFileAt(number: number): boolean {
+    return this.bytes[this.packed.starts[number]!] === FILE;
+  }
+
+  sizeAt(number: number): number {
+    return readSafe64(this.bytes, this.packed.starts[number]! + 12);
+  }
+
+  linksAt(number: number): number {
+    return this.bytes.readUInt32BE(this.packed.starts[number]! + LINKS_AT);
+  }
+
+  ownerAt(number: number): { readonly uid: number; readonly gid: number } {
+    const at = this.packed.starts[number]!;
+    return { uid: this.bytes.readUInt32BE(at + 4), gid: this.bytes.readUInt32BE(at + 8) };
+  }
+
+  birthAt(number: number): bigint | undefined {
+    const birth = readTime(this.bytes, this.packed.starts[number]! + 72);
+    return birth === 0n ? undefined : birth;
+  }
+
+  /** mtime and ctime in milliseconds, rounded down. */
+  changesAt(number: number): readonly [number, number] {
+    const at = this.packed.starts[number]!;
+    return [readMillis(this.bytes, at + 20), readMillis(this.bytes, at + 32)];
+  }
+
+  /** The first HEAD_BYTES of an entry, where they are. */
+  headAt(number: number): Uint8Array {
+    const start = this.packed.starts[number]!;
+    return this.bytes.subarray(start, start + HEAD_BYTES);
+  }
+
+  copyHead(number: number, into: Uint8Array, at: number): void {
+    const start = this.packed.starts[number]!;
+    for (let byte = 0; byte < HEAD_BYTES; byte++) into[at + byte] = this.bytes[start + byte]!;
+  }
+
   deviceAt(number: number): bigint {
     return this.bytes.readBigUInt64BE(this.packed.starts[number]! + DEVICE_AT);
   }
@@ -183,4 +223,16 @@ function readSafe64(bytes: Buffer, at: number): number {
 
 function readTime(bytes: Buffer, at: number): bigint {
   return bytes.readBigInt64BE(at) * NANOS + BigInt(bytes.readUInt32BE(at + 8));
+}
+
+function readMillis(bytes: Buffer, at: number): number {
+  const seconds = bytes.readInt32BE(at) * 0x1_0000_0000 + bytes.readUInt32BE(at + 4);
+  return seconds * 1000 + Math.floor(bytes.readUInt32BE(at + 8) / 1e6);
+}
+
+/** The first HEAD_BYTES of an entry. */
+export function packHead(entry: ScannedEntry, into: Buffer, at: number): void {
+  const whole = Buffer.allocUnsafe(NAME_AT);
+  writeFields(whole, 0, entry);
+  whole.copy(into, at, 0, HEAD_BYTES);
 }

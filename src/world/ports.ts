@@ -4,6 +4,7 @@ import type { Event, Problem, Progress } from '../model/events.ts';
 import type { Limits } from '../model/limits.ts';
 import type { ByteName, PathKey } from '../model/paths.ts';
 import type { UnixMillis, UnixNanos } from '../model/time.ts';
+import type { Native } from './native.ts';
 import type { SystemCalls } from './system-calls.ts';
 
 /**
@@ -137,8 +138,10 @@ export interface Files {
 export interface SmallReads {
   /** Those of one directory in succession are read faster. */
   readonly paths: readonly PathKey[];
-  /** For each path in turn: where its bytes go in `into`, size, mtime, ctime, inode; modulo 2^64. */
-  readonly expected: BigInt64Array;
+  /** For each path in turn the stat that is expected: the beginning of a packed entry. */
+  readonly heads: Uint8Array;
+  /** Where its bytes go in `into`. */
+  readonly places: Uint32Array;
   /** Shared memory. */
   readonly into: Uint8Array;
 }
@@ -303,6 +306,7 @@ export interface Kernels {
   readonly gear: GearKernel;
   /** Of real threads on machines that have them; loaded when first asked for. */
   readonly system?: () => SystemCalls | null;
+  readonly native?: () => Native;
 }
 
 /** Finds where chunks may end (format F12, F13). Every kernel gives the same. */

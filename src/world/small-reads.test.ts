@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { pathKeyOf, type PathKey } from '../model/paths.ts';
 import { realFiles } from './files.ts';
+import { HEAD_BYTES, packHead } from './packed-entries.ts';
 import type { Files, SmallReads } from './ports.ts';
 
 async function inFolder(run: (files: Files, folder: string) => Promise<void>): Promise<void> {
@@ -20,12 +21,9 @@ async function inFolder(run: (files: Files, folder: string) => Promise<void>): P
 /** Asks for files as they are now, a hundred bytes for each. */
 async function readsOf(files: Files, paths: readonly PathKey[]): Promise<SmallReads> {
   const into = new Uint8Array(new SharedArrayBuffer(paths.length * 100));
-  const fields: bigint[] = [];
-  for (const [at, path] of paths.entries()) {
-    const { size, mtime, ctime, inode } = (await files.lstat(path))!;
-    fields.push(BigInt(at * 100), BigInt(size), mtime, ctime, inode);
-  }
-  return { paths, expected: BigInt64Array.from(fields), into };
+  const heads = Buffer.alloc(paths.length * HEAD_BYTES);
+  for (const [at, path] of paths.entries()) packHead((await files.lstat(path))!, heads, at * HEAD_BYTES);
+  return { paths, heads, places: Uint32Array.from(paths, (_, at) => at * 100), into };
 }
 
 test('many files of several directories come into their places', async () => {

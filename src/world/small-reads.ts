@@ -1,12 +1,16 @@
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
+import { bufferOf } from '../model/bytes.ts';
 import { baseName, type ByteName, parentPath, type PathKey, ROOT_PATH } from '../model/paths.ts';
+import { HEAD_BYTES, packHead } from './packed-entries.ts';
 import { inDirectory, openNamed } from './paths-by-handle.ts';
 import type { Kernels, SmallReads, Task, Work } from './ports.ts';
+import { statOf } from './stats.ts';
 import { STATX, type SystemCalls } from './system-calls.ts';
 
-/** What of `SmallReads.expected` belongs to a file. */
-const EXPECTED_FIELDS = 5;
-const NANOS = 1_000_000_000n;
+const SIZE_AT = 12;
+const MTIME_AT = 20;
+const CTIME_AT = 32;
+const INODE_AT = 44;
 const QUIETLY = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
 /** No name has it, and a string passes between threads faster than a list of them. */
@@ -17,8 +21,8 @@ interface JoinedReads extends Omit<SmallReads, 'paths'> {
 }
 
 /** As `Files.readSmall`, in a thread of `work`. */
-export function readSmallIn(work: Work, { paths, expected, into }: SmallReads): Promise<Uint8Array> {
-  return work.run(smallReadsTask, { joinedPaths: paths.join(BETWEEN_PATHS), expected, into });
+export function readSmallIn(work: Work, { paths, heads, places, into }: SmallReads): Promise<Uint8Array> {
+  return work.run(smallReadsTask, { joinedPaths: paths.join(BETWEEN_PATHS), heads, places, into });
 }
 
 interface Directory {
@@ -31,7 +35,10 @@ interface Directory {
  * Reads many small files in one thread: five calls of the kernel a file, its directory opened once for all that are in
  * it. O_NONBLOCK, because something else may have taken the file's place since the walk.
  */
-export function readSmallFiles({ joinedPaths, expected, into }: JoinedReads, kernels: Kernels): Uint8Array {
+export function readSmallFiles(
+  { joinedPaths, heads, places, into }: JoinedReads,
+  kernels: Kernels,
+): Uint8Array {
   const system = kernels.system?.() ?? null;
   const paths = joinedPaths.split(BETWEEN_PATHS) as PathKey[];
   const done = new Uint8Array(paths.length);
@@ -44,12 +51,12 @@ export function readSmallFiles({ joinedPaths, expected, into }: JoinedReads, ker
         directory = { path: parent, descriptor: directoryOf(parent) };
       }
       if (directory.descriptor === null) continue;
-      const fields = expected.subarray(at * EXPECTED_FIELDS, (at + 1) * EXPECTED_FIELDS);
+      const file = { heads: bufferOf(heads), at: at * HEAD_BYTES, place: places[at]! };
       const name = baseName(path);
       const read =
         system === null
-          ? readOne(inDirectory(directory.descriptor, name), fields, into)
-          : readQuickly(system, directory.descriptor, name, fields, into);
+          ? readOne(inDirectory(directory.descriptor, name), file, into)
+          : readQuickly(system, directory.descriptor, name, file, into);
       if (read) done[at] = 1;
     }
   } finally {
@@ -70,8 +77,19 @@ function directoryOf(path: PathKey): number | null {
   }
 }
 
+/** What one file is expected to be, and where its bytes go. */
+interface Expected {
+  readonly heads: Buffer;
+  /** Of its own head. */
+  readonly at: number;
+  readonly place: number;
+}
+
+const sizeOf = ({ heads, at }: Expected): number =>
+  heads.readUInt32BE(at + SIZE_AT) * 0x1_0000_0000 + heads.readUInt32BE(at + SIZE_AT + 4);
+
 /** Any failure is found again, and told, by whoever reads the file by itself. */
-function readOne(path: Buffer, expected: BigInt64Array, into: Uint8Array): boolean {
+function readOne(path: Buffer, expected: Expected, into: Uint8Array): boolean {
   let descriptor: number;
   try {
     descriptor = openQuietly(path);
@@ -80,8 +98,8 @@ function readOne(path: Buffer, expected: BigInt64Array, into: Uint8Array): boole
   }
   try {
     if (!isAsExpected(descriptor, expected)) return false;
-    const start = Number(expected[0]);
-    const length = Number(expected[1]);
+    const start = expected.place;
+    const length = sizeOf(expected);
     for (let filled = 0; filled < length;) {
       const count = readSync(descriptor, into, start + filled, length - filled, filled);
       if (count === 0) return false;
@@ -100,15 +118,15 @@ function readQuickly(
   system: SystemCalls,
   directory: number,
   name: ByteName,
-  expected: BigInt64Array,
+  expected: Expected,
   into: Uint8Array,
 ): boolean {
   const descriptor = system.openIn(directory, name);
   if (descriptor < 0) return false;
   try {
     if (system.lookAt(descriptor) < 0 || !isStat(system.stat, expected)) return false;
-    const start = Number(expected[0]);
-    const end = start + Number(expected[1]);
+    const start = expected.place;
+    const end = start + sizeOf(expected);
     for (let at = start; at < end;) {
       const count = system.read(descriptor, into.subarray(at, end), at - start);
       if (count <= 0) return false;
@@ -120,19 +138,24 @@ function readQuickly(
   }
 }
 
-function isStat(stat: Buffer, expected: BigInt64Array): boolean {
+function isStat(stat: Buffer, { heads, at }: Expected): boolean {
   return (
     (stat.readUInt16LE(STATX.mode) & constants.S_IFMT) === constants.S_IFREG &&
-    stat.readBigInt64LE(STATX.size) === expected[1] &&
-    nanosAt(stat, STATX.modified) === expected[2] &&
-    nanosAt(stat, STATX.changed) === expected[3] &&
-    stat.readBigInt64LE(STATX.inode) === expected[4]
+    isTurned(stat, STATX.size, heads, at + SIZE_AT, 8) &&
+    isTurned(stat, STATX.modified, heads, at + MTIME_AT, 8) &&
+    isTurned(stat, STATX.modified + 8, heads, at + MTIME_AT + 8, 4) &&
+    isTurned(stat, STATX.changed, heads, at + CTIME_AT, 8) &&
+    isTurned(stat, STATX.changed + 8, heads, at + CTIME_AT + 8, 4) &&
+    isTurned(stat, STATX.inode, heads, at + INODE_AT, 8)
   );
 }
 
-function nanosAt(stat: Buffer, at: number): bigint {
-  const nanos = stat.readBigInt64LE(at) * NANOS + BigInt(stat.readUInt32LE(at + 8));
-  return BigInt.asIntN(64, nanos);
+/** Whether a number of this machine is the same number in a packed entry. */
+function isTurned(stat: Buffer, from: number, head: Buffer, at: number, count: number): boolean {
+  for (let byte = 0; byte < count; byte++) {
+    if (stat[from + count - 1 - byte] !== head[at + byte]) return false;
+  }
+  return true;
 }
 
 /** Leaves the access time alone where that is permitted: to the owner and to root. */
@@ -144,15 +167,12 @@ function openQuietly(path: Buffer): number {
   }
 }
 
-function isAsExpected(descriptor: number, expected: BigInt64Array): boolean {
+function isAsExpected(descriptor: number, { heads, at }: Expected): boolean {
   const stats = fstatSync(descriptor, { bigint: true });
-  return (
-    stats.isFile() &&
-    stats.size === expected[1] &&
-    BigInt.asIntN(64, stats.mtimeNs) === expected[2] &&
-    BigInt.asIntN(64, stats.ctimeNs) === expected[3] &&
-    BigInt.asIntN(64, stats.ino) === expected[4]
-  );
+  if (!stats.isFile()) return false;
+  const found = Buffer.allocUnsafe(HEAD_BYTES);
+  packHead({ ...statOf(stats), name: '' as ByteName }, found, 0);
+  return found.compare(heads, at + SIZE_AT, at + HEAD_BYTES, SIZE_AT) === 0;
 }
 
 const smallReadsTask: Task<JoinedReads, Uint8Array> = {

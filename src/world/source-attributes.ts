@@ -1,18 +1,28 @@
 import { closeSync } from 'node:fs';
 import { setImmediate } from 'node:timers/promises';
-import { type ExtendedAttribute, KEPT_FLAGS } from '../model/entries.ts';
+import { type EntryType, type ExtendedAttribute, KEPT_FLAGS } from '../model/entries.ts';
+import { type ErrorCode, LowtideError } from '../model/errors.ts';
 import { displayPath, joinPath, type ByteName, type PathKey } from '../model/paths.ts';
 import { errnoName, errnoWords } from './errno.ts';
-import type { Native } from './native.ts';
+import { nativeOrNull, type Native } from './native.ts';
 import type { AttributeHolder, NativeAttributes } from './native-attributes.ts';
 import { inDirectory, openNamed } from './paths-by-handle.ts';
-import type { AttributeRefusal, FoundAttributes, ScannedEntry } from './ports.ts';
+import type { AttributeRefusal, FoundAttributes, Kernels, ScannedEntry, Task, Work } from './ports.ts';
+import { sourceError } from './source-error.ts';
+import type { SystemCalls } from './system-calls.ts';
 
 /** The event loop runs again after about this long. */
 const TURN_MS = 8;
 const ENTRIES_PER_CLOCK = 32;
 const NOTHING: FoundAttributes = { xattrs: [], flags: 0, refused: [] };
 const SELF = '.' as ByteName;
+/** No name has it, and a string passes between threads faster than a list of them. */
+const BETWEEN_NAMES = '/';
+
+interface LookFailure {
+  readonly code: ErrorCode;
+  readonly message: string;
+}
 
 /** Files.attributes. Without libc nothing can be had, and each entry says so. */
 export async function attributesOf(
@@ -36,6 +46,69 @@ export async function attributesOf(
   } finally {
     closeSync(directory);
   }
+}
+
+interface AttributesInput {
+  readonly path: PathKey;
+  readonly joinedNames: string;
+  /** Of each, in turn. */
+  readonly types: readonly EntryType[];
+}
+
+/**
+ * The same in one thread; what has none at all, and that is nearly everything, is null. Null altogether if this thread
+ * has no calls of the system.
+ */
+export function attributesInThread(
+  { path, joinedNames, types }: AttributesInput,
+  { system, native }: Kernels,
+): (FoundAttributes | null)[] | LookFailure | null {
+  const calls = system?.() ?? null;
+  const libc = native === undefined ? null : nativeOrNull(native);
+  if (calls === null || libc === null) return null;
+  try {
+    const directory = openNamed(path, 'directory');
+    try {
+      return (joinedNames.split(BETWEEN_NAMES) as ByteName[]).map((name, at) => {
+        const type = types[at]!;
+        if (hasNone(calls, directory, name, type)) return null;
+        return new Look(libc.attributes, directory, { name, type }, path).run();
+      });
+    } finally {
+      closeSync(directory);
+    }
+  } catch (error) {
+    const { code, message } = sourceError(error, path);
+    return { code, message };
+  }
+}
+
+/** True only if it is certain. */
+function hasNone(system: SystemCalls, directory: number, name: ByteName, type: EntryType): boolean {
+  if ((type !== 'file' && type !== 'directory') || name === '') return false;
+  const descriptor = system.openIn(directory, name);
+  if (descriptor < 0) return false;
+  try {
+    const flags = system.flags(descriptor);
+    return flags >= 0 && (flags & KEPT_FLAGS) === 0 && system.attributeBytes(descriptor) === 0;
+  } finally {
+    system.close(descriptor);
+  }
+}
+
+/** Files.attributes, in a thread of `work` if that can. */
+export async function attributesIn(
+  work: Work,
+  path: PathKey,
+  entries: readonly Pick<ScannedEntry, 'name' | 'type'>[],
+  native: Native | null,
+): Promise<readonly FoundAttributes[]> {
+  const joinedNames = entries.map(({ name }) => name).join(BETWEEN_NAMES);
+  const types = entries.map(({ type }) => type);
+  const found = await work.run(attributesTask, { path, joinedNames, types });
+  if (found === null) return await attributesOf(path, entries, native);
+  if ('code' in found) throw new LowtideError(found.code, found.message);
+  return found.map((one) => one ?? NOTHING);
 }
 
 function refusedBoth(why: string): FoundAttributes {
@@ -145,3 +218,9 @@ class Look {
 function isGone(error: unknown): boolean {
   return ['ENOENT', 'ELOOP', 'ENXIO', 'ENODEV'].includes(errnoName(error));
 }
+
+const attributesTask: Task<AttributesInput, (FoundAttributes | null)[] | LookFailure | null> = {
+  module: import.meta.url,
+  name: 'attributesInThread',
+  run: attributesInThread,
+};

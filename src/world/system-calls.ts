@@ -22,6 +22,10 @@ export interface SystemCalls {
   lookAt(descriptor: number): number;
   /** The next entries of an open directory: how many bytes of `names`; 0 at its end. */
   listNext(directory: number): number;
+  /** Inode flags of an open file. */
+  flags(descriptor: number): number;
+  /** How many bytes the names of an open file's extended attributes take. */
+  attributeBytes(descriptor: number): number;
   read(descriptor: number, into: Uint8Array, position: number): number;
 }
 
@@ -43,6 +47,7 @@ export const STATX = {
   deviceMinor: 140,
 } as const;
 
+const GET_FLAGS = 0x8008_6601;
 const STATX_BYTES = 256;
 const STATX_BASIC_AND_BIRTH = 0xfff;
 const AT_SYMLINK_NOFOLLOW = 0x100;
@@ -76,8 +81,11 @@ function callsOver(koffi: typeof Koffi, libc: Koffi.LibraryHandle): SystemCalls 
   const getdents = libc.func('int64_t getdents64(int fd, uint8_t *into, size_t size)') as Call;
   const pread = libc.func('int64_t pread(int fd, uint8_t *into, size_t size, int64_t position)') as Call;
   const close = libc.func('int close(int fd)') as Call;
+  const ioctl = libc.func('int ioctl(int fd, unsigned long request, uint8_t *argument)') as Call;
+  const flistxattr = libc.func('int64_t flistxattr(int fd, uint8_t *list, size_t size)') as Call;
   const name = Buffer.alloc(NAME_BYTES_MAX);
-  const nothing = Buffer.alloc(1);
+  const empty = Buffer.alloc(1);
+  const word = Buffer.alloc(8);
   const stat = Buffer.alloc(STATX_BYTES);
   const names = Buffer.alloc(NAMES_BYTES);
   const setName = (text: string): Buffer => {
@@ -99,8 +107,13 @@ function callsOver(koffi: typeof Koffi, libc: Koffi.LibraryHandle): SystemCalls 
       answer(
         statx(directory, setName(text), AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, STATX_BASIC_AND_BIRTH, stat),
       ),
-    lookAt: (descriptor) => answer(statx(descriptor, nothing, AT_EMPTY_PATH, STATX_BASIC_AND_BIRTH, stat)),
+    lookAt: (descriptor) => answer(statx(descriptor, empty, AT_EMPTY_PATH, STATX_BASIC_AND_BIRTH, stat)),
     listNext: (directory) => answer(getdents(directory, names, NAMES_BYTES)),
+    flags(descriptor) {
+      const failed = answer(ioctl(descriptor, GET_FLAGS, word));
+      return failed < 0 ? failed : word.readUInt32LE();
+    },
+    attributeBytes: (descriptor) => answer(flistxattr(descriptor, names, 0)),
     read: (descriptor, into, position) => answer(pread(descriptor, into, into.length, position)),
   };
 }
