@@ -1,4 +1,4 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { ServerResponse } from 'node:http';
 import type { SealedBlock } from '../format/block.ts';
 import { LowtideError } from '../model/errors.ts';
 import { type BlockId, parseOrderId, parseSnapshotId } from '../model/ids.ts';
@@ -55,10 +55,9 @@ async function takeBlocks(service: Service, exchange: CallerExchange): Promise<A
   const { limits } = service.world;
   const order = parseOrderId(exchange.id);
   checkType(request, FRAMES_TYPE);
-  exchange.welcomeBody();
   const watch = watchStream(service, exchange);
   try {
-    const durable = api.blocks(order, blocksOf(request, watch.patience, limits));
+    const durable = api.blocks(order, blocksOf(exchange, watch.patience, limits));
     await writeStream(response, watch, framesWriting, durable, (ids) => idFrames(ids, limits));
   } finally {
     watch.end();
@@ -79,12 +78,14 @@ async function giveBlocks(service: Service, exchange: CallerExchange): Promise<A
   return null;
 }
 
+/** Nothing is asked for, or read, before somebody wants it: a refusal comes first. */
 async function* blocksOf(
-  request: IncomingMessage,
+  { request, welcomeBody }: CallerExchange,
   patience: Patience,
   limits: Limits,
 ): AsyncGenerator<SealedBlock> {
   const most = limits.block_bytes_max + ID_BYTES;
+  welcomeBody();
   for await (const frame of readFrames(patiently(request, patience), most, 'below')) yield decodeBlock(frame);
 }
 

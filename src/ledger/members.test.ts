@@ -4,10 +4,12 @@ import { keyOf, newLedger } from '../../test/support/ledger-kit.ts';
 import { signMembership } from '../format/membership.ts';
 import { centerIdOf, clientIdOf } from '../format/signing.ts';
 import type { Member } from '../model/exchange.ts';
-import type { CenterId } from '../model/ids.ts';
+import { isLowtideError } from '../model/errors.ts';
+import type { CenterId, ClientId } from '../model/ids.ts';
 import { findClient, putClient } from './clients.ts';
 import type { Ledger } from './ledger.ts';
 import { enrollMembers, listMembers, sendersFor, speaksFor } from './members.ts';
+import { MEMBERS_MAX, membersTold, setMembersMax } from './quotas.ts';
 import type { ClientRow } from './tables.ts';
 
 const nodeOf = (name: string): CenterId => centerIdOf(keyOf(`node ${name}`).publicKey);
@@ -36,6 +38,32 @@ describe('the subtree of a relay', () => {
   beforeEach(async () => {
     ledger = await newLedger();
     kobe = await clientHere(ledger, 'kobe', nodeOf('kobe'));
+  });
+
+  it('is of ten thousand machines at most, each as often as it has joined, unless somebody said otherwise', async () => {
+    const { db } = ledger;
+    const rows = Array.from({ length: MEMBERS_MAX - 1 }, (_, at) => ({
+      client: at.toString(16).padStart(32, '0') as ClientId,
+      joined: kobe.node!,
+      via: kobe.id,
+      name: `machine ${at}`,
+      node: null,
+      membership: new Uint8Array(),
+    }));
+    for (let at = 0; at < rows.length; at += 1000)
+      await db
+        .insertInto('members')
+        .values(rows.slice(at, at + 1000))
+        .execute();
+    await enroll(kobe, wordOf('ann', nodeOf('kobe')));
+    const full = (error: unknown): boolean => isLowtideError(error, 'members-full');
+    await assert.rejects(enroll(kobe, wordOf('ben', nodeOf('kobe'))), full);
+    assert.equal(await findClient(db, idOf('ben')), null, 'nothing of the request counts');
+    await setMembersMax(db, kobe.id, MEMBERS_MAX + 1);
+    await enroll((await findClient(db, kobe.id))!, wordOf('ben', nodeOf('kobe')));
+    const shop = await clientHere(ledger, 'shop', nodeOf('shop'));
+    await enroll(shop, wordOf('cid', nodeOf('shop')));
+    assert.equal(await membersTold(db, shop.id), 1, 'others have their own');
   });
 
   it('is what has joined it, and what has joined relays in it, in whatever order they are told', async () => {

@@ -5,6 +5,7 @@ import type { CenterId, ClientId } from '../model/ids.ts';
 import type { UnixMillis } from '../model/time.ts';
 import { findClient, findClientByName } from './clients.ts';
 import type { Database } from './ledger.ts';
+import { MEMBERS_MAX, membersTold } from './quotas.ts';
 import type { ClientRow, MemberRow } from './tables.ts';
 
 export type NewMember = Pick<MemberRow, 'client' | 'joined' | 'via' | 'name' | 'node' | 'membership'>;
@@ -54,8 +55,8 @@ export async function sendersFor(db: Database, client: ClientId): Promise<Client
  * Takes over what a relay tells of its subtree: machines that joined the relay itself, or a relay below it that is told of
  * here or was before. All of them or none.
  * @param nodes this one and those above it: nobody below is one of these
- * @throws LowtideError `forbidden` if one is outside its subtree or calls itself a node that is another's, `wrong-signature`,
- *   `bad-request`
+ * @throws LowtideError `forbidden` if one is outside its subtree or calls itself a node that is another's, `members-full` if
+ *   there are more than it may tell of, `wrong-signature`, `bad-request`
  */
 export async function enrollMembers(
   db: Database,
@@ -77,6 +78,7 @@ export async function enrollMembers(
     before = below.size;
     for (const { word } of read) if (word.node !== null && below.has(word.joined)) below.add(word.node);
   }
+  const before = await membersTold(db, relay.id);
   for (const { word, name, membership } of read) {
     if (!below.has(word.joined)) throw outside(name);
     await requireSameKey(db, word);
@@ -85,6 +87,18 @@ export async function enrollMembers(
     const { client, joined, node } = word;
     await putMember(db, { client, joined, via: relay.id, name, node, membership });
   }
+  await requirePlace(db, relay, before);
+}
+
+/** What was told of before may be told again, also if the bound is lower now. */
+async function requirePlace(db: Database, relay: ClientRow, before: number): Promise<void> {
+  const most = relay.members_max ?? MEMBERS_MAX;
+  const told = await membersTold(db, relay.id);
+  if (told <= most || told <= before) return;
+  throw new LowtideError(
+    'members-full',
+    `${relay.name} may tell of ${most} machines and has told of ${before}: the operator here may raise that`,
+  );
 }
 
 const outside = (name: string): LowtideError =>

@@ -9,6 +9,7 @@ const migrations: readonly ((database: Kysely<Tables>) => Promise<void>)[] = [
   planning,
   forecasts,
   audit,
+  bounds,
 ];
 
 /**
@@ -131,4 +132,9 @@ async function audit(database: Kysely<Tables>): Promise<void> {
   const table =
     'CREATE TABLE audit (id INTEGER PRIMARY KEY, at INTEGER NOT NULL, key TEXT NOT NULL, before TEXT, after TEXT) STRICT';
   await sql.raw(table).execute(database);
+}
+
+/** How many machines a relay may tell of. */
+async function bounds(database: Kysely<Tables>): Promise<void> {
+  await sql`ALTER TABLE clients ADD COLUMN members_max INTEGER`.execute(database);
 }

@@ -12,6 +12,28 @@ export async function quotaOf(db: Database, client: ClientId): Promise<number | 
   return row?.quota ?? null;
 }
 
+/**
+ * So many machines a relay may tell of unless the operator says otherwise. One that is not known is about a kilobyte in the
+ * ledger and a look-up at every offer of its relay: ten thousand are more than any one office or region has, and no harm to a small center.
+ */
+export const MEMBERS_MAX = 10_000;
+
+/** Null for `MEMBERS_MAX`. */
+export async function setMembersMax(db: Database, relay: ClientId, most: number | null): Promise<void> {
+  await db.updateTable('clients').set({ members_max: most }).where('id', '=', relay).execute();
+}
+
+/** Machines that a relay has told of, each as often as it has joined something below. */
+export async function membersTold(db: Database, relay: ClientId): Promise<number> {
+  const { told } = await db
+    .selectFrom('members')
+    .select((e) => e.fn.countAll<number>().as('told'))
+    .where('via', '=', relay)
+    .where('client', '!=', relay)
+    .executeTakeFirstOrThrow();
+  return told;
+}
+
 export interface Counting {
   readonly node: CenterId;
   /** At a relay only what it has in custody still; at a center nothing that came ever goes. */

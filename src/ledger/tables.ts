@@ -49,6 +49,8 @@ interface ClientTable {
   session_before: string | null;
   /** Bytes that it may bring here, with its subtree if it is a relay; null for no bound. */
   quota: ColumnType<number | null, number | null | undefined, number | null>;
+  /** How many machines it may tell of, if it is a relay; null for `MEMBERS_MAX`. */
+  members_max: ColumnType<number | null, number | null | undefined, number | null>;
 }
 
 /** Which machine has joined which node, here and in the subtrees of relays (format F61). */

@@ -45,6 +45,7 @@ export const errorRegistry = {
   'hash-mismatch': row(422),
   'disk-full': row(507, true),
   'quota-full': row(507, true),
+  'members-full': row(507, true),
   'disk-failed': row(503),
   crashed: row(503),
   'not-found': row(404),

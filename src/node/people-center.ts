@@ -3,7 +3,7 @@ import { formatAddress } from '../identity/addresses.ts';
 import { findClient, findClientByName, revokeClient } from '../ledger/clients.ts';
 import { type ForecastErrors, forecastErrors } from '../ledger/forecasts.ts';
 import { listOffers } from '../ledger/offers.ts';
-import { broughtBy, setQuota } from '../ledger/quotas.ts';
+import { broughtBy, MEMBERS_MAX, membersTold, setMembersMax, setQuota } from '../ledger/quotas.ts';
 import type { ClientRow } from '../ledger/tables.ts';
 import { LowtideError } from '../model/errors.ts';
 import type { CenterId, ClientId, SnapshotId } from '../model/ids.ts';
@@ -33,8 +33,17 @@ export interface CenterPeople {
   clients(ask: object): Promise<{ readonly clients: readonly ClientLine[] }>;
   /** Shuts a computer out, also one that is connected, within half a minute. What it has sent stays. */
   revoke(ask: { readonly client: string }): Promise<Revoked>;
-  /** Bounds what a computer may bring, or a relay with its subtree; counts at once. Null for no bound. */
-  setQuota(ask: { readonly client: string; readonly quota: number | null }): Promise<ClientQuota>;
+  /** Bounds what a computer may bring, or a relay with its subtree; counts at once. */
+  setQuota(ask: QuotaAsk): Promise<ClientQuota>;
+}
+
+/** What is left out stays as it is. */
+export interface QuotaAsk {
+  readonly client: string;
+  /** Bytes; null for no bound. */
+  readonly quota?: number | null | undefined;
+  /** How many machines a relay may tell of; null for the default. */
+  readonly machines?: number | null | undefined;
 }
 
 export interface ClientQuota {
@@ -43,6 +52,8 @@ export interface ClientQuota {
   readonly quota: number | null;
   /** Bytes that it has brought or has on offer. */
   readonly brought: number;
+  /** Of a relay: how many machines it may tell of, and has told of. Null of a computer. */
+  readonly machines: { readonly most: number; readonly told: number } | null;
 }
 
 export interface Revoked {
@@ -127,7 +138,8 @@ const tokenAsk = z.strictObject({
   lifetimeMs: z.number().positive().nullable().default(null),
 });
 const planAsk = z.strictObject({ night: z.string().nullable().default(null) });
-const quotaAsk = z.strictObject({ client: z.string(), quota: z.number().int().min(0).nullable() });
+const bound = z.number().int().min(0).nullable().optional();
+const quotaAsk = z.strictObject({ client: z.string(), quota: bound, machines: bound });
 const nothing = z.strictObject({});
 
 export function centerPeople(desk: CenterDesk): CenterPeople {
@@ -138,7 +150,7 @@ export function centerPeople(desk: CenterDesk): CenterPeople {
     token: checked(tokenAsk, (ask) => makeToken(desk, ask)),
     clients: checked(nothing, async () => ({ clients: await clientLines(ledger.db) })),
     revoke: checked(z.strictObject({ client: z.string() }), ({ client }) => revoke(desk, client)),
-    setQuota: checked(quotaAsk, ({ client, quota }) => giveQuota(desk, client, quota)),
+    setQuota: checked(quotaAsk, (ask) => giveQuota(desk, ask)),
   };
 }
 
@@ -218,18 +230,27 @@ const UNPLANNED = {
   text: 'leans on a snapshot that is not here: the computer must send everything again',
 } as const;
 
-async function giveQuota(desk: CenterDesk, text: string, quota: number | null): Promise<ClientQuota> {
+async function giveQuota(desk: CenterDesk, ask: QuotaAsk): Promise<ClientQuota> {
   const { node, authority } = desk;
-  const { db } = node.ledger;
-  const { id, name, pass } = await clientNamed(desk, text);
+  const { ledger } = node;
+  const { id, name, pass, role, ...known } = await clientNamed(desk, ask.client);
   if (pass === '') {
     const message = `${name} comes through a relay only: give that a quota, which counts for all that is below it`;
     throw new LowtideError('wrong-state', message);
   }
-  await setQuota(db, id, quota);
+  if (ask.machines !== undefined && role !== 'relay') {
+    throw new LowtideError('wrong-state', `${name} is no relay: nobody comes through it`);
+  }
+  const { quota = known.quota, machines = known.members_max } = ask;
+  await ledger.transaction(async (db) => {
+    await setQuota(db, id, quota);
+    await setMembersMax(db, id, machines);
+  });
   const { face } = authority;
-  const brought = await broughtBy(db, id, { node: face.id, keptOnly: face.kind === 'relay' });
-  return { client: id, name, quota, brought };
+  const brought = await broughtBy(ledger.db, id, { node: face.id, keptOnly: face.kind === 'relay' });
+  const told = await membersTold(ledger.db, id);
+  const bounds = role === 'relay' ? { most: machines ?? MEMBERS_MAX, told } : null;
+  return { client: id, name, quota, brought, machines: bounds };
 }
 
 async function clientNamed({ node, authority }: CenterDesk, text: string): Promise<ClientRow> {

@@ -12,6 +12,8 @@ export class MembersTold {
   readonly #work: UplinkWork;
   /** In this session: membership to name. */
   readonly #told = new Map<string, string>();
+  /** By the monotonic clock: the node above takes no more machines, and is not asked before. */
+  #fullUntil = -Infinity;
 
   constructor(work: UplinkWork) {
     this.#work = work;
@@ -19,29 +21,43 @@ export class MembersTold {
 
   forget(): void {
     this.#told.clear();
+    this.#fullUntil = -Infinity;
   }
 
   /** Once in a session, and whenever there are others. One that is refused must not keep the others from their centers. */
   async tell(api: CenterApi): Promise<void> {
-    const members = await this.#work.sender.members();
+    const { world, sender, alarms } = this.#work;
+    const { clock, limits } = world;
+    if (clock.monotonic() < this.#fullUntil) return;
+    const members = await sender.members();
     const news = members.filter(({ membership, name }) => this.#told.get(hexOf(membership)) !== name);
-    const { page_rows: most } = this.#work.world.limits;
-    for (let at = 0; at < news.length; at += most) await this.#enroll(api, news.slice(at, at + most));
+    for (let at = 0; at < news.length; at += limits.page_rows) {
+      if (await this.#enroll(api, news.slice(at, at + limits.page_rows))) continue;
+      this.#fullUntil = clock.monotonic() + limits.ask_ms;
+      return;
+    }
+    alarms.clear('members');
   }
 
-  async #enroll(api: CenterApi, some: readonly Member[]): Promise<void> {
+  /** What is refused is looked for by halves. False if the node above takes no more. */
+  async #enroll(api: CenterApi, some: readonly Member[]): Promise<boolean> {
     try {
       await api.enroll(some);
     } catch (error) {
-      if (!isLowtideError(error, ...REFUSED_MEMBER)) throw error;
+      if (!isLowtideError(error, 'members-full', ...REFUSED_MEMBER)) throw error;
       if (some.length > 1) {
-        for (const one of some) await this.#enroll(api, [one]);
-        return;
+        const half = some.length >> 1;
+        return (await this.#enroll(api, some.slice(0, half))) && (await this.#enroll(api, some.slice(half)));
       }
       const { upstream, alarms } = this.#work;
-      const message = `${upstream.name} takes nothing of ${some[0]!.name}: ${error.message}`;
-      alarms.raise(`member ${hexOf(some[0]!.membership)}`, error.code, message);
+      const [{ name, membership }] = some as readonly [Member];
+      const full = error.code === 'members-full';
+      const what = full ? 'no more machines' : `nothing of ${name}`;
+      const subject = full ? 'members' : `member ${hexOf(membership)}`;
+      alarms.raise(subject, error.code, `${upstream.name} takes ${what}: ${error.message}`);
+      if (full) return false;
     }
     for (const { membership, name } of some) this.#told.set(hexOf(membership), name);
+    return true;
   }
 }

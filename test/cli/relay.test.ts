@@ -186,6 +186,10 @@ describe('a relay', () => {
     assert.deepEqual([set['name'], set['quota']], ['shop', 2 * 1024 ** 3]);
     assert.ok(Number(set['brought']) > 0);
     assert.match((await lowtide(quota('shop', 'none'))).stdout, /may bring as much as it likes/);
+    const bounded = ['center', 'client', 'quota', 'shop', '--machines', '2', '--data', tokyo.data];
+    assert.deepEqual((await ok(bounded)).message('quota')['machines'], { most: 2, told: 2 });
+    assert.match((await lowtide(bounded.with(5, 'default'))).stdout, /10,000 machines may come through it/);
+    await fails('bad-request', /not a number of machines/, bounded.with(5, 'few'));
     await fails('wrong-state', /comes through a relay only/, quota('ann', '1 GiB'));
     await fails('bad-request', /not a size/, quota('shop', 'much'));
     await fails('not-found', /client list/, quota('nobody', 'none'));

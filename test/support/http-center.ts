@@ -7,7 +7,9 @@ import { clientCredentials } from '../../src/identity/client-identity.ts';
 import { Enrollment } from '../../src/identity/enrollment.ts';
 import { type JoinToken, parseToken } from '../../src/identity/token.ts';
 import { Ledger } from '../../src/ledger/ledger.ts';
+import type { CenterId, ClientId } from '../../src/model/ids.ts';
 import type { Limits } from '../../src/model/limits.ts';
+import type { CenterApi } from '../../src/protocol/center-api.ts';
 import { MemoryCenter } from './memory-center.ts';
 import { realWorld, type TestWorld } from './real-world.ts';
 
@@ -18,6 +20,8 @@ export class HttpCenter {
   readonly authority: Authority;
   readonly enrollment: Enrollment;
   readonly center: MemoryCenter;
+  /** Who answers clients; what is in memory only, unless a test puts a real collector there. */
+  serving: (client: ClientId) => CenterApi;
   #server: CenterServer | null = null;
   #machines = 0;
 
@@ -29,6 +33,7 @@ export class HttpCenter {
     this.authority = authority;
     this.enrollment = new Enrollment(world, ledger, authority);
     this.center = new MemoryCenter(authority.face);
+    this.serving = (client) => this.center.apiFor(client);
     this.#http = http;
   }
 
@@ -55,25 +60,27 @@ export class HttpCenter {
   }
 
   #serve(port: number): Promise<CenterServer> {
-    const { world, authority, enrollment, center } = this;
+    const { world, authority, enrollment } = this;
     return serveCenter({
       world,
       credentials: () => serverCredentials(world, authority, ['127.0.0.1', 'localhost']),
       enrollment,
-      api: (client) => center.apiFor(client),
+      api: (client) => this.serving(client),
       listen: { host: '127.0.0.1', port },
       limits: this.#http,
     });
   }
 
-  async token(name: string): Promise<JoinToken> {
+  async token(name: string, role: 'agent' | 'relay' = 'agent'): Promise<JoinToken> {
     const addresses = [{ host: '127.0.0.1', port: this.server.port }];
-    return parseToken((await this.enrollment.makeToken({ addresses, name, role: 'agent' })).text);
+    return parseToken((await this.enrollment.makeToken({ addresses, name, role })).text);
   }
 
-  async join(name: string): Promise<Joined> {
+  /** @param node what it is called as a node itself, if it is a relay */
+  async join(name: string, node?: CenterId): Promise<Joined> {
     const directory = `${this.world.directory}/machine${this.#machines++}/identity`;
-    return await joinCenter(this.world, directory, await this.token(name), { host: name });
+    const token = await this.token(name, node === undefined ? 'agent' : 'relay');
+    return await joinCenter(this.world, directory, token, { host: name, ...(node && { node }) });
   }
 
   connect({ identity, center }: Joined, http: Partial<HttpLimits> = {}): CenterConnection {

@@ -1,9 +1,10 @@
 import type { Command } from 'commander';
 import { parseSize } from '../../../node/agent-settings.ts';
+import { LowtideError } from '../../../model/errors.ts';
 import type { ClientLine } from '../../../node/center-view.ts';
 import type { Context } from '../../context.ts';
 import { withCollecting } from '../../reach.ts';
-import { bytesText, countText, timeText } from '../../text.ts';
+import { bytesText, countText, plural, timeText } from '../../text.ts';
 import { action, newGroup, newVerb } from '../../verb.ts';
 import { type NodeOptions, type NodeRole, withNodeData } from './options.ts';
 
@@ -29,23 +30,30 @@ function listVerb(role: NodeRole): Command {
   );
 }
 
+interface QuotaOptions extends NodeOptions {
+  readonly machines?: string;
+}
+
 function quotaVerb(role: NodeRole): Command {
   const verb = newVerb('quota', {
     summary: 'Bound what a computer, or a relay with all below it, may bring',
     about:
       `Counts what has come to this ${role} and what is on offer` +
       (role === 'relay' ? ', as long as it is kept here' : '') +
-      '. More is refused (quota-full) and stays where it is until the quota is raised.',
+      '. More is refused (quota-full) and stays where it is until the quota is raised. Of machines below it a relay ' +
+      'may tell of 10,000 unless this says otherwise (members-full).',
     examples: [
       [`lowtide ${role} client quota osaka '500 GiB'`, 'the relay of a shop, with its computers'],
       [`lowtide ${role} client quota osaka none`, 'no bound again'],
+      [`lowtide ${role} client quota osaka --machines 50`, 'no more than 50 computers come through it'],
     ],
   });
   return withNodeData(verb, role)
     .argument('<NAME>', 'name or id of the computer or relay')
-    .argument('<SIZE>', "such as '20 GiB' or 1.5T; 'none' for no bound")
+    .argument('[SIZE]', "such as '20 GiB' or 1.5T; 'none' for no bound; without one it stays as it is")
+    .option('--machines <COUNT>', "how many computers may come through a relay; 'default' for 10,000")
     .action(
-      action((context: Context, name: string, size: string, options: NodeOptions) =>
+      action((context: Context, name: string, size: string | undefined, options: QuotaOptions) =>
         setQuota(context, role, { name, size }, options),
       ),
     );
@@ -112,17 +120,30 @@ const viaText = ({ via, direct }: Pick<ClientLine, 'via' | 'direct'>): string =>
 async function setQuota(
   context: Context,
   role: NodeRole,
-  { name, size }: { readonly name: string; readonly size: string },
-  options: NodeOptions,
+  { name, size }: { readonly name: string; readonly size: string | undefined },
+  options: QuotaOptions,
 ): Promise<void> {
   const { output } = context;
-  const quota = size === 'none' ? null : parseSize(size);
-  const answer = await withCollecting(context, role, options, ({ people }) =>
-    people.setQuota({ client: name, quota }),
-  );
+  const ask = {
+    client: name,
+    ...(size !== undefined && { quota: size === 'none' ? null : parseSize(size) }),
+    ...(options.machines !== undefined && { machines: parseMachines(options.machines) }),
+  };
+  const answer = await withCollecting(context, role, options, ({ people }) => people.setQuota(ask));
   output.message({ message_type: 'quota', ...answer });
+  const { quota, brought, machines } = answer;
   const bound = quota === null ? 'may bring as much as it likes' : `may bring ${bytesText(quota)}`;
-  output.line(`${answer.name} ${bound}; it has ${bytesText(answer.brought)} here or on offer.`);
+  output.line(`${answer.name} ${bound}; it has ${bytesText(brought)} here or on offer.`);
+  if (machines === null) return;
+  const { most, told } = machines;
+  output.line(`${plural(most, 'machine')} may come through it; it has told of ${countText(told)}.`);
+}
+
+/** Null for the default. @throws LowtideError `bad-request` */
+function parseMachines(text: string): number | null {
+  if (text === 'default') return null;
+  if (/^[0-9]{1,9}$/.test(text)) return Number(text);
+  throw new LowtideError('bad-request', `${JSON.stringify(text)} is not a number of machines`);
 }
 
 async function revoke(context: Context, role: NodeRole, name: string, options: NodeOptions): Promise<void> {
