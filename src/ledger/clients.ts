@@ -37,6 +37,28 @@ export async function putClient(db: Database, client: NewClient): Promise<void> 
     .execute();
 }
 
+/** A client that has not come here itself: what others tell of it. */
+export type Newcomer = Omit<NewClient, 'enrolled_at'>;
+
+/**
+ * Registers a client that somebody else tells of, unless it is known. Whoever has its name already keeps that: names are
+ * what people call it here, and nobody's right.
+ */
+export async function addNewcomer(db: Database, newcomer: Newcomer, now: UnixMillis): Promise<void> {
+  if ((await findClient(db, newcomer.id)) !== null) return;
+  const name = await freeName(db, newcomer);
+  await putClient(db, { ...newcomer, name, enrolled_at: now });
+}
+
+async function freeName(db: Database, { id, name }: Newcomer): Promise<string> {
+  for (let digits = 0; ; digits = digits === 0 ? 8 : digits + 1) {
+    // With all of its id the rest counts on.
+    const more = digits > id.length ? `${id}-${digits - id.length}` : id.slice(0, digits);
+    const candidate = digits === 0 ? name : `${name}-${more}`;
+    if ((await findClientByName(db, candidate)) === null) return candidate;
+  }
+}
+
 export async function revokeClient(db: Database, id: ClientId, now: UnixMillis): Promise<void> {
   await db.updateTable('clients').set({ revoked_at: now }).where('id', '=', id).execute();
 }

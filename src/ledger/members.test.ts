@@ -40,6 +40,27 @@ describe('the subtree of a relay', () => {
     kobe = await clientHere(ledger, 'kobe', nodeOf('kobe'));
   });
 
+  it('may use names that others have: each gets one of its own, whatever names were taken before', async () => {
+    const { db } = ledger;
+    const [ann, other] = [idOf('ann'), idOf('other')];
+    const named = (name: string, who: string): Member => ({ ...wordOf(who, nodeOf('kobe')), name });
+    await clientHere(ledger, 'desk', null);
+    await enroll(
+      kobe,
+      named(`desk-${ann.slice(0, 8)}`, 'squatter'),
+      named(`desk-${ann.slice(0, 9)}`, 'second'),
+    );
+    await enroll(kobe, named('desk', 'ann'), named('desk', 'other'));
+    assert.equal((await findClient(db, ann))!.name, `desk-${ann.slice(0, 10)}`);
+    assert.equal((await findClient(db, other))!.name, `desk-${other.slice(0, 8)}`);
+    for (let digits = 8; digits <= ann.length; digits++)
+      await clientHere(ledger, `pub-${ann.slice(0, digits)}`, null);
+    await clientHere(ledger, 'pub', null);
+    await db.deleteFrom('clients').where('id', '=', ann).execute();
+    await enroll(kobe, named('pub', 'ann'));
+    assert.equal((await findClient(db, ann))!.name, `pub-${ann}-1`);
+  });
+
   it('is of ten thousand machines at most, each as often as it has joined, unless somebody said otherwise', async () => {
     const { db } = ledger;
     const rows = Array.from({ length: MEMBERS_MAX - 1 }, (_, at) => ({

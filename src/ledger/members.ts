@@ -3,7 +3,7 @@ import { LowtideError } from '../model/errors.ts';
 import type { Member } from '../model/exchange.ts';
 import type { CenterId, ClientId } from '../model/ids.ts';
 import type { UnixMillis } from '../model/time.ts';
-import { findClient, findClientByName } from './clients.ts';
+import { addNewcomer, findClient } from './clients.ts';
 import type { Database } from './ledger.ts';
 import { MEMBERS_MAX, membersTold } from './quotas.ts';
 import type { ClientRow, MemberRow } from './tables.ts';
@@ -83,8 +83,10 @@ export async function enrollMembers(
     if (!below.has(word.joined)) throw outside(name);
     await requireSameKey(db, word);
     await requireOwnNode(db, word, name, nodes);
-    await register(db, { id: word.client, name, key: word.instanceKey, node: word.node }, now);
-    const { client, joined, node } = word;
+    const { client, joined, node, instanceKey: instance_key } = word;
+    const role = node === null ? 'agent' : 'relay';
+    // Without a pass it cannot come here by itself; one that can already stays what it is.
+    await addNewcomer(db, { id: client, name, role, instance_key, pass: '', node }, now);
     await putMember(db, { client, joined, via: relay.id, name, node, membership });
   }
   await requirePlace(db, relay, before);
@@ -137,34 +139,4 @@ async function requireOwnNode(
     .execute();
   if (others.length === 0 && !nodes.includes(node)) return;
   throw new LowtideError('forbidden', `${name} calls itself a node that is another's`);
-}
-
-interface Newcomer {
-  readonly id: ClientId;
-  readonly name: string;
-  readonly key: Uint8Array;
-  readonly node: CenterId | null;
-}
-
-/** Without a pass: it cannot come here by itself. One that can already stays what it is. */
-async function register(db: Database, { id, name, key, node }: Newcomer, now: UnixMillis): Promise<void> {
-  if ((await findClient(db, id)) !== null) return;
-  const taken = (await findClientByName(db, name)) !== null;
-  await db
-    .insertInto('clients')
-    .values({
-      id,
-      name: taken ? `${name}-${id.slice(0, 8)}` : name,
-      role: node === null ? 'agent' : 'relay',
-      instance_key: key,
-      pass: '',
-      address: null,
-      node,
-      enrolled_at: now,
-      seen_at: null,
-      revoked_at: null,
-      session: null,
-      session_before: null,
-    })
-    .execute();
 }

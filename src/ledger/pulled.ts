@@ -1,6 +1,6 @@
 import type { CenterId, ClientId } from '../model/ids.ts';
 import type { UnixMillis } from '../model/time.ts';
-import { findClient, findClientByName, revokeClient } from './clients.ts';
+import { addNewcomer, findClient, revokeClient } from './clients.ts';
 import type { Ledger } from './ledger.ts';
 
 interface TakenClient {
@@ -25,24 +25,7 @@ export async function takeClient(ledger: Ledger, client: TakenClient, now: UnixM
         await db.updateTable('clients').set({ pass }).where('id', '=', id).execute();
       return;
     }
-    const taken = (await findClientByName(db, name)) !== null;
-    await db
-      .insertInto('clients')
-      .values({
-        id,
-        name: taken ? `${name}-${id.slice(0, 8)}` : name,
-        role,
-        instance_key: key,
-        pass,
-        address: null,
-        node,
-        enrolled_at: now,
-        seen_at: null,
-        revoked_at: null,
-        session: null,
-        session_before: null,
-      })
-      .execute();
+    await addNewcomer(db, { id, name, role, instance_key: key, pass, node }, now);
     if (revoked) await revokeClient(db, id, now);
   });
 }
