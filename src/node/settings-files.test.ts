@@ -230,6 +230,7 @@ describe('agent.yaml', () => {
     await createAgentConfig(world, path);
     assert.deepEqual(await readAgentConfig(world, path), {
       allow: [],
+      notWhile: [],
       spoolBytes: 20 * 2 ** 30,
       compression: 'default',
       yield: false,
@@ -240,6 +241,7 @@ describe('agent.yaml', () => {
       compression: 'max',
       yield: false,
       allow: [],
+      notWhile: [],
     });
   });
 
