@@ -5,7 +5,7 @@ import { encodeRefsLeaf } from '../../src/format/refs.ts';
 import { sealBox } from '../../src/format/siv-box.ts';
 import { forgeBlock, zstdBomb } from '../../src/format/test-forgery.ts';
 import { testKeys, testStore } from '../../src/format/test-support.ts';
-import { LeafWriter } from '../../src/format/tree-page.ts';
+import { LeafWriter } from '../../src/format/leaf-writer.ts';
 import { limits } from '../../src/model/limits.ts';
 import { codeOf, flipped, hex, secretOf } from './make.ts';
 import { exampleRecords } from './pages.ts';

@@ -10,12 +10,12 @@ import {
 import { clearBlock } from '../../src/format/block.ts';
 import { testKeys } from '../../src/format/test-support.ts';
 import { PageEnds } from '../../src/format/tree-builder.ts';
+import { LeafWriter } from '../../src/format/leaf-writer.ts';
 import {
   compareKeys,
   decodeTreePage,
   encodeInnerPage,
   keyOf,
-  LeafWriter,
   type TreeChild,
   type TreeRecord,
 } from '../../src/format/tree-page.ts';

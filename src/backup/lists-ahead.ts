@@ -5,7 +5,7 @@ import type { Files, Listing } from '../world/ports.ts';
 import { later } from './ahead.ts';
 
 /** Directories that are asked for together. */
-const TOGETHER = 16;
+const TOGETHER = 12;
 /** Directories ahead of the walk, on all levels: bounds what their listings take. */
 const AHEAD_MAX = 64;
 
@@ -34,7 +34,7 @@ export class ListsAhead {
   /** Whether it is time to ask for more of what is in a directory. */
   wantsMore(parent: PathKey): boolean {
     const inside = this.#inside.get(parent) ?? 0;
-    return inside === 0 || (inside <= TOGETHER / 2 && this.#coming.size < AHEAD_MAX);
+    return inside === 0 || (inside <= 2 * TOGETHER && this.#coming.size < AHEAD_MAX);
   }
 
   /** Begins to list these, which are in `parent`. */

@@ -42,6 +42,8 @@ export async function* mergeWithBase(
     }
     if (!merge.isEmpty) yield merge.takeSteps();
   }
+  merge.endRun();
+  if (!merge.isEmpty) yield merge.takeSteps();
 }
 
 /** The last of it is kept as it was found: its path is made when the run ends. */
@@ -80,11 +82,10 @@ class Merge {
   }
 
   get isEmpty(): boolean {
-    return this.#steps.length === 0 && this.#run === null;
+    return this.#steps.length === 0;
   }
 
   takeSteps(): Step[] {
-    this.#endRun();
     const steps = this.#steps;
     this.#steps = [];
     return steps;
@@ -135,7 +136,7 @@ class Merge {
     const { at } = cursor;
     let run = this.#run;
     if (run === null || run.page !== page || run.to !== at) {
-      this.#endRun();
+      this.endRun();
       const first = joinPath(directory, entries.nameAt(number));
       run = { page, from: at, to: at, first, directory, entries, number };
       this.#run = run;
@@ -147,7 +148,8 @@ class Merge {
     cursor.step();
   }
 
-  #endRun(): void {
+  /** Entries that are as they were stay together up to here, so that whole pages do. */
+  endRun(): void {
     const run = this.#run;
     if (run === null) return;
     this.#run = null;
@@ -157,7 +159,7 @@ class Merge {
   }
 
   #push(step: Step): void {
-    this.#endRun();
+    this.endRun();
     this.#steps.push(step);
   }
 

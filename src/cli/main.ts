@@ -1,5 +1,5 @@
 import { statSync } from 'node:fs';
-import { enableCompileCache } from 'node:module';
+import { enableCompileCache, getCompileCacheDir } from 'node:module';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 
@@ -18,6 +18,9 @@ await runProgram(process.argv.slice(2));
  */
 function keepCompiledCode(): void {
   try {
+    // What runs commands of the user's must not hand it on.
+    delete process.env['NODE_COMPILE_CACHE'];
+    if (getCompileCacheDir() !== undefined) return;
     const home = homedir();
     if (statSync(home).uid !== process.getuid?.()) return;
     enableCompileCache(join(home, '.cache', 'lowtide', 'code'));

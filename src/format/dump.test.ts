@@ -9,7 +9,7 @@ import { dumpObject, type PlainObject } from './dump.ts';
 import { encodeRefsLeaf } from './refs.ts';
 import { clientIdOf, instanceIdOf, signingKeyFromSeed } from './signing.ts';
 import { hashOf, recordLists, refusedAs, secretOf, testKeys, testStore } from './test-support.ts';
-import { LeafWriter } from './tree-page.ts';
+import { LeafWriter } from './leaf-writer.ts';
 import { signVoid } from './void-record.ts';
 
 const dump = (bytes: Uint8Array, keys = testStore): PlainObject => dumpObject(bytes, { limits, keys });

@@ -7,7 +7,8 @@ import type { BlockId } from '../model/ids.ts';
 import type { PathKey } from '../model/paths.ts';
 import { LeafView } from './leaf-view.ts';
 import { TreeBuilder } from './tree-builder.ts';
-import { decodeTreePage, keyOf, LeafWriter, type TreeRecord } from './tree-page.ts';
+import { LeafWriter } from './leaf-writer.ts';
+import { decodeTreePage, keyOf, type TreeRecord } from './tree-page.ts';
 import { TreeReader } from './tree-reader.ts';
 
 type Built = { readonly shelf: PageShelf; readonly id: PageId };

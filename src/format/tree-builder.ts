@@ -4,13 +4,11 @@ import type { Limits } from '../model/limits.ts';
 import { PATH_BYTES_MAX } from '../model/paths.ts';
 import type { DomainKeys } from './domain-keys.ts';
 import { LEAF_HEAD_BYTES, type LeafView } from './leaf-view.ts';
+import { LeafWriter, type PathRange, type PlainFile } from './leaf-writer.ts';
 import {
   compareKeys,
   encodeInnerPage,
   keyOf,
-  LeafWriter,
-  type PathRange,
-  type PlainFile,
   type TreeChild,
   type TreeKey,
   type TreeRecord,

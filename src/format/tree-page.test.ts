@@ -7,11 +7,11 @@ import { PATH_BYTES_MAX, type PathKey } from '../model/paths.ts';
 import { ByteReader } from './byte-reader.ts';
 import { ByteWriter } from './byte-writer.ts';
 import { hashOf, paths, recordLists, refusedAs } from './test-support.ts';
+import { LeafWriter } from './leaf-writer.ts';
 import {
   compareKeys,
   decodeTreePage,
   encodeInnerPage,
-  LeafWriter,
   type TreeChild,
   type TreeRecord,
 } from './tree-page.ts';

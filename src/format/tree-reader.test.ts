@@ -6,14 +6,8 @@ import { tinyLimits } from '../model/limits.ts';
 import { isWithin, type PathKey } from '../model/paths.ts';
 import { hashOf, PageShelf, paths, recordLists, refusedAs, testKeys } from './test-support.ts';
 import { TreeBuilder, type TreeRoot } from './tree-builder.ts';
-import {
-  compareKeys,
-  decodeTreePage,
-  encodeInnerPage,
-  keyOf,
-  LeafWriter,
-  type TreeRecord,
-} from './tree-page.ts';
+import { LeafWriter } from './leaf-writer.ts';
+import { compareKeys, decodeTreePage, encodeInnerPage, keyOf, type TreeRecord } from './tree-page.ts';
 import { type LostPage, TreeReader } from './tree-reader.ts';
 
 async function build(records: readonly TreeRecord[]): Promise<{ root: TreeRoot; shelf: PageShelf }> {

@@ -3,7 +3,8 @@ import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { HttpCenter } from '../../test/support/http-center.ts';
 import { type RawAnswer, rawAsk, rawConnect, rawRead, rawRequest } from '../../test/support/raw-tls.ts';
-import { newIssuance, newKey } from '../identity/authority.ts';
+import { newIssuance } from '../identity/authority.ts';
+import { newKey } from '../identity/new-key.ts';
 import {
   issueClientCertificate,
   issueServerCertificate,

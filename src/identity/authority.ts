@@ -3,7 +3,7 @@ import { hexOf } from '../model/bytes.ts';
 import { LowtideError } from '../model/errors.ts';
 import type { CenterFace } from '../model/exchange.ts';
 import type { UnixMillis } from '../model/time.ts';
-import { centerIdOf, type SigningKey, signingKeyFromSeed } from '../format/signing.ts';
+import { centerIdOf, type SigningKey } from '../format/signing.ts';
 import type { World } from '../world/ports.ts';
 import {
   type CertifiedKey,
@@ -18,6 +18,7 @@ import {
   readPrivateKeyPem,
 } from './certificates.ts';
 import { checkDisplayName } from './names.ts';
+import { newKey } from './new-key.ts';
 import { ifThere, readPrivate, readPrivateJson, writePrivate, writePrivateJson } from './private-files.ts';
 
 /** What makes a node one that others join, a center or a relay: its receipt key, and the authority that names its clients. */
@@ -42,7 +43,6 @@ export interface ServerCredentials {
   readonly renewAt: UnixMillis;
 }
 
-const SEED_BYTES = 32;
 const SERIAL_BYTES = 16;
 /** Written last: without it nothing of an interrupted `createAuthority` counts. */
 const FACE_FILE = 'center.json';
@@ -164,10 +164,6 @@ async function readPair(world: World, directory: string, name: string): Promise<
   const keyPath = `${directory}/${name}.key`;
   const key = readPrivateKeyPem(await readPrivate(world, keyPath), keyPath);
   return { key, certificate: await readPrivate(world, `${directory}/${name}.pem`) };
-}
-
-export function newKey(world: World): SigningKey {
-  return signingKeyFromSeed(world.random.bytes(SEED_BYTES));
 }
 
 export function newIssuance(world: World): Issuance {

@@ -7,7 +7,7 @@ import type { UnixMillis } from '../model/time.ts';
 import { centerIdOf, clientIdOf, type SigningKey } from '../format/signing.ts';
 import type { World } from '../world/ports.ts';
 import { type Address, formatAddress, parseAddress } from './addresses.ts';
-import { newKey } from './authority.ts';
+import { newKey } from './new-key.ts';
 import { privateKeyPem, publicKeyHash, readPrivateKeyPem } from './certificates.ts';
 import { ifThere, readPrivate, readPrivateJson, writePrivate, writePrivateJson } from './private-files.ts';
 import { centerFace, type Role } from './token.ts';

@@ -4,7 +4,7 @@ import { type OpenKeyring, signKeyring, type SignedKeyring, unlockKeyring } from
 import type { Making, Secret } from '../format/keyring-slots.ts';
 import { checkManifest, openManifestDetails, type SignedManifest } from '../format/manifest.ts';
 import { instanceIdOf } from '../format/signing.ts';
-import { newKey } from '../identity/authority.ts';
+import { newKey } from '../identity/new-key.ts';
 import { isLowtideError, LowtideError, messageOf } from '../model/errors.ts';
 import { shortId, type SnapshotId } from '../model/ids.ts';
 import { displayPath } from '../model/paths.ts';

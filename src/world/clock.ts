@@ -8,11 +8,15 @@ const LONGEST_MS = 2 ** 31 - 1;
  * comes by its `stop`.
  */
 export function realClock(): Clock {
+  let zone: string | undefined;
   return {
     now: () => Date.now(),
     monotonic: () => performance.now(),
     sleep,
-    zone: machineZone(),
+    // It takes longer to find out than most programs need it.
+    get zone() {
+      return (zone ??= machineZone());
+    },
   };
 }
 

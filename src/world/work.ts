@@ -1,4 +1,6 @@
+import { getCompileCacheDir } from 'node:module';
 import { availableParallelism } from 'node:os';
+import { dirname } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { LowtideError, messageOf, type ErrorCode } from '../model/errors.ts';
 import type { Task, Work } from './ports.ts';
@@ -62,6 +64,10 @@ class ThreadPool implements WorkPool {
     });
   }
 
+  prepare(): void {
+    while (!this.#closed && this.#threads.size < this.lanes) this.#start();
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
     const error = new LowtideError('interrupted', 'the worker threads have been stopped');
@@ -95,6 +101,7 @@ class ThreadPool implements WorkPool {
     const script = new URL(import.meta.url.replace(/work(\.\w+)$/, 'work-thread$1'));
     const worker = new Worker(script, {
       execArgv: THREAD_OPTIONS,
+      env: environment(),
       resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MEBIBYTES },
     });
     const thread: Thread = { worker, underWay: new Map() };
@@ -119,6 +126,12 @@ class ThreadPool implements WorkPool {
     for (const job of thread.underWay.values()) job.reject(error);
     thread.underWay.clear();
   }
+}
+
+/** Threads take their compiled code from where this one does. */
+function environment(): NodeJS.ProcessEnv {
+  const cache = getCompileCacheDir();
+  return cache === undefined ? process.env : { ...process.env, NODE_COMPILE_CACHE: dirname(cache) };
 }
 
 function ask(thread: Thread, job: Job): void {

@@ -85,6 +85,7 @@ async function backup(context: Context, paths: string[], options: BackupOptions)
     software: softwareName(),
   };
   const startedAt = world.clock.monotonic();
+  world.work.prepare?.();
   const alone = await openAlone(world, depotOf(options), await readSecret(options), 'write');
   try {
     const result = await takeAlone(world, alone, request, stop);
