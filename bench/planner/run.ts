@@ -43,10 +43,14 @@ function tune(scenario: BenchScenario, contender: Contender): number {
   return scores.sort((a, b) => a.score - b.score)[0]!.value;
 }
 
-function load(scenario: BenchScenario): Results {
-  const file = join(FOLDER, `${scenario.name}.json`);
-  if (!existsSync(file)) return { title: scenario.title, bounds: {}, trials: {} };
-  return { ...(JSON.parse(readFileSync(file, 'utf8')) as Results), title: scenario.title };
+function load({ name, title, boundsOf }: BenchScenario): Results {
+  const read = (name: string): Results => {
+    const file = join(FOLDER, `${name}.json`);
+    if (!existsSync(file)) return { title, bounds: {}, trials: {} };
+    return { ...(JSON.parse(readFileSync(file, 'utf8')) as Results), title };
+  };
+  const own = read(name);
+  return boundsOf === undefined ? own : { ...own, bounds: read(boundsOf).bounds };
 }
 
 function addBounds(
