@@ -53,8 +53,9 @@ export function estimate(state: PlannerState, record: OfferRecord): void {
   const rate = fastest === Infinity ? GUESSED_RATE : fastest;
   record.expected = Math.ceil((offer.bytes / rate) * SECOND_MS);
   record.needed = Math.floor(record.expected * SURE);
-  // What fills its line by itself can wait as long as the others on it need: nobody else could use the time meanwhile.
-  record.alone = Math.round(record.expected * (1 - widthOf(state, rate, cap)));
+  // What fills its line by itself can wait as long as the others on it need: nobody else could use the time meanwhile. What
+  // fills a part of it is seldom alone there, so the part counts less than it is.
+  record.alone = Math.round(record.expected * (1 - widthOf(state, rate, cap) ** 2));
   const deadline = deadlineOf(offer);
   record.due = deadline ?? record.age + OVERDUE_MS;
   record.deadline =

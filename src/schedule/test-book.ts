@@ -297,7 +297,7 @@ export class SlowBook {
     const sum = lines.filter((carried) => carried < Infinity).reduce((a, b) => a + b, 0);
     const takes = sum === 0 ? 1 : Math.min(1, center / sum);
     const width = takes * Math.min(1, rate / cap) + (1 - takes) * Math.min(1, rate / center);
-    known.alone = Math.round(known.expected * (1 - width));
+    known.alone = Math.round(known.expected * (1 - width ** 2));
     const until = deadline ?? (target === null ? null : (lastCollected ?? offeredAt) + target);
     known.due = until ?? ageOf(offer) + 30 * HOUR_MS;
     known.deadline = until && Math.max(this.now, Math.min(until, this.now + 28 * DAY_MS));
