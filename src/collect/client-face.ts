@@ -30,6 +30,7 @@ import { placeOf } from './conditions.ts';
 import { copyPage, statesOf } from './copy-pages.ts';
 import { vouchedAbove } from './own-copy.ts';
 import { queuedOffer } from './past.ts';
+import { bringKeyrings } from './keyrings.ts';
 import { type ActiveOrder, orderEnded } from './order-book.ts';
 import { requireRoom } from './quota.ts';
 import { clientPage, keyringPage } from './reading.ts';
@@ -166,7 +167,7 @@ export class ClientFace implements CenterApi {
     this.#checkCount(ids);
     const { depot, above } = this.#collector.parts;
     const owner = await this.#collector.owners.of(this.#client, scope);
-    const domains = await this.#domains(owner);
+    const domains = await this.#domainsToKeep(owner);
     const own = await depot.has(domains, ids);
     const wanted = ids.filter((id) => own.has(id));
     const lacking = new Set(above === null ? [] : ids);
@@ -305,6 +306,15 @@ export class ClientFace implements CenterApi {
     const offer = await findOffer(parts.ledger.db, snapshot);
     if (offer === null || offer.wishes.freeAfter === 'custody') return new Set();
     return await vouchedAbove(parts, snapshot, client, asked);
+  }
+
+  /** At a relay also of one that nothing came from yet: what is kept of it would not be found otherwise. */
+  async #domainsToKeep(client: ClientId): Promise<ReadonlySet<DomainKeyId>> {
+    const { parts } = this.#collector;
+    const known = await this.#domains(client);
+    if (known.size > 0 || parts.above === null) return known;
+    await bringKeyrings(parts, client);
+    return await this.#domains(client);
   }
 
   /** The key domains that are a client's: blocks of others do not exist for it. */

@@ -44,6 +44,12 @@ export interface Above {
    * null if there are not so many ways.
    */
   readonly copies: (way: number, query: CopyQuery) => Promise<Page<CopyRecord> | null>;
+  /** One page of what the node on a way above has of a client's keyrings. As `copies`. */
+  readonly keyrings: (
+    way: number,
+    client: ClientId,
+    after: string | null,
+  ) => Promise<Page<Uint8Array> | null>;
   /** Blocks that are not here, for a restore; they are what their ids say. Nobody to ask: none. */
   readonly fetch: (
     scope: SnapshotId,

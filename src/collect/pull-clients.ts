@@ -1,13 +1,13 @@
-import { parseKeyring, type SignedKeyring, checkKeyring } from '../format/keyring.ts';
+import type { SignedKeyring } from '../format/keyring.ts';
 import { openMembership } from '../format/membership.ts';
 import { clientIdOf } from '../format/signing.ts';
-import { claimDomains } from '../ledger/domains.ts';
 import { enrollMembers } from '../ledger/members.ts';
 import { findClient } from '../ledger/clients.ts';
 import { takeClient } from '../ledger/pulled.ts';
 import { isLowtideError, LowtideError } from '../model/errors.ts';
 import type { KnownClient, Member } from '../model/exchange.ts';
 import { type CenterId, type ClientId, shortId } from '../model/ids.ts';
+import { takeKeyrings } from './keyrings.ts';
 import type { OpenSource, PulledClient, PullWork } from './pull-parts.ts';
 import { PAGES_MAX } from './pull-list.ts';
 import { isSourceTrouble } from './pull-patience.ts';
@@ -60,9 +60,13 @@ async function pullClient(
   known: KnownClient,
   before: PulledClient | undefined,
 ): Promise<PulledClient> {
-  const { ledger, world } = work.collector.parts;
-  const keyrings = await pullKeyrings(work, source, known.client);
-  const instances = new Map([...(before?.instances ?? []), ...trustedInstances(known, keyrings)]);
+  const { parts } = work.collector;
+  const { ledger, world } = parts;
+  const keyrings = await takeKeyrings(parts, known.client, (after) =>
+    source.api.keyrings(known.client, after),
+  );
+  for (let count = 0; count < keyrings.news; count++) work.note({ keyrings: 1 });
+  const instances = new Map([...(before?.instances ?? []), ...trustedInstances(known, keyrings.sound)]);
   if (instances.size === 0) {
     const message = `nothing proves the key of ${known.name} (${shortId(known.client)})`;
     throw new LowtideError('wrong-signature', message);
@@ -92,60 +96,6 @@ function provenNode({ client, memberships, node }: KnownClient): CenterId | null
     }
   });
   return own ? node : null;
-}
-
-/** Every version that the source has of it and this center has not; those here before included in the answer. */
-async function pullKeyrings(
-  work: PullWork,
-  { api }: OpenSource,
-  client: ClientId,
-): Promise<readonly SignedKeyring[]> {
-  const { depot, ledger } = work.collector.parts;
-  const here = new Map((await depot.keyrings(client)).map((ring) => [ring.hash, ring]));
-  const come: SignedKeyring[] = [];
-  let after: string | null = null;
-  for (let page = 0; page < PAGES_MAX; page++) {
-    const { rows, next }: Awaited<ReturnType<typeof api.keyrings>> = await api.keyrings(client, after);
-    for (const bytes of rows) {
-      const ring = parseKeyring(bytes);
-      if (ring.keyring.client === client && !here.has(ring.hash)) come.push(ring);
-    }
-    if (next === null || next === after) break;
-    after = next;
-  }
-  const all = [...here.values(), ...come].toSorted((a, b) => a.keyring.version - b.keyring.version);
-  const sound = new Set(signedByKnown(client, all));
-  for (const ring of come) {
-    if (!sound.has(ring)) continue;
-    await claimDomains(ledger, ring.keyring);
-    await depot.putKeyring(ring);
-    work.note({ keyrings: 1 });
-  }
-  return [...sound];
-}
-
-/**
- * The versions that are signed by an instance which the client id names, or which a version before knows (format F72, F74).
- * @param rings in order of version
- */
-function signedByKnown(client: ClientId, rings: readonly SignedKeyring[]): SignedKeyring[] {
-  const trusted = new Set<string>([client]);
-  return rings.filter((ring) => {
-    const { signer, instances } = ring.keyring;
-    if (!trusted.has(signer) || !isSigned(ring)) return false;
-    for (const { id } of instances) trusted.add(id);
-    return true;
-  });
-}
-
-function isSigned(ring: SignedKeyring): boolean {
-  try {
-    checkKeyring(ring);
-    return true;
-  } catch (error) {
-    if (isLowtideError(error, 'wrong-signature')) return false;
-    throw error;
-  }
 }
 
 /** In order of joining; the client id names the first. */

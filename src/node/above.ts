@@ -1,6 +1,6 @@
 import type { SealedBlock } from '../format/block.ts';
 import type { Above } from '../collect/parts.ts';
-import type { CenterFace } from '../model/exchange.ts';
+import type { CenterFace, Page } from '../model/exchange.ts';
 import type { BlockId, CenterId, ClientId, SnapshotId } from '../model/ids.ts';
 import { isLowtideError, LowtideError } from '../model/errors.ts';
 import type { CenterApi } from '../protocol/center-api.ts';
@@ -12,10 +12,13 @@ import { centersReached, type Upstream } from './agent-parts.ts';
 import { SourceCosts } from './source-costs.ts';
 import { sourceName } from './sources.ts';
 
-const NOTHING = { rows: [], next: null };
+const NOTHING: Page<never> = { rows: [], next: null };
 
 /** The ways up of a relay, as its collector may use them: those that are open now. */
-export class OpenWays implements Pick<Above, 'centers' | 'owed' | 'stored' | 'fetch' | 'copies' | 'isOpen' | 'introduce'> {
+export class OpenWays implements Pick<
+  Above,
+  'centers' | 'owed' | 'stored' | 'fetch' | 'copies' | 'isOpen' | 'introduce' | 'keyrings'
+> {
   readonly #world: World;
   readonly #costs = new SourceCosts();
   readonly #upstreams: readonly Upstream[];
@@ -76,17 +79,22 @@ export class OpenWays implements Pick<Above, 'centers' | 'owed' | 'stored' | 'fe
     for await (const fetched of fetcher.fetch(ids)) if (fetched.kind === 'block') yield fetched;
   }
 
-  copies: Above['copies'] = async (way, query) => {
+  copies: Above['copies'] = (way, query) => this.#page(way, (api) => api.copies(query));
+
+  keyrings: Above['keyrings'] = (way, client, after) => this.#page(way, (api) => api.keyrings(client, after));
+
+  /** Empty if the node on that way does not answer; null if there are not so many ways. */
+  async #page<Row>(way: number, ask: (api: CenterApi) => Promise<Page<Row>>): Promise<Page<Row> | null> {
     if (way >= this.#upstreams.length) return null;
     const api = this.#uplinks()[way]?.api ?? null;
     if (api === null) return NOTHING;
     try {
-      return await api.copies(query);
+      return await ask(api);
     } catch (error) {
       if (!isLowtideError(error)) throw error;
       return NOTHING;
     }
-  };
+  }
 
   /** Open ways that together lead to all of them; null if some cannot be asked. */
   #waysTo(centers: readonly CenterId[]): readonly CenterApi[] | null {

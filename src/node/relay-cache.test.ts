@@ -77,6 +77,24 @@ describe('blocks that a relay fetches from above for a restore below', () => {
     assert.deepEqual(await shop.restore('/three'), { calls: 0, bytes: 0 }, 'they are on its disk');
   });
 
+  it('stay there too for a machine that has joined it to restore, and has sent it nothing yet', async () => {
+    const shop = await Shop.make(4 << 20);
+    const { kit, ann, backbone } = shop;
+    const kobe = await kit.relay('kobe', [shop.osaka], { cacheBytes: 4 << 20 });
+    await kit.rejoin(ann, [kobe]);
+    await kit.pass(HOUR_MS);
+    const sources = async (to: string): Promise<string[]> =>
+      Object.keys(givers(await kit.restore(ann, shop.id, to)));
+    assert.deepEqual(await sources('/one'), ['spool', 'relay kobe']);
+    const { bytes } = backbone;
+    assert.ok(bytes > 250_000);
+    kit.fleet.network.part('kobe', 'osaka');
+    await kit.pass(HOUR_MS);
+    assert.deepEqual(await sources('/two'), ['spool', 'relay kobe'], 'with nothing above');
+    assert.deepEqual(ann.node.files.tree('/two/home'), ann.node.files.tree('/home'));
+    assert.equal(backbone.bytes, bytes);
+  });
+
   it('are not kept without a cache', async () => {
     const shop = await Shop.make(0);
     const before = await shop.stored();

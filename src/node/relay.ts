@@ -91,6 +91,7 @@ export class Relay {
       stored: ways.stored,
       fetch: ways.fetch,
       copies: ways.copies,
+      keyrings: ways.keyrings,
       isOpen: ways.isOpen,
       introduce: ways.introduce,
       path: () => [...new Set([...remembered, ...pathOf(work.uplinks)])],
