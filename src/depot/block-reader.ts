@@ -1,4 +1,5 @@
 import { blockIdOf, HEADER_BYTES } from '../format/block.ts';
+import { freeAtOnce } from '../model/bytes.ts';
 import { isLowtideError, LowtideError } from '../model/errors.ts';
 import { shortId, type BlockId } from '../model/ids.ts';
 import type { Limits } from '../model/limits.ts';
@@ -87,6 +88,7 @@ export class BlockReader {
         yield { location, bytes: part };
       } else yield { location, error: await this.#damaged(location) };
     }
+    if (run.length > 1 && !(bytes instanceof LowtideError)) freeAtOnce(bytes);
   }
 
   async #tryRead(from: BlockLocation, length: number): Promise<Uint8Array | LowtideError> {
@@ -180,5 +182,7 @@ function* runsOf(sorted: readonly BlockLocation[], most: number): Generator<Bloc
 /** A copy if it shares the read with others: one small block must not hold on to all of it. */
 function partOf(bytes: Uint8Array, location: BlockLocation, start: number, shared: boolean): Uint8Array {
   const at = location.offset - start;
-  return shared ? bytes.slice(at, at + location.length) : bytes.subarray(at, at + location.length);
+  const part = bytes.subarray(at, at + location.length);
+  // Not `slice`, which of a Buffer is a view.
+  return shared ? new Uint8Array(part) : part;
 }

@@ -200,6 +200,7 @@ export function openBlock(keys: KeyStore, bytes: Uint8Array, type: BlockType, ma
   const text =
     header.codec === 'chunk' ? createHmac('sha256', domain.chunk).update(payload).digest('hex') : body;
   const siv = blockSiv(domain, bytes.subarray(0, SIV_AT), padding, text);
+  if (payload !== body) freeAtOnce(body);
   if (!equalBytes(siv, header.siv)) throw damaged(type);
   return payload;
 }

@@ -41,29 +41,32 @@ const SAVED_MS = 250;
 
 interface SourceState extends NamedSource {
   readonly cost: SourceCost;
-  /** In the batch under way. */
-  asked: boolean;
-  /** Before it had given everything, because another one is faster. */
-  left: boolean;
   blocks: number;
   bytes: number;
   /** Since its last good block. */
   failures: number;
   /** Not asked again. */
   over: boolean;
-  /** Of the batch under way. */
-  failed: unknown;
-  readonly wrong: Set<BlockId>;
-  /** Of all batches, up to a bound. */
+  /** Up to a bound. */
   readonly everWrong: Set<BlockId>;
   failedCount: number;
   lastFailure: unknown;
 }
 
+/** A source in one batch. */
+interface Turn {
+  readonly state: SourceState;
+  asked: boolean;
+  /** Before it had given everything, because another one is faster. */
+  left: boolean;
+  failed: unknown;
+  readonly wrong: Set<BlockId>;
+}
+
 /**
  * Gets blocks from an ordered list of sources, block by block: what one lacks, does not answer, gives with wrong bytes or
  * gives too slowly is asked of the next. One that was measured to be much cheaper is asked before nearer ones. Holds one
- * block at a time. Throws only `interrupted`.
+ * block at a time for each call of `fetch`, of which several may be under way. Throws only `interrupted`.
  */
 export class BlockFetcher {
   readonly #world: World;
@@ -93,84 +96,84 @@ export class BlockFetcher {
   }
 
   async *#batch(wanted: Set<BlockId>): AsyncGenerator<Fetched> {
-    for (const state of this.#states) {
-      state.failed = null;
-      state.asked = false;
-      state.left = false;
-      state.wrong.clear();
-    }
-    let ask = this.#states.filter((state) => !state.over);
+    const turns = this.#states.map(newTurn);
+    let ask = turns.filter(({ state }) => !state.over);
     while (ask.length > 0) {
-      for (const state of this.#inOrder(ask, wanted)) if (wanted.size > 0) yield* this.#ask(state, wanted);
+      for (const turn of this.#inOrder(ask, wanted)) {
+        if (wanted.size > 0) yield* this.#ask(turn, turns, wanted);
+      }
       if (wanted.size === 0) return;
-      ask = this.#states.filter((state) => !state.over && (state.left || mayRetry(state.failed)));
+      ask = turns.filter((turn) => !turn.state.over && (turn.left || mayRetry(turn.failed)));
       if (ask.length > 0 && !ask.some(({ left }) => left)) {
-        await this.#pause(Math.min(...ask.map((state) => state.failures)));
+        await this.#pause(Math.min(...ask.map(({ state }) => state.failures)));
       }
     }
-    for (const id of wanted) yield { kind: 'lost', id, error: this.#lost(id) };
+    for (const id of wanted) yield { kind: 'lost', id, error: lostError(turns, id) };
   }
 
-  async *#ask(state: SourceState, wanted: Set<BlockId>): AsyncGenerator<FetchedBlock> {
+  async *#ask(turn: Turn, turns: readonly Turn[], wanted: Set<BlockId>): AsyncGenerator<FetchedBlock> {
     const ids = [...wanted];
     let surplus = 0;
-    state.failed = null;
-    state.asked = true;
-    state.left = false;
+    turn.failed = null;
+    turn.asked = true;
+    turn.left = false;
     try {
-      for await (const block of this.#patiently(state, ids, wanted)) {
+      for await (const block of this.#patiently(turn, turns, ids, wanted)) {
         interruptedIf(this.#stop);
         if (!wanted.has(block.id)) {
           if (surplus++ < ids.length) continue;
           throw new LowtideError('bad-request', 'it sends blocks that nobody asked for');
         }
-        if (!this.#intact(state, block)) continue;
+        if (!this.#intact(turn, block)) continue;
         wanted.delete(block.id);
         yield { kind: 'block', id: block.id, bytes: block.bytes };
       }
     } catch (error) {
       interruptedIf(this.#stop);
-      this.#failed(state, error);
+      turn.failed = error;
+      this.#failed(turn.state, error);
     }
     interruptedIf(this.#stop);
   }
 
   #patiently(
-    state: SourceState,
+    turn: Turn,
+    turns: readonly Turn[],
     ids: readonly BlockId[],
     wanted: ReadonlySet<BlockId>,
   ): AsyncIterable<SealedBlock> {
     const asking = {
       clock: this.#world.clock,
-      cost: state.cost,
-      open: (stop: AbortSignal) => state.source.fetch(this.#scope, ids, stop),
-      worthLeaving: (bytesPerMs: number) => wanted.size === 0 || this.#isBeaten(bytesPerMs, wanted),
+      cost: turn.state.cost,
+      open: (stop: AbortSignal) => turn.state.source.fetch(this.#scope, ids, stop),
+      worthLeaving: (bytesPerMs: number) => wanted.size === 0 || this.#isBeaten(turns, bytesPerMs, wanted),
       onLeave: () => {
-        state.left = wanted.size > 0;
+        turn.left = wanted.size > 0;
       },
     };
     return patiently(asking, this.#stop);
   }
 
-  #inOrder(states: readonly SourceState[], wanted: ReadonlySet<BlockId>): readonly SourceState[] {
+  #inOrder(turns: readonly Turn[], wanted: ReadonlySet<BlockId>): readonly Turn[] {
     const bytes = this.#expected(wanted);
-    const left = [...states];
-    const ordered: SourceState[] = [];
+    const left = [...turns];
+    const ordered: Turn[] = [];
     while (left.length > 0) {
       const [nearest] = left;
-      const costs = left.map(({ cost }) => cost.estimate(bytes));
+      const costs = left.map(({ state }) => state.cost.estimate(bytes));
       const cheapest = costs.indexOf(Math.min(...costs));
-      const next = isMuchLess(costs[cheapest]!, nearest!.cost.estimate(bytes)) ? cheapest : 0;
+      const next = isMuchLess(costs[cheapest]!, nearest!.state.cost.estimate(bytes)) ? cheapest : 0;
       ordered.push(...left.splice(next, 1));
     }
     return ordered;
   }
 
   /** One that has not been asked yet would be done much sooner. */
-  #isBeaten(bytesPerMs: number, wanted: ReadonlySet<BlockId>): boolean {
+  #isBeaten(turns: readonly Turn[], bytesPerMs: number, wanted: ReadonlySet<BlockId>): boolean {
     const bytes = this.#expected(wanted);
-    const others = this.#states.filter(({ asked, over }) => !asked && !over);
-    return isMuchLess(Math.min(...others.map(({ cost }) => cost.estimate(bytes))), bytes / bytesPerMs);
+    const others = turns.filter(({ asked, state }) => !asked && !state.over);
+    const estimates = others.map(({ state }) => state.cost.estimate(bytes));
+    return isMuchLess(Math.min(...estimates), bytes / bytesPerMs);
   }
 
   /** Bytes of so many blocks, if they are like those before. */
@@ -183,20 +186,19 @@ export class BlockFetcher {
     return size * (blocks === 0 ? this.#world.limits.block_run_bytes_average : bytes / blocks);
   }
 
-  #intact(state: SourceState, { id, bytes }: SealedBlock): boolean {
+  #intact({ state, wrong }: Turn, { id, bytes }: SealedBlock): boolean {
     if (bytes.length <= HEADER_BYTES + this.#world.limits.block_bytes_max && blockIdOf(bytes) === id) {
       state.blocks++;
       state.bytes += bytes.length;
       state.failures = 0;
       return true;
     }
-    state.wrong.add(id);
+    wrong.add(id);
     if (state.everWrong.size < WRONG_KEPT_MAX) state.everWrong.add(id);
     return false;
   }
 
   #failed(state: SourceState, error: unknown): void {
-    state.failed = error;
     if (isLowtideError(error, 'no-such-snapshot', 'not-found')) {
       state.over = true;
       return;
@@ -211,21 +213,29 @@ export class BlockFetcher {
     await this.#world.clock.sleep(Math.min(retry_ms_min * 2 ** failures, retry_ms_max), this.#stop);
     interruptedIf(this.#stop);
   }
+}
 
-  #lost(id: BlockId): LowtideError {
-    const damaged = this.#states.some((state) => state.wrong.has(id));
-    const said = this.#states.map((state) => `${state.name} ${this.#answer(state, id)}`).join('; ');
-    return new LowtideError(
-      damaged ? 'damaged-block' : 'block-unavailable',
-      `block ${shortId(id)} cannot be had: ${said || 'there is no source to ask'}`,
-    );
-  }
+const newTurn = (state: SourceState): Turn => ({
+  state,
+  asked: false,
+  left: false,
+  failed: null,
+  wrong: new Set(),
+});
 
-  #answer(state: SourceState, id: BlockId): string {
-    if (state.wrong.has(id)) return 'has it damaged';
-    const failure = state.failed ?? (state.over ? state.lastFailure : null);
-    return failure === null ? 'lacks it' : `does not give it (${messageOf(failure)})`;
-  }
+function lostError(turns: readonly Turn[], id: BlockId): LowtideError {
+  const damaged = turns.some(({ wrong }) => wrong.has(id));
+  const said = turns.map((turn) => `${turn.state.name} ${answerOf(turn, id)}`).join('; ');
+  return new LowtideError(
+    damaged ? 'damaged-block' : 'block-unavailable',
+    `block ${shortId(id)} cannot be had: ${said || 'there is no source to ask'}`,
+  );
+}
+
+function answerOf({ state, wrong, failed }: Turn, id: BlockId): string {
+  if (wrong.has(id)) return 'has it damaged';
+  const failure = failed ?? (state.over ? state.lastFailure : null);
+  return failure === null ? 'lacks it' : `does not give it (${messageOf(failure)})`;
 }
 
 function newState({ name, source, cost = new SourceCost() }: NamedSource): SourceState {
@@ -233,14 +243,10 @@ function newState({ name, source, cost = new SourceCost() }: NamedSource): Sourc
     name,
     source,
     cost,
-    asked: false,
-    left: false,
     blocks: 0,
     bytes: 0,
     failures: 0,
     over: false,
-    failed: null,
-    wrong: new Set(),
     everWrong: new Set(),
     failedCount: 0,
     lastFailure: null,

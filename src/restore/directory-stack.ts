@@ -10,7 +10,8 @@ import {
   pathComponents,
   type PathKey,
 } from '../model/paths.ts';
-import type { RestoreTarget, ScannedEntry } from '../world/ports.ts';
+import type { ScannedEntry } from '../world/ports.ts';
+import type { RestoreTarget } from '../world/target-ports.ts';
 import { ownError } from './stop.ts';
 
 const OWNER_BITS = 0o700;

@@ -1,6 +1,6 @@
 import { type DataExtent, type Entry, type Extent, extentLength } from '../model/entries.ts';
 import { LowtideError } from '../model/errors.ts';
-import type { Metadata, MetadataRefusal, RestoreTarget, TargetFile } from '../world/ports.ts';
+import type { Metadata, MetadataRefusal, NewFile, RestoreTarget, TargetFile } from '../world/target-ports.ts';
 import { ownError } from './stop.ts';
 
 /** A chunk and where in a file it goes. */
@@ -22,21 +22,24 @@ export interface Place {
  * One file on its way to its final name. Its extents come in order, their bytes in any order; it exists under a
  * temporary name from its first byte on, and gets its metadata and then its final name only if every byte was covered,
  * checked and written.
- * The first thing that goes wrong discards it. Calls of `write`, `settle` and `discard` must not overlap.
+ * The first thing that goes wrong discards it.
  */
 export class FileJob {
   readonly entry: Entry;
   readonly place: Place;
   readonly #target: RestoreTarget;
   readonly #metadata: () => Promise<Metadata>;
-  #file: TargetFile | null = null;
+  #opening: Promise<TargetFile> | null = null;
   readonly #inline: { readonly position: number; readonly bytes: Uint8Array }[] = [];
   #covered = 0;
   #pending = 0;
   #ended = false;
+  #settling = false;
   #failure: LowtideError | null = null;
   #state: 'going' | 'restored' | 'given up' = 'going';
 
+  /** It was counted as restored or given up. */
+  told = false;
   /** What the target could not take of its metadata. */
   refusals: readonly MetadataRefusal[] = [];
 
@@ -94,15 +97,43 @@ export class FileJob {
     }
   }
 
-  /** @param chunk throws if the bytes are not to be had or wrong */
-  async write(position: number, chunk: () => Uint8Array): Promise<void> {
-    if (this.#failure !== null) return;
+  /** Whether nothing is missing of it but so many pieces, and nothing of it is written yet. */
+  isWholeWith(pieces: number): boolean {
+    const untouched = this.#state === 'going' && this.#failure === null && this.#opening === null;
+    return untouched && this.#ended && this.#pending === pieces;
+  }
+
+  /** All of it, to be made in one call. @param positions of its pieces */
+  async whole(positions: readonly number[]): Promise<NewFile> {
+    const { path, size } = this.entry;
+    return { path, size, positions, ...this.place, metadata: await this.#metadata() };
+  }
+
+  /** What the tree itself holds of it. */
+  takeInline(): readonly { readonly position: number; readonly bytes: Uint8Array }[] {
+    return this.#inline.splice(0);
+  }
+
+  /** It was made in one call. */
+  restored(refusals: readonly MetadataRefusal[]): void {
+    this.refusals = refusals;
+    this.#pending = 0;
+    this.#state = 'restored';
+  }
+
+  /** One of its pieces is in the file. */
+  written(): void {
+    this.#pending--;
+  }
+
+  /** The file that pieces go to; null if it has failed. */
+  async open(): Promise<TargetFile | null> {
+    if (this.#failure !== null) return null;
     try {
-      const bytes = chunk();
-      await (await this.#open()).write(bytes, position);
-      this.#pending--;
+      return await this.#open();
     } catch (error) {
       this.fail(ownError(error));
+      return null;
     }
   }
 
@@ -111,7 +142,16 @@ export class FileJob {
    * discarded. Afterwards a file that has ended is settled.
    */
   async settle(): Promise<void> {
-    if (this.#state !== 'going') return;
+    if (this.#state !== 'going' || this.#settling) return;
+    this.#settling = true;
+    try {
+      await this.#settle();
+    } finally {
+      this.#settling = false;
+    }
+  }
+
+  async #settle(): Promise<void> {
     try {
       if (this.#failure === null) {
         for (const { position, bytes } of this.#inline.splice(0)) {
@@ -120,7 +160,7 @@ export class FileJob {
         if (!this.ready) return;
         const file = await this.#open();
         this.refusals = await file.finish(this.entry.size, this.place.replace, await this.#metadata());
-        this.#file = null;
+        this.#opening = null;
         this.#state = 'restored';
         return;
       }
@@ -138,14 +178,15 @@ export class FileJob {
 
   /** Removes the temporary file, if there is one. */
   async discard(): Promise<void> {
-    const file = this.#file;
-    this.#file = null;
+    const opening = this.#opening;
+    this.#opening = null;
     this.#inline.length = 0;
-    await file?.discard().catch(() => {});
+    // One that could not be made needs no removing.
+    await opening?.then((file) => file.discard()).catch(() => {});
   }
 
-  async #open(): Promise<TargetFile> {
-    return (this.#file ??= await this.#target.createFile(this.entry.path));
+  #open(): Promise<TargetFile> {
+    return (this.#opening ??= this.#target.createFile(this.entry.path));
   }
 
   #refuse(what: string): [] {

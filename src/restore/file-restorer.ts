@@ -64,10 +64,12 @@ export class FileRestorer {
     this.#current = null;
   }
 
+  /** As of a window: what was added before the call. */
   async flush(): Promise<void> {
-    await this.#window.flush();
+    const links = this.#links.splice(0);
     this.#linkSize = 0;
-    for (const { entry, place } of this.#links.splice(0)) {
+    await this.#window.flush();
+    for (const { entry, place } of links) {
       interruptedIf(this.#context.stop);
       await this.#link(entry, place);
     }
@@ -86,8 +88,9 @@ export class FileRestorer {
   }
 
   #newWindow(): FileWindow {
-    const { world, tree, plan } = this.#context;
-    return new FileWindow(world.limits, tree.fetcher, plan.keys, (job) => this.#done(job));
+    const { world, tree, plan, target } = this.#context;
+    const done = (job: FileJob): Promise<void> => this.#done(job);
+    return new FileWindow({ world, fetcher: tree.fetcher, keys: plan.keys, target, done });
   }
 
   #newJob(entry: Entry, place: Place): FileJob {

@@ -2,47 +2,60 @@ import type { KeyStore } from '../format/domain-keys.ts';
 import type { Extent } from '../model/entries.ts';
 import type { BlockId } from '../model/ids.ts';
 import type { Limits } from '../model/limits.ts';
+import type { World } from '../world/ports.ts';
+import type { RestoreTarget } from '../world/target-ports.ts';
 import type { BlockFetcher, Fetched } from './block-fetcher.ts';
-import { chunkOf, type DataBlock, openDataBlock } from './data-block.ts';
+import { ContentBatch } from './content-batch.ts';
 import type { FileJob, Piece } from './file-job.ts';
 import { PayloadCache } from './payload-cache.ts';
 import { readAhead } from './read-ahead.ts';
-import { eachAtOnce, ownError } from './stop.ts';
+import { eachAtOnce, Lanes } from './stop.ts';
 
 /** Bounds of a window, as multiples of the largest chunk or as counts. */
 const WINDOW_CHUNKS = 16;
 const CACHE_CHUNKS = 4;
-const PIECES_MAX = 8192;
+/** Blocks at the end of a window that the next is likely to want too. */
+const KEPT_BLOCKS = 4;
+const PIECES_MAX = 2048;
 /** Files that need more than one block stay open until the last has come. */
 const OPEN_FILES_MAX = 64;
-/** Files worked on at once: more only wait for the same disk. */
+/** Files finished at once: more only wait for the same disk. */
 const WIDTH = 8;
+/** For each thread: the batch it works at, and the next. */
+const BATCHES_PER_LANE = 2;
+
+export interface WindowParts {
+  readonly world: World;
+  readonly fetcher: BlockFetcher;
+  readonly keys: KeyStore;
+  readonly target: RestoreTarget;
+  /** Called once for each file that is restored or given up. */
+  readonly done: (job: FileJob) => Promise<void>;
+}
 
 /**
  * Collects files in tree order until they need about 64 MiB (16 of the largest chunks), then fetches their blocks,
- * each once, and writes every block's chunks wherever they go before it is let go. So memory holds two blocks and a
- * small cache of those that several windows share, whatever the size of a file or a snapshot; a file that is larger
- * than the window goes through several.
+ * each once, and has every block's chunks written wherever they go by the thread that opens it. So memory holds a few
+ * blocks for each thread, whatever the size of a file or a snapshot; a file that is larger than the window goes through
+ * several.
  */
 export class FileWindow {
+  readonly #parts: WindowParts;
   readonly #limits: Limits;
-  readonly #fetcher: BlockFetcher;
-  readonly #keys: KeyStore;
-  /** Called once for each file that is restored or given up. */
-  readonly #done: (job: FileJob) => Promise<void>;
-  readonly #cache: PayloadCache<DataBlock>;
-  readonly #needs = new Map<BlockId, Piece[]>();
+  /** Sealed. */
+  readonly #cache: PayloadCache<Uint8Array>;
+  #needs = new Map<BlockId, Piece[]>();
   #jobs: FileJob[] = [];
   #pieces = 0;
   #bytes = 0;
   #openFiles = 0;
+  /** Those of which a flush is under way. */
+  #flushing: readonly FileJob[] = [];
 
-  constructor(limits: Limits, fetcher: BlockFetcher, keys: KeyStore, done: (job: FileJob) => Promise<void>) {
-    this.#limits = limits;
-    this.#fetcher = fetcher;
-    this.#keys = keys;
-    this.#done = done;
-    this.#cache = new PayloadCache(CACHE_CHUNKS * limits.chunk_bytes_max, (block) => block.payload.length);
+  constructor(parts: WindowParts) {
+    this.#parts = parts;
+    this.#limits = parts.world.limits;
+    this.#cache = new PayloadCache(CACHE_CHUNKS * this.#limits.chunk_bytes_max, (block) => block.length);
   }
 
   get full(): boolean {
@@ -72,63 +85,97 @@ export class FileWindow {
     if (pieces.length > 1) this.#openFiles++;
   }
 
-  /** Restores all that was added. A file whose end has not come stays for the next window. */
+  /**
+   * Restores all that was added before the call. Files may be added meanwhile, but only one flush at a time. A file whose
+   * end has not come stays for the next.
+   */
   async flush(): Promise<void> {
-    await this.#settle(this.#jobs.filter((job) => job.ready));
-    for (const [id, pieces] of this.#needs) {
-      const block = this.#cache.get(id);
-      if (block === undefined) continue;
-      this.#needs.delete(id);
-      await this.#write(pieces, () => block);
-    }
-    const blocks = this.#fetcher.fetch([...this.#needs.keys()]);
-    for await (const fetched of readAhead(blocks)) await this.#deliver(fetched);
-    await this.#settle(this.#jobs);
-    this.#jobs = this.#jobs.filter((job) => job.state === 'going');
-    if (this.#jobs.some((job) => job.ended)) throw new TypeError('a block was asked for and never answered');
-    this.#needs.clear();
+    const [needs, jobs] = [this.#needs, this.#jobs];
+    const ended = jobs.filter((job) => job.ended);
+    this.#flushing = jobs;
+    this.#needs = new Map();
+    this.#jobs = jobs.filter((job) => !job.ended);
     this.#pieces = 0;
     this.#bytes = 0;
     this.#openFiles = this.#jobs.length;
+    const lanes = new Lanes(this.#parts.world.work.lanes * BATCHES_PER_LANE);
+    try {
+      await this.#writeReady(ended, lanes);
+      await this.#writeBlocks(needs, lanes);
+    } finally {
+      await lanes.end();
+    }
+    await this.#settle(jobs);
+    this.#flushing = [];
+    if (ended.some((job) => job.state === 'going')) {
+      throw new TypeError('a block was asked for and never answered');
+    }
   }
 
   /** Leaves no temporary file behind. */
   async discard(): Promise<void> {
-    for (const job of this.#jobs) await job.discard();
+    for (const job of [...this.#flushing, ...this.#jobs]) await job.discard();
   }
 
-  async #deliver(fetched: Fetched): Promise<void> {
-    const pieces = this.#needs.get(fetched.id) ?? [];
-    let block: () => DataBlock;
-    try {
-      if (fetched.kind === 'lost') throw fetched.error;
-      const opened = openDataBlock(this.#keys, fetched.bytes, this.#limits.block_bytes_max);
-      this.#cache.set(fetched.id, opened);
-      block = () => opened;
-    } catch (error) {
-      const failure = ownError(error);
-      block = () => {
-        throw failure;
-      };
+  /** Files that are empty, hole, or so short that the tree holds them. */
+  async #writeReady(jobs: readonly FileJob[], lanes: Lanes): Promise<void> {
+    let batch = this.#newBatch();
+    for (const job of jobs) {
+      if (!job.isWholeWith(0)) continue;
+      batch.addWhole(job);
+      if (!batch.full) continue;
+      await this.#start(batch, lanes);
+      batch = this.#newBatch();
     }
-    await this.#write(pieces, block);
+    await this.#start(batch, lanes);
   }
 
-  async #write(pieces: readonly Piece[], block: () => DataBlock): Promise<void> {
-    const byJob = Map.groupBy(pieces, ({ job }) => job);
-    await eachAtOnce(byJob, WIDTH, async ([job, own]) => {
-      for (const { position, extent } of own) await job.write(position, () => chunkOf(block(), extent));
-      if (job.ready) await this.#settleOne(job);
+  async #writeBlocks(needs: ReadonlyMap<BlockId, readonly Piece[]>, lanes: Lanes): Promise<void> {
+    const ids = [...needs.keys()];
+    const last = new Set(ids.slice(-KEPT_BLOCKS));
+    let batch = this.#newBatch();
+    for await (const fetched of this.#blocks(ids)) {
+      const pieces = needs.get(fetched.id) ?? [];
+      if (fetched.kind === 'lost') {
+        for (const { job } of pieces) job.fail(fetched.error);
+        continue;
+      }
+      if (last.has(fetched.id)) this.#cache.set(fetched.id, new Uint8Array(fetched.bytes));
+      batch.add(fetched.id, fetched.bytes, pieces);
+      if (!batch.full) continue;
+      await this.#start(batch, lanes);
+      batch = this.#newBatch();
+    }
+    await this.#start(batch, lanes);
+  }
+
+  async *#blocks(ids: readonly BlockId[]): AsyncGenerator<Fetched> {
+    const missing: BlockId[] = [];
+    for (const id of ids) {
+      const bytes = this.#cache.get(id);
+      if (bytes === undefined) missing.push(id);
+      else yield { kind: 'block', id, bytes: new Uint8Array(bytes) };
+    }
+    yield* readAhead(this.#parts.fetcher.fetch(missing));
+  }
+
+  #newBatch(): ContentBatch {
+    return new ContentBatch(this.#limits);
+  }
+
+  async #start(batch: ContentBatch, lanes: Lanes): Promise<void> {
+    if (batch.empty) return;
+    const { target, keys } = this.#parts;
+    await lanes.run(async () => this.#settle(await batch.write(target, keys)));
+  }
+
+  async #settle(jobs: Iterable<FileJob>): Promise<void> {
+    await eachAtOnce(jobs, WIDTH, async (job) => {
+      if (job.told) return;
+      await job.settle();
+      if (job.state === 'going' || job.told) return;
+      job.told = true;
+      await this.#parts.done(job);
     });
-  }
-
-  async #settle(jobs: readonly FileJob[]): Promise<void> {
-    await eachAtOnce(jobs, WIDTH, (job) => this.#settleOne(job));
-  }
-
-  async #settleOne(job: FileJob): Promise<void> {
-    if (job.state !== 'going') return;
-    await job.settle();
-    if (job.state !== 'going') await this.#done(job);
   }
 }

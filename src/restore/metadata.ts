@@ -2,7 +2,8 @@ import { decodeAttributes, type DecodedAttributes } from '../format/attributes.t
 import { type Attributes, type Entry } from '../model/entries.ts';
 import { messageOf } from '../model/errors.ts';
 import type { PathKey } from '../model/paths.ts';
-import type { Files, Metadata as Wanted, MetadataRefusal, RestoreTarget } from '../world/ports.ts';
+import type { Files, ScannedEntry } from '../world/ports.ts';
+import type { Metadata as Wanted, MetadataRefusal, RestoreTarget } from '../world/target-ports.ts';
 import type { RestorePlan } from './restore-plan.ts';
 import type { Tally } from './tally.ts';
 
@@ -63,6 +64,15 @@ export class Metadata {
       return { type, mode: mode & ~SET_ID_BITS, uid: null, gid: null, mtime, ...xattrs };
     const { uid, gid } = this.#owners === 'names' ? await this.#byName(entry, attributes) : entry;
     return { type, mode, uid, gid, mtime, ...xattrs };
+  }
+
+  /** Whether what is there under an entry's name looks like an earlier restore of it. Only asked of who has more. */
+  async isAsWanted(entry: Entry, there: ScannedEntry): Promise<boolean> {
+    if (entry.extra === undefined || there.type !== entry.type) return false;
+    const { mode, mtime, uid, gid } = await this.wanted(entry);
+    const isOwner = (uid ?? there.uid) === there.uid && (gid ?? there.gid) === there.gid;
+    const isSame = there.mode === mode && there.mtime === mtime && there.size === entry.size;
+    return isSame && isOwner && entry.type === 'file';
   }
 
   /** What the target answered when it got what was wanted. Flags are kept for `finish`. */

@@ -1,7 +1,8 @@
 import type { Entry } from '../model/entries.ts';
 import { isLowtideError, type LowtideError } from '../model/errors.ts';
 import { baseName } from '../model/paths.ts';
-import type { RestoreTarget, World } from '../world/ports.ts';
+import type { World } from '../world/ports.ts';
+import type { RestoreTarget } from '../world/target-ports.ts';
 import { type Level, takenTwice } from './directory-stack.ts';
 import type { Place } from './file-job.ts';
 import type { LinkGroups } from './link-groups.ts';
@@ -24,14 +25,18 @@ export interface RestoreContext {
 
 /** Where something that is no directory may go; null if the name is taken, which the tally counts. Errors as lstat. */
 export async function placeFor(
-  { plan, target, tally, groups }: RestoreContext,
+  { plan, target, tally, metadata, groups }: RestoreContext,
   entry: Entry,
   level: Level,
 ): Promise<Place | null> {
   if (level.fresh) return { replace: false, fresh: true };
   if (plan.overwrite === 'always') return { replace: true, fresh: false };
-  if ((await target.lstat(entry.path)) === null) return { replace: false, fresh: false };
+  const there = await target.lstat(entry.path);
+  if (there === null) return { replace: false, fresh: false };
+  if (entry.type === 'file' && target.isUnfinished(there)) return { replace: true, fresh: false };
   tally.skip(entry.path);
+  // A restore that was killed had not come to the flags, which are last.
+  if (await metadata.isAsWanted(entry, there)) await metadata.told(entry, []);
   if (entry.type === 'file' && groups.find(entry) === null) groups.set(entry, true);
   return null;
 }

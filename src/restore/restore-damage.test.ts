@@ -237,10 +237,11 @@ inPlace('a source that is gone for good is not asked for ever', simulatedPlace, 
   source.failure = { after: 20, error: new LowtideError('center-unreachable', 'no route') };
   const report = await restoreIn(place, snapshot, { sources: [source] });
   const callsThatGave = 20;
-  assert.ok(source.calls.length <= callsThatGave + 3, `${source.calls.length} calls`);
+  // The tree and the content are asked for at the same time.
+  assert.ok(source.calls.length <= callsThatGave + 4, `${source.calls.length} calls`);
   assert.equal(report.complete, false);
   assert.ok(report.problems.some(({ message }) => message.includes('source 1 does not give it (no route)')));
-  assert.match(report.notes[0]!.message, /source 1 failed 3 times, and was not asked again: no route/);
+  assert.match(report.notes[0]!.message, /source 1 failed [34] times, and was not asked again: no route/);
 });
 
 inPlace(

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { createCipheriv } from 'node:crypto';
 import { deriveDomainKeys, KeyStore } from '../format/domain-keys.ts';
 import type { EntryType } from '../model/entries.ts';
 import { tinyLimits } from '../model/limits.ts';
@@ -361,10 +362,12 @@ inPlace(
 );
 
 inPlace('files that wait for several blocks are few at a time', simulatedPlace, async (place) => {
-  // The block that all begin with comes first, so each file of a window waits for its own.
+  // The block that all begin with comes first and fills a batch, so each file of a window waits for its own.
+  const key = Buffer.alloc(16);
+  const common = createCipheriv('aes-128-ctr', key, key).update(Buffer.alloc(tinyLimits.chunk_bytes_max));
   const specs = Array.from({ length: 300 }, (_, at): EntrySpec => {
     const own = Buffer.alloc(tinyLimits.chunk_bytes_average, `${at} `);
-    return { path: `${at}`, content: Buffer.concat([bytes(tinyLimits.chunk_bytes_average, 1), own]) };
+    return { path: `${at}`, content: Buffer.concat([common, own]) };
   });
   let [open, most] = [0, 0];
   const { files } = place.world;

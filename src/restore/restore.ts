@@ -71,6 +71,8 @@ class Restorer {
   /** Of the last entry. */
   #path: PathKey | null = null;
   #synced = 0;
+  /** The window before this one, which is restored while this one is collected. */
+  #underWay: Promise<void> = Promise.resolve();
 
   constructor(context: RestoreContext, ancestors: ReadonlyMap<PathKey, Entry>, rootIsFresh: boolean) {
     this.#context = context;
@@ -90,8 +92,10 @@ class Restorer {
       this.#files.end();
       this.#directories.leaveAll();
       await this.#flush();
+      await this.#underWay;
       await metadata.finish();
     } finally {
+      await this.#underWay.catch(() => {});
       await this.#files.discard();
     }
     await this.#sync();
@@ -149,11 +153,19 @@ class Restorer {
     }
   }
 
-  /** Content first, then the directories that nothing more is made in, deepest first. */
+  /** Starts to restore what was collected, once what was collected before is done. */
   async #flush(): Promise<void> {
+    await this.#underWay;
+    this.#underWay = this.#restore(this.#files.flush(), this.#directories.takeLeft());
+    // Looked at by whoever flushes next.
+    this.#underWay.catch(() => {});
+  }
+
+  /** Content first, then the directories that nothing more is made in, deepest first. */
+  async #restore(content: Promise<void>, left: readonly Level[]): Promise<void> {
     const { tally, metadata } = this.#context;
-    await this.#files.flush();
-    for (const level of this.#directories.takeLeft()) {
+    await content;
+    for (const level of left) {
       if (level.blocked !== null) tally.problem(level.path, blockedError(level, level.blocked));
       else if (level.entry !== null) await metadata.apply(level.entry);
     }

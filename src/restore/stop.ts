@@ -36,3 +36,35 @@ export async function eachAtOnce<T>(
   await Promise.all(Array.from({ length: width }, lane));
   if (errors.length > 0) throw errors[0];
 }
+
+/** Runs up to `width` things at once; the first error is thrown to whoever comes next. */
+export class Lanes {
+  readonly #width: number;
+  readonly #running = new Set<Promise<void>>();
+  readonly #errors: unknown[] = [];
+
+  constructor(width: number) {
+    this.#width = width;
+  }
+
+  /** Resolves when there is room for the next. */
+  async run(work: () => Promise<void>): Promise<void> {
+    this.#check();
+    const running = work()
+      .catch((error: unknown) => void this.#errors.push(error))
+      .finally(() => this.#running.delete(running));
+    this.#running.add(running);
+    if (this.#running.size >= this.#width) await Promise.race(this.#running);
+    this.#check();
+  }
+
+  /** When all have ended. */
+  async end(): Promise<void> {
+    await Promise.all(this.#running);
+    this.#check();
+  }
+
+  #check(): void {
+    if (this.#errors.length > 0) throw this.#errors[0];
+  }
+}

@@ -13,7 +13,19 @@ import {
 } from '../model/paths.ts';
 import { errnoWords } from '../world/errno.ts';
 import { BrokenPath } from '../world/paths-by-handle.ts';
-import type { Metadata, MetadataRefusal, RestoreTarget, ScannedEntry, TargetFile } from '../world/ports.ts';
+import { plainKernels } from '../world/kernels.ts';
+import type { ScannedEntry } from '../world/ports.ts';
+import {
+  type Content,
+  type ContentBatch,
+  type ContentOutcome,
+  type Metadata,
+  type MetadataRefusal,
+  type NewFile,
+  type RestoreTarget,
+  type TargetFile,
+  UNFINISHED_MODE,
+} from '../world/target-ports.ts';
 import { targetError } from '../world/target-names.ts';
 import { scannedEntry, walk, walkToDirectory, type FileInode } from './file-inode.ts';
 import { applyMetadata, setFlags } from './file-metadata.ts';
@@ -101,6 +113,30 @@ class SimulatedTarget implements RestoreTarget {
     });
   }
 
+  async writeContent<Input>(batch: ContentBatch<Input>): Promise<ContentOutcome> {
+    const { content, input, transfer } = batch;
+    const given = structuredClone(input, { transfer: [...transfer] });
+    const contents = await content.run(given, plainKernels);
+    let used = 0;
+    const files = new Map<number, LowtideError | readonly MetadataRefusal[]>();
+    for (const [at, file] of batch.files.entries()) {
+      const own = contents.slice(used, used + file.positions.length);
+      used += own.length;
+      const told = await tried(() => this.#newFile(file, own));
+      if (!Array.isArray(told) || told.length > 0) files.set(at, told);
+    }
+    const pieces = new Map<number, LowtideError>();
+    for (const [at, { file, position }] of batch.pieces.entries()) {
+      const told = await tried(async () => file.write(bytesOf(contents[used + at]), position));
+      if (told instanceof LowtideError) pieces.set(at, told);
+    }
+    return { files, pieces };
+  }
+
+  isUnfinished({ type, mode }: ScannedEntry): boolean {
+    return type === 'file' && mode === UNFINISHED_MODE;
+  }
+
   symlink(path: PathKey, target: string, replace: boolean): Promise<void> {
     return this.#make('symlink', path, replace, () =>
       this.#files.newInode('symlink', { mode: 0o777, target }),
@@ -158,6 +194,30 @@ class SimulatedTarget implements RestoreTarget {
     await this.#incarnation.answer(() => {});
   }
 
+  async #newFile(file: NewFile, contents: readonly Content[]): Promise<readonly MetadataRefusal[]> {
+    const all = contents.map(bytesOf);
+    const { path, size, positions, replace, fresh, metadata } = file;
+    const made = fresh && !replace ? await this.#createUnfinished(path) : await this.createFile(path);
+    try {
+      for (const [at, bytes] of all.entries()) await made.write(bytes, positions[at]!);
+      return await made.finish(size, replace, metadata);
+    } catch (error) {
+      await made.discard();
+      throw error;
+    }
+  }
+
+  /** Under its own name from the beginning: the mode says that it is not whole. */
+  #createUnfinished(path: PathKey): Promise<TargetFile> {
+    return this.#change({ kind: 'create', path }, () => {
+      const [directory, name] = this.#place(path);
+      this.#requireFree(directory, name, false);
+      const inode = this.#files.newInode('file', { mode: UNFINISHED_MODE });
+      this.#files.enter(directory, name, inode);
+      return this.#targetFile(path, directory, name, name, inode);
+    });
+  }
+
   #targetFile(
     path: PathKey,
     directory: FileInode,
@@ -180,6 +240,11 @@ class SimulatedTarget implements RestoreTarget {
       finish: (size, replace, metadata) =>
         this.#change({ kind: 'finish', path }, () => {
           if (!open) throw refusal('EBADF', temporary);
+          if (temporary === name) {
+            inode.content.truncate(size);
+            open = false;
+            return metadata === null ? [] : applyMetadata(this.#files, inode, this.#shown(path), metadata);
+          }
           try {
             inode.content.truncate(size);
             this.#requireFree(directory, name, replace);
@@ -250,5 +315,19 @@ class SimulatedTarget implements RestoreTarget {
 
   #shown(path: PathKey): string {
     return displayPath(path === ROOT_PATH ? this.#path : joinPath(this.#path, path as string as ByteName));
+  }
+}
+
+function bytesOf(content: Content | undefined): Uint8Array {
+  if (content instanceof Uint8Array) return content;
+  throw content ?? new TypeError('there is less content than was asked for');
+}
+
+async function tried<T>(run: () => Promise<T>): Promise<T | LowtideError> {
+  try {
+    return await run();
+  } catch (error) {
+    if (error instanceof LowtideError) return error;
+    throw error;
   }
 }

@@ -56,7 +56,7 @@ export function realFiles(
     readSmall: async (reads) => checking(() => readSmallIn(work, reads)),
     attributes: async (directory, entries) => checking(() => attributes(directory, entries, native, work)),
     accounts: realAccounts(),
-    openTarget: async (root) => checking(() => openRestoreTarget(root, native)),
+    openTarget: async (root) => checking(() => openRestoreTarget(root, native, work)),
   };
 }
 

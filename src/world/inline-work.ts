@@ -16,7 +16,8 @@ export function inlineWork(lanes = 1, kernels = plainKernels): Work {
       const given = structuredClone(input, { transfer: [...transfer] });
       // A turn of its own: the caller goes on first, as it would with a thread.
       await Promise.resolve();
-      return structuredClone(task.run(given, kernels));
+      const output = task.run(given, kernels);
+      return structuredClone(output instanceof Promise ? await output : output);
     },
   };
 }

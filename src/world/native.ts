@@ -18,6 +18,8 @@ export interface Native {
   setModified(path: Uint8Array, nanoseconds: bigint, lastLink: 'follow' | 'keep'): void;
   /** The same of an open file. */
   setModifiedOf(fd: number, nanoseconds: bigint): void;
+  /** @param times two struct timespec: of access, of modification */
+  setTimesOf(fd: number, times: Uint8Array): void;
   /** The first byte of data (or of a hole) at or after `position`; null if there is none. */
   seekData(fd: number, position: number): number | null;
   seekHole(fd: number, position: number): number | null;
@@ -32,7 +34,8 @@ const LOCK_EX_NB = 2 | 4;
 const AT_FDCWD = -100;
 const AT_SYMLINK_NOFOLLOW = 0x100;
 const RENAME_NOREPLACE = 1;
-const UTIME_OMIT = 0x3ffffffen;
+/** Instead of nanoseconds: this time stays. */
+export const UTIME_OMIT = 0x3ffffffen;
 const SEEK_DATA = 3;
 const SEEK_HOLE = 4;
 const NANOS = 1_000_000_000n;
@@ -104,6 +107,9 @@ function nativeOver(koffi: typeof Koffi, libc: Koffi.LibraryHandle): Native {
     },
     setModifiedOf(fd, nanoseconds) {
       if (futimens(fd, timesOf(nanoseconds)) !== 0) throw failed('futimens');
+    },
+    setTimesOf(fd, times) {
+      if (futimens(fd, times) !== 0) throw failed('futimens');
     },
     seekData: (fd, position) => seek(fd, position, SEEK_DATA),
     seekHole: (fd, position) => seek(fd, position, SEEK_HOLE),

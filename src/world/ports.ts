@@ -1,11 +1,12 @@
-import type { Entry, EntryType, ExtendedAttribute, Stat } from '../model/entries.ts';
+import type { ExtendedAttribute, Stat } from '../model/entries.ts';
 import type { LowtideError } from '../model/errors.ts';
 import type { Event, Problem, Progress } from '../model/events.ts';
 import type { Limits } from '../model/limits.ts';
 import type { ByteName, PathKey } from '../model/paths.ts';
-import type { UnixMillis, UnixNanos } from '../model/time.ts';
+import type { UnixMillis } from '../model/time.ts';
 import type { Native } from './native.ts';
 import type { SystemCalls } from './system-calls.ts';
+import type { RestoreTarget } from './target-ports.ts';
 
 /**
  * Everything that is not computation. A World belongs to one incarnation of a node: after its crash no port answers
@@ -205,69 +206,6 @@ export interface SourceFile {
   close(): Promise<void>;
 }
 
-/**
- * Paths are relative to the target's root. Parents must have been made (or be directories already): every component
- * is opened with O_NOFOLLOW, so a planted symlink gives LowtideError `target-exists`, never a write through it.
- */
-export interface RestoreTarget {
-  lstat(path: PathKey): Promise<ScannedEntry | null>;
-  /**
-   * Ok if it is a directory already; then what a killed restore of the same user left there under temporary names goes.
-   * `target-exists` if something else has the name.
-   */
-  makeDirectory(path: PathKey): Promise<void>;
-  /** A temporary file beside `path`; `finish` gives it its name. */
-  createFile(path: PathKey): Promise<TargetFile>;
-  /** The next four: `target-exists` unless `replace`; then what is there (not a directory) is replaced atomically. */
-  symlink(path: PathKey, target: string, replace: boolean): Promise<void>;
-  /** A hard link to `existing`, another path of this target. */
-  link(path: PathKey, existing: PathKey, replace: boolean): Promise<void>;
-  fifo(path: PathKey, replace: boolean): Promise<void>;
-  /** Needs root: else LowtideError `forbidden`. */
-  device(path: PathKey, entry: Entry, replace: boolean): Promise<void>;
-  /** Owner, attributes, mode, times (in this order). Answers what the target could not take; never throws for that. */
-  applyMetadata(path: PathKey, metadata: Metadata): Promise<readonly MetadataRefusal[]>;
-  /**
-   * Inode flags of a file or directory, those of KEPT_FLAGS. Last of all: who is immutable takes no other name, no
-   * attribute and nothing into it. Answers as `applyMetadata`.
-   */
-  setFlags(path: PathKey, flags: number): Promise<readonly MetadataRefusal[]>;
-  /** Makes finished files durable: called at the end and now and then. */
-  sync(): Promise<void>;
-  close(): Promise<void>;
-}
-
-export interface MetadataRefusal {
-  readonly what: 'owner' | 'mode' | 'times' | 'extended attributes' | 'flags';
-  readonly message: string;
-}
-
-/** What a restored name is to have beside its content. An Entry is one. */
-export interface Metadata {
-  /** Something of another type gets none of it. */
-  readonly type: EntryType;
-  readonly mode: number;
-  /** Null: it stays with whoever made it. */
-  readonly uid: number | null;
-  readonly gid: number | null;
-  readonly mtime: UnixNanos;
-  /** All that it is to have: an access control list that its directory gave it goes. Unknown if absent. */
-  readonly xattrs?: readonly ExtendedAttribute[];
-}
-
-export interface TargetFile {
-  /** Writes at any position; what is never written stays a hole. */
-  write(bytes: Uint8Array, position: number): Promise<void>;
-  /**
-   * Sets the size (for holes at the end), then the metadata, then gives the file its final name: so what has the name is
-   * whole, whenever the process is killed. `target-exists` unless `replace`. Answers what the target could not take.
-   * @param metadata null: private, and of now
-   */
-  finish(size: number, replace: boolean, metadata: Metadata | null): Promise<readonly MetadataRefusal[]>;
-  /** Removes the temporary file. */
-  discard(): Promise<void>;
-}
-
 /** SQL databases of one node, one file each. SQL never supplies the time. */
 export interface Databases {
   open(path: string): Promise<SqlConnection>;
@@ -298,7 +236,7 @@ export interface SqlResult {
 export interface Task<Input, Output> {
   readonly module: string;
   readonly name: string;
-  readonly run: (input: Input, kernels: Kernels) => Output;
+  readonly run: (input: Input, kernels: Kernels) => Output | Promise<Output>;
 }
 
 /** Loops that are worth being compiled. Each thread has its own. */

@@ -16,8 +16,19 @@ import {
 import { errnoName } from './errno.ts';
 import { nativeOrNull, type Native } from './native.ts';
 import { inDirectory, O_PATH } from './paths-by-handle.ts';
-import type { Metadata, MetadataRefusal, RestoreTarget, ScannedEntry, TargetFile } from './ports.ts';
+import type { ScannedEntry, Work } from './ports.ts';
+import {
+  type ContentBatch,
+  type ContentOutcome,
+  type Metadata,
+  type MetadataRefusal,
+  type RestoreTarget,
+  type TargetFile,
+  UNFINISHED_MODE,
+} from './target-ports.ts';
 import { lookAt, lookAtDirectory } from './stats.ts';
+import { hasDefaultList } from './target-attributes.ts';
+import { writeContent } from './target-content.ts';
 import { TargetDirectories } from './target-directories.ts';
 import { createTargetFile } from './target-file.ts';
 import { applyMetadata, setFlags } from './target-metadata.ts';
@@ -27,15 +38,23 @@ import { syncFileSystems } from './target-sync.ts';
 const DIRECTORY_MODE = 0o700;
 
 /** The root may be reached through links, as the user has named it; below it none is followed. */
-export async function openRestoreTarget(root: PathKey, native: () => Native): Promise<RestoreTarget> {
+export async function openRestoreTarget(
+  root: PathKey,
+  native: () => Native,
+  work: Work,
+): Promise<RestoreTarget> {
   for (const name of pathComponents(root)) checkName(name);
   const path = pathToBytes(root);
   try {
     await mkdir(path, { recursive: true, mode: DIRECTORY_MODE });
-    const directories = new TargetDirectories(openSync(path, O_PATH | constants.O_DIRECTORY), root);
+    const directories = new TargetDirectories(
+      openSync(path, O_PATH | constants.O_DIRECTORY),
+      root,
+      (directory) => hasDefaultList(directory, nativeOrNull(native)),
+    );
     const temporaries = new TemporaryNames();
     sweep(directories.open(ROOT_PATH), temporaries);
-    return new RealRestoreTarget(directories, temporaries, native);
+    return new RealRestoreTarget(directories, temporaries, native, work);
   } catch (error) {
     throw targetError(error, displayPath(root));
   }
@@ -45,8 +64,10 @@ class RealRestoreTarget implements RestoreTarget {
   readonly #directories: TargetDirectories;
   readonly #temporaries: TemporaryNames;
   readonly #native: () => Native;
+  readonly #work: Work;
 
-  constructor(directories: TargetDirectories, temporaries: TemporaryNames, native: () => Native) {
+  constructor(directories: TargetDirectories, temporaries: TemporaryNames, native: () => Native, work: Work) {
+    this.#work = work;
     this.#directories = directories;
     this.#temporaries = temporaries;
     this.#native = native;
@@ -93,6 +114,17 @@ class RealRestoreTarget implements RestoreTarget {
         throw error;
       }
     });
+  }
+
+  async writeContent<Input>(batch: ContentBatch<Input>): Promise<ContentOutcome> {
+    const [directories, temporaries, work] = [this.#directories, this.#temporaries, this.#work];
+    return writeContent({ work, directories, temporaries, shown: (path) => this.#shown(path) }, batch);
+  }
+
+  isUnfinished({ type, mode, uid }: ScannedEntry): boolean {
+    const me = process.geteuid!();
+    // Root has given some to those whom they are for.
+    return type === 'file' && mode === UNFINISHED_MODE && (me === 0 || uid === me);
   }
 
   async symlink(path: PathKey, target: string, replace: boolean): Promise<void> {

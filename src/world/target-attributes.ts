@@ -1,12 +1,25 @@
 import { closeSync, constants, openSync } from 'node:fs';
 import { APPEND_ONLY_FLAG, type ExtendedAttribute, IMMUTABLE_FLAG, KEPT_FLAGS } from '../model/entries.ts';
 import { equalBytes } from '../model/bytes.ts';
-import { errnoWords } from './errno.ts';
+import { errnoName, errnoWords } from './errno.ts';
+import type { Native } from './native.ts';
 import type { AttributeHolder, NativeAttributes } from './native-attributes.ts';
 import { ofDescriptor } from './paths-by-handle.ts';
 
 /** What a directory with a default list gives to all that is made in it, asked or not. */
-const INHERITED = ['system.posix_acl_access', 'system.posix_acl_default'];
+const DEFAULT_LIST = 'system.posix_acl_default';
+const INHERITED = ['system.posix_acl_access', DEFAULT_LIST];
+
+/** Whether what is made in this directory (O_PATH will do) may get an access control list unasked. */
+export function hasDefaultList(directory: number, native: Native | null): boolean {
+  if (native === null) return true;
+  const path = Buffer.from(ofDescriptor(directory));
+  try {
+    return native.attributes.get({ path, lastLink: 'follow' }, DEFAULT_LIST) !== null;
+  } catch (error) {
+    return !['EOPNOTSUPP', 'ENOTSUP', 'ENOSYS'].includes(errnoName(error));
+  }
+}
 
 /** Gives exactly these, but for what the system itself adds to every file. Answers why not, or null if it has them all. */
 export function setXattrs(

@@ -17,15 +17,20 @@ export class TargetDirectories {
   readonly #open = new Map<PathKey, number>();
   /** Descriptors that somebody has borrowed, and how often; one that is not in `#open` any more is closed by the last. */
   readonly #borrowed = new Map<number, number>();
+  /** Of open descriptors: whether what is made there gets an access control list unasked. */
+  readonly #givesLists = new Map<number, boolean>();
+  readonly #hasDefaultList: (directory: number) => boolean;
   /** A readable descriptor on each file system that has been seen, opened before anything is written there; or null. */
   readonly #fileSystems = new Map<bigint, number | null>();
 
   /**
    * @param root an open directory, which is closed with this
    * @param rootPath for messages
+   * @param hasDefaultList asked once for each directory that `givesLists` is asked of
    */
-  constructor(root: number, rootPath: PathKey) {
+  constructor(root: number, rootPath: PathKey, hasDefaultList: (directory: number) => boolean) {
     this.#root = root;
+    this.#hasDefaultList = hasDefaultList;
     this.#rootPath = rootPath;
     this.#see(root);
   }
@@ -58,6 +63,15 @@ export class TargetDirectories {
     }
   }
 
+  /** @param descriptor one that is open here or borrowed */
+  givesLists(descriptor: number): boolean {
+    const known = this.#givesLists.get(descriptor);
+    if (known !== undefined) return known;
+    const gives = this.#hasDefaultList(descriptor);
+    this.#givesLists.set(descriptor, gives);
+    return gives;
+  }
+
   /** The absolute path of a path in the target. */
   whole(path: PathKey): PathKey {
     return path === ROOT_PATH ? this.#rootPath : joinPath(this.#rootPath, path as string as ByteName);
@@ -77,7 +91,7 @@ export class TargetDirectories {
       return;
     }
     this.#borrowed.delete(descriptor);
-    if (descriptor !== this.#root && !this.#isOpen(descriptor)) closeSync(descriptor);
+    if (descriptor !== this.#root && !this.#isOpen(descriptor)) this.#close(descriptor);
   }
 
   /** Something else has this name now. */
@@ -107,7 +121,12 @@ export class TargetDirectories {
 
   #drop(path: PathKey, descriptor: number): void {
     this.#open.delete(path);
-    if (!this.#borrowed.has(descriptor)) closeSync(descriptor);
+    if (!this.#borrowed.has(descriptor)) this.#close(descriptor);
+  }
+
+  #close(descriptor: number): void {
+    this.#givesLists.delete(descriptor);
+    closeSync(descriptor);
   }
 
   #isOpen(descriptor: number): boolean {

@@ -4,7 +4,7 @@ import type { ByteName } from '../model/paths.ts';
 import { errnoName, systemError } from './errno.ts';
 import type { Native } from './native.ts';
 import { inDirectory } from './paths-by-handle.ts';
-import type { Metadata, MetadataRefusal, TargetFile } from './ports.ts';
+import type { Metadata, MetadataRefusal, TargetFile } from './target-ports.ts';
 import { applyToFile } from './target-metadata.ts';
 import { removeQuietly, targetError } from './target-names.ts';
 
@@ -42,7 +42,7 @@ interface Parts extends NewFile {
   readonly descriptor: number;
 }
 
-class RealTargetFile implements TargetFile {
+export class RealTargetFile implements TargetFile {
   readonly #parts: Parts;
   #open = true;
   /** The end of what has been written. */
@@ -105,6 +105,23 @@ class RealTargetFile implements TargetFile {
     await this.#close(() => removeQuietly(temporary)).catch(() => {});
   }
 
+  /**
+   * For a write that somebody else does, in another thread: the file stays open until it is over.
+   * @throws what an earlier write failed with
+   */
+  lend(position: number, length: number, over: Promise<void>): number {
+    if (!this.#open) throw new TypeError(`${this.#parts.shown} is finished`);
+    this.#size = Math.max(this.#size, position + length);
+    const quiet = over.catch((error: unknown) => void (this.#failed ??= error));
+    this.#busy.add(quiet);
+    void quiet.then(() => this.#busy.delete(quiet));
+    return this.#parts.descriptor;
+  }
+
+  get shown(): string {
+    return this.#parts.shown;
+  }
+
   async #writeAll(bytes: Uint8Array, position: number): Promise<void> {
     let done = 0;
     while (done < bytes.length) {
@@ -130,6 +147,13 @@ class RealTargetFile implements TargetFile {
     } finally {
       closed();
     }
+  }
+}
+
+/** Writes all of it, waiting for the disk: for worker threads. */
+export function writeWhole(descriptor: number, bytes: Uint8Array, position: number): void {
+  for (let done = 0; done < bytes.length;) {
+    done += fs.writeSync(descriptor, bytes, done, bytes.length - done, position + done);
   }
 }
 

@@ -17,7 +17,7 @@ import { errnoName, errnoWords } from './errno.ts';
 import type { Native } from './native.ts';
 import type { AttributeHolder } from './native-attributes.ts';
 import { inDirectory, ofDescriptor, openIn } from './paths-by-handle.ts';
-import type { Metadata, MetadataRefusal } from './ports.ts';
+import type { Metadata, MetadataRefusal } from './target-ports.ts';
 import { statOf } from './stats.ts';
 import { setFlagsOf, setXattrs } from './target-attributes.ts';
 import type { TargetDirectories } from './target-directories.ts';
@@ -151,8 +151,9 @@ function applyTo(subject: Subject, shown: string, metadata: Metadata): readonly 
     // After the owner, whose change drops capabilities; before a mode that may forbid it.
     const left = xattrsLeft(subject, metadata);
     if (left !== null) refuse('extended attributes', left);
-    attempt('mode', () => subject.chmod(wanted));
     attempt('times', () => subject.setModified(metadata.mtime));
+    // Last, as it may say that the file is whole.
+    attempt('mode', () => subject.chmod(wanted));
     compare(subject.stat(), metadata, wanted, refused, refuse);
   } catch (error) {
     return refuseAll(`${shown}: ${errnoWords(error)}`);

@@ -10,14 +10,22 @@ const TEMPORARY = /^\.lowtide-([0-9a-f]{8})([0-9a-f]{8})[0-9a-f]{8}\.tmp$/;
 /** Of a process that cannot be looked up, because the machine was started since or is another one. */
 const OLD_MS = DAY_MS;
 
+const RANDOM_BYTES = 4;
+/** Asking for a few random bytes costs as much as for many. */
+const RANDOM_AHEAD = 256;
+
 /** Whose temporary files are whose: names say which process of which start of which machine made them. */
 export class TemporaryNames {
+  #random: Buffer = Buffer.alloc(0);
   readonly #system = createHash('sha256').update(systemText()).digest('hex').slice(0, 8);
 
   /** A name for what is not finished, which nobody else can foresee. */
   next(pid = process.pid): ByteName {
     const owner = this.#system + pid.toString(16).padStart(8, '0');
-    return `.lowtide-${owner}${randomBytes(4).toString('hex')}.tmp` as ByteName;
+    if (this.#random.length === 0) this.#random = randomBytes(RANDOM_BYTES * RANDOM_AHEAD);
+    const random = this.#random.toString('hex', 0, RANDOM_BYTES);
+    this.#random = this.#random.subarray(RANDOM_BYTES);
+    return `.lowtide-${owner}${random}.tmp` as ByteName;
   }
 
   /** Whether it is one of `next`, and its process has ended. */

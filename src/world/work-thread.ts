@@ -21,7 +21,7 @@ async function answer({ id, module, name, input }: Question): Promise<Answer> {
     const exports = (await import(module)) as Record<string, unknown>;
     const run = exports[name];
     if (typeof run !== 'function') throw new TypeError(`${module} exports no function ${name}`);
-    return { id, output: run(input, kernels) };
+    return { id, output: (await run(input, kernels)) as unknown };
   } catch (error) {
     return failed(id, error);
   }

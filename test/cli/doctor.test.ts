@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { examine, type Finding } from '../../src/cli/doctor/examine.ts';
 import { nativeLoader } from '../../src/world/native.ts';
-import type { Metadata, RestoreTarget } from '../../src/world/ports.ts';
+import type { Metadata, RestoreTarget } from '../../src/world/target-ports.ts';
 import { realWorld } from '../../src/world/real-world.ts';
 import { tinyLimits } from '../../src/model/limits.ts';
 import { collectingMonitor } from '../support/monitor.ts';
@@ -48,6 +48,11 @@ test('a restore that drops extended attributes and sets no times is found out', 
     const target = await world.files.openTarget(...root);
     const [create, apply] = [target.createFile.bind(target), target.applyMetadata.bind(target)];
     target.applyMetadata = (path, metadata) => apply(path, now(metadata));
+    const write = target.writeContent.bind(target);
+    target.writeContent = (batch) => {
+      const files = batch.files.map((file) => ({ ...file, metadata: now(file.metadata) }));
+      return write({ ...batch, files });
+    };
     target.createFile = async (path) => {
       const file = await create(path);
       const finish = file.finish.bind(file);

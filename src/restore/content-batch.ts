@@ -1,0 +1,175 @@
+import type { KeyStore } from '../format/domain-keys.ts';
+import { isLowtideError, type LowtideError } from '../model/errors.ts';
+import type { BlockId } from '../model/ids.ts';
+import type { Limits } from '../model/limits.ts';
+import type {
+  ContentOutcome,
+  FilePiece,
+  MetadataRefusal,
+  NewFile,
+  RestoreTarget,
+} from '../world/target-ports.ts';
+import { contentTask, type ContentInput, INLINE } from './content.ts';
+import type { FileJob, Piece } from './file-job.ts';
+import { ownError } from './stop.ts';
+
+/** Of one batch: more files only wait for the same disk, and every directory stays open until the end of it. */
+const FILES_MAX = 256;
+
+/** Blocks and the files that want something of them, opened and written in one thread. */
+export class ContentBatch {
+  readonly #limits: Limits;
+  readonly #numbers = new Map<BlockId, number>();
+  readonly #blocks: Uint8Array<ArrayBuffer>[] = [];
+  readonly #wanted = new Map<FileJob, Piece[]>();
+  #bytes = 0;
+
+  constructor(limits: Limits) {
+    this.#limits = limits;
+  }
+
+  get full(): boolean {
+    const { block_plain_bytes, ids_per_message } = this.#limits;
+    return this.#bytes >= block_plain_bytes || this.#wanted.size >= Math.min(FILES_MAX, ids_per_message);
+  }
+
+  get empty(): boolean {
+    return this.#wanted.size === 0;
+  }
+
+  /** A sealed block and all that is wanted of it. */
+  add(id: BlockId, bytes: Uint8Array, pieces: readonly Piece[]): void {
+    this.#numbers.set(id, this.#blocks.length);
+    this.#blocks.push(compact(bytes));
+    this.#bytes += bytes.length;
+    for (const piece of pieces) {
+      const own = this.#wanted.get(piece.job);
+      if (own === undefined) this.#wanted.set(piece.job, [piece]);
+      else own.push(piece);
+    }
+  }
+
+  /** A file that needs no block. */
+  addWhole(job: FileJob): void {
+    this.#wanted.set(job, []);
+  }
+
+  /** Opens and writes. Each of its files knows then what became of its pieces. @returns those files */
+  async write(target: RestoreTarget, keys: KeyStore): Promise<Iterable<FileJob>> {
+    const wanted = [...this.#wanted];
+    for (let at = 0; at < wanted.length; at += FILES_MAX) {
+      const isLast = at + FILES_MAX >= wanted.length;
+      await this.#writeSome(target, keys, wanted.slice(at, at + FILES_MAX), isLast);
+    }
+    return this.#wanted.keys();
+  }
+
+  async #writeSome(
+    target: RestoreTarget,
+    keys: KeyStore,
+    wanted: readonly (readonly [FileJob, readonly Piece[]])[],
+    isLast: boolean,
+  ): Promise<void> {
+    const going = wanted.filter(([job]) => job.failure === null);
+    const whole = going.filter(([job, own]) => job.isWholeWith(own.length));
+    const isWhole = new Set(whole.map(([job]) => job));
+    const order = new Order(this.#numbers);
+    const files: NewFile[] = [];
+    for (const [job, own] of whole) files.push(await job.whole(order.pieces(job, own)));
+    const parts: Piece[] = [];
+    const pieces: FilePiece[] = [];
+    for (const [job, own] of going) {
+      if (isWhole.has(job)) continue;
+      const file = await job.open();
+      if (file === null) continue;
+      for (const piece of own) {
+        order.add(piece);
+        parts.push(piece);
+        pieces.push({ file, position: piece.position, length: piece.extent.length });
+      }
+    }
+    if (files.length + pieces.length === 0) return;
+    const input: ContentInput = {
+      epochs: keys.epochs,
+      blockBytesMax: this.#limits.block_bytes_max,
+      ids: [...this.#numbers.keys()],
+      blocks: this.#blocks,
+      places: order.places,
+      inline: order.inline,
+      digests: order.digests,
+    };
+    const transfer = isLast ? this.#blocks.map(({ buffer }) => buffer) : [];
+    const outcome = await target.writeContent({ content: contentTask, input, transfer, files, pieces });
+    tell(whole, parts, outcome);
+  }
+}
+
+/** In which order content is wanted, as it passes to a thread. */
+class Order {
+  readonly #numbers: ReadonlyMap<BlockId, number>;
+  readonly places: number[] = [];
+  readonly inline: Uint8Array[] = [];
+  digests = '';
+
+  constructor(numbers: ReadonlyMap<BlockId, number>) {
+    this.#numbers = numbers;
+  }
+
+  add({ extent: { block, offset, length, digest } }: Piece): void {
+    this.places.push(this.#numbers.get(block)!, offset, length);
+    this.digests += digest;
+  }
+
+  /** All of a file. @returns where they go */
+  pieces(job: FileJob, own: readonly Piece[]): number[] {
+    const positions: number[] = [];
+    for (const piece of own) {
+      this.add(piece);
+      positions.push(piece.position);
+    }
+    for (const { position, bytes } of job.takeInline()) {
+      this.places.push(INLINE, this.inline.length, bytes.length);
+      this.inline.push(bytes);
+      positions.push(position);
+    }
+    return positions;
+  }
+}
+
+/** In memory of its own, which can go to a thread; of a view all that is behind it would. */
+function compact(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+  const { buffer, byteLength } = bytes;
+  const isOwn = buffer instanceof ArrayBuffer && buffer.byteLength === byteLength;
+  return isOwn ? (bytes as Uint8Array<ArrayBuffer>) : new Uint8Array(bytes);
+}
+
+function tell(
+  whole: readonly (readonly [FileJob, readonly Piece[]])[],
+  parts: readonly Piece[],
+  outcome: ContentOutcome,
+): void {
+  let ends: unknown;
+  const failed = (job: FileJob, error: LowtideError): void => {
+    job.fail(error);
+    try {
+      ownError(error);
+    } catch (error) {
+      ends ??= error;
+    }
+  };
+  for (const [at, [job]] of whole.entries()) {
+    const said = outcome.files.get(at) ?? NOTHING;
+    if (isFault(said)) failed(job, said);
+    else job.restored(said);
+  }
+  for (const [at, { job }] of parts.entries()) {
+    const error = outcome.pieces.get(at);
+    if (error === undefined) job.written();
+    else failed(job, error);
+  }
+  if (ends !== undefined) throw ends;
+}
+
+const NOTHING: readonly MetadataRefusal[] = [];
+const isFault = (said: LowtideError | readonly MetadataRefusal[]): said is LowtideError =>
+  isLowtideError(said);
