@@ -39,6 +39,20 @@ export interface AgentStatus {
   readonly centers: readonly CenterStatus[];
   readonly jobs: readonly JobStatus[];
   readonly spool: SpoolStatus;
+  /** What relays that had it in custody have taken with them, of what nobody has taken or kept since. */
+  readonly lost: readonly LossStatus[];
+}
+
+export interface LossStatus {
+  readonly snapshot: SnapshotId;
+  readonly job: string;
+  readonly takenAt: UnixMillis;
+  /** When this machine heard of it. */
+  readonly lostAt: UnixMillis;
+  /** The relay. */
+  readonly holder: string;
+  /** How many files; null if the spool cannot tell any more. Not counted beyond `LOST_COUNTED`. */
+  readonly files: number | null;
 }
 
 export interface JobStatus {
@@ -92,6 +106,7 @@ export interface StatusParts {
   readonly jobs: readonly Job[];
   readonly upstreams: readonly JoinedNode[];
   readonly spool: { readonly bytes: number; readonly quota: number };
+  readonly lost: readonly LossStatus[];
   /** Null: nobody runs the agent. */
   readonly live: LiveStatus | null;
 }
@@ -122,6 +137,7 @@ export async function agentStatus(parts: StatusParts): Promise<AgentStatus> {
     centers: knownCenters(parts.upstreams),
     jobs: await Promise.all(parts.jobs.map((job) => jobStatus(parts, job))),
     spool: { ...spool, snapshots: await spooled(ledger.db) },
+    lost: parts.lost,
   };
 }
 

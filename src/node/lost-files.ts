@@ -17,6 +17,7 @@ import { diffSnapshots } from '../restore/snapshot-diff.ts';
 import { SnapshotTree } from '../restore/snapshot-tree.ts';
 import type { LostFiles } from '../uplink/own-snapshots.ts';
 import type { World } from '../world/ports.ts';
+import type { LossStatus } from './agent-view.ts';
 
 /** All of it is on the machine itself: trees and refs stay in the spool as bases. */
 export interface LossParts {
@@ -51,11 +52,27 @@ export async function lostSnapshots(parts: LossParts): Promise<readonly LostSnap
   return lost.toSorted((a, b) => a.at - b.at || a.row.sequence - b.row.sequence);
 }
 
-/** For the alarm: how many files, and the first few of them. Null if that cannot be found out. */
+/** A status that is asked for often counts no further. */
+export const LOST_COUNTED = 1000;
+
+/** Those of which something is lost still, as a status shows them. */
+export async function lossesForStatus(parts: LossParts): Promise<readonly LossStatus[]> {
+  const found: LossStatus[] = [];
+  for (const { row, at, holder } of await lostSnapshots(parts)) {
+    const lost = await countLost(parts, row.id, 0, LOST_COUNTED);
+    if (lost?.count === 0) continue;
+    const { id: snapshot, job, taken_at: takenAt } = row;
+    found.push({ snapshot, job, takenAt, lostAt: at, holder, files: lost?.count ?? null });
+  }
+  return found;
+}
+
+/** How many files, and the first few of them. Null if that cannot be found out. @param enough counts no further than one more */
 export async function countLost(
   parts: LossParts,
   snapshot: SnapshotId,
   most: number,
+  enough = Infinity,
 ): Promise<LostFiles | null> {
   const row = await findSnapshot(parts.ledger.db, snapshot);
   if (row === null) return null;
@@ -64,6 +81,7 @@ export async function countLost(
   try {
     for await (const { path } of filesLostWith(parts, row, new AbortController().signal)) {
       if (count++ < most) first.push(displayPath(path));
+      if (count > enough) break;
     }
   } catch (error) {
     if (isLowtideError(error)) return null;

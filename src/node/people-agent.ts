@@ -21,6 +21,7 @@ import { type Agent } from './agent.ts';
 import { centersReached, findJob } from './agent-parts.ts';
 import { type Left, leaveNode, type LeavingDesk, type ReleasedCenter, releaseFrom } from './leaving.ts';
 import { addKey, type KeyLine, keyLines, removeKey, shareDomain } from './keys.ts';
+import { lossesForStatus } from './lost-files.ts';
 import { type KnownCosts, saveCosts } from './source-costs.ts';
 import { spoolBytes } from './spool.ts';
 import { checked } from './people.ts';
@@ -181,7 +182,7 @@ export function agentPeople(desk: AgentDesk): AgentPeople {
 
 async function statusOf(desk: AgentDesk): Promise<AgentStatus> {
   const { agent, home, running } = desk;
-  const { world, ledger, identity, settings } = agent.parts;
+  const { world, depot, ledger, identity, settings } = agent.parts;
   if (running) await askAbove(agent.parts.world.clock, agent.uplinks);
   const uplinks = new Map(
     agent.uplinks.map((uplink, at) => [home.client.centers[at]!.face.id, uplink.status]),
@@ -196,6 +197,7 @@ async function statusOf(desk: AgentDesk): Promise<AgentStatus> {
     jobs: await settings.jobs(),
     upstreams: joinedNodes(home.client),
     spool: { bytes: await spoolBytes(agent.parts), quota: settings.spoolBytes },
+    lost: await lossesForStatus({ world, depot, ledger, keys: identity.keyring.keys }),
     live: running
       ? {
           taking: agent.taking,

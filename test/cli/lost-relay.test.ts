@@ -59,6 +59,9 @@ describe('a relay that is lost with what it had in custody', () => {
     assert.deepEqual(paths, [join(files, 'gone.bin'), join(files, 'new.bin')]);
     assert.equal(message('lost_snapshot')['holder'], 'shop');
     assert.match((await lowtide(['snapshots', ...agent])).stdout, /lost with shop/);
+    const status = await ok(['status', ...agent]);
+    assert.deepEqual([status.message('lost').files, status.message('lost')['holder']], [2, 'shop']);
+    assert.match((await lowtide(['status', ...agent])).stdout, /LOST, as[^]*2 files of docs .* with shop/);
     await appendFile(join(files, 'gone.bin'), 'and changed');
     await ok(['job', 'run', 'docs', '--wait', '30s', ...agent]);
     const { stdout } = await lowtide(['snapshots', '--lost', ...agent]);

@@ -1,12 +1,13 @@
 import type { Command } from 'commander';
 import { shortId } from '../../../model/ids.ts';
 import type { AgentStatus } from '../../../node/agent-view.ts';
+import { LOST_COUNTED } from '../../../node/lost-files.ts';
 import type { UpstreamStatus } from '../../../node/upstream-view.ts';
 import type { Context } from '../../context.ts';
 import { dueText, protectionLines } from '../../protection-text.ts';
 import { type DataOptions, withAgent } from '../../reach.ts';
 import { spoolLines } from '../../spool-text.ts';
-import { bytesText, pairLines, timeText } from '../../text.ts';
+import { bytesText, pairLines, plural, timeText } from '../../text.ts';
 import { action, newVerb } from '../../verb.ts';
 import { withAgentData } from './options.ts';
 
@@ -21,7 +22,7 @@ export function statusVerb(): Command {
       ['lowtide status', 'for people'],
       [
         'lowtide status --json',
-        'one message for the machine, each upstream, center, job and spooled snapshot',
+        'one message for the machine, each upstream, center, job, spooled snapshot and loss',
       ],
     ],
   });
@@ -52,6 +53,8 @@ async function status(context: Context, options: DataOptions): Promise<void> {
   const { bytes, quota } = state.spool;
   const title = `Spool: ${bytesText(bytes)} of ${bytesText(quota)}`;
   section(context, title, spoolLines(state), 'everything taken has been collected');
+  if (state.lost.length > 0)
+    section(context, "LOST, as 'lowtide snapshots --lost' lists it", lostLines(state), '');
 }
 
 /** A part of a status, under its title. */
@@ -90,8 +93,20 @@ function jobLines(state: AgentStatus): string[] {
   return pairLines(pairs);
 }
 
+function lostLines({ lost, zone }: AgentStatus): string[] {
+  return lost.map(({ snapshot, job, takenAt, lostAt, holder, files }) => {
+    const what =
+      files === null
+        ? 'files'
+        : files > LOST_COUNTED
+          ? `more than ${plural(LOST_COUNTED, 'file')}`
+          : plural(files, 'file');
+    return `${what} of ${job} (${shortId(snapshot)}, taken ${timeText(takenAt, zone)}) with ${holder}, heard of ${timeText(lostAt, zone)}`;
+  });
+}
+
 function tellScripts({ output }: Context, state: AgentStatus): void {
-  const { upstreams, centers, jobs, spool, ...machine } = state;
+  const { upstreams, centers, jobs, spool, lost, ...machine } = state;
   const { snapshots, ...usage } = spool;
   output.message({ message_type: 'agent', ...machine, spool: usage });
   for (const upstream of upstreams) output.message({ message_type: 'upstream', ...upstream });
@@ -108,5 +123,8 @@ function tellScripts({ output }: Context, state: AgentStatus): void {
   }
   for (const { takenAt, ...snapshot } of snapshots) {
     output.message({ message_type: 'spooled', ...snapshot, taken_at: takenAt });
+  }
+  for (const { takenAt, lostAt, ...loss } of lost) {
+    output.message({ message_type: 'lost', ...loss, taken_at: takenAt, lost_at: lostAt });
   }
 }
