@@ -34,6 +34,9 @@ export class Collector {
   readonly foresight: Foresight;
   readonly owners: Owners;
   readonly writers: WriterPool;
+  /** Counts how often the way up has changed, and which one each relay below was told of. */
+  #path = 0;
+  readonly #toldPath = new Map<ClientId, number>();
   #conditions: Conditions;
   readonly #otherWork: OtherWork;
   readonly #journal: OrderJournal;
@@ -169,6 +172,7 @@ export class Collector {
     this.#notePlace(place);
     const session = this.book.openSession(place, this.parts.world.clock.now());
     this.planning.tell({ kind: 'online', client, line: lineOf(this.#conditions, place) });
+    if ((this.#toldPath.get(client) ?? this.#path) !== this.#path) session.queue.end();
     return session;
   }
 
@@ -200,6 +204,18 @@ export class Collector {
   /** Somebody waits for bytes that this client fetches. Call what it answers when that is over. */
   restoring(client: ClientId): () => void {
     return this.#otherWork.restoring(this.#lineOf(client));
+  }
+
+  /** Who is above has changed: the relays below must say hello again, to hear of it and to be asked whether that is a circle. */
+  async greetRelays(): Promise<void> {
+    this.#path++;
+    const relays = (await listClients(this.parts.ledger.db)).filter(({ node }) => node !== null);
+    this.book.endSessions(relays.map(({ id }) => id));
+  }
+
+  /** A relay below is told now who is above. */
+  relayWelcomed(client: ClientId): void {
+    this.#toldPath.set(client, this.#path);
   }
 
   /**

@@ -102,8 +102,9 @@ export class OrderBook {
     return true;
   }
 
-  endSessions(): void {
-    for (const session of this.#sessions.values()) session.queue.end();
+  /** Of these clients, or of all: they are told to end. */
+  endSessions(clients: readonly ClientId[] = [...this.#sessions.keys()]): void {
+    for (const client of clients) this.#sessions.get(client)?.queue.end();
   }
 
   send(client: ClientId, order: Order): void {

@@ -8,6 +8,7 @@ import type { Database } from '../ledger/ledger.ts';
 import { speaksFor } from '../ledger/members.ts';
 import { putOffer } from '../ledger/offers.ts';
 import { addSnapshot, findFork, findSnapshot } from '../ledger/snapshots.ts';
+import type { CopyRow } from '../ledger/tables.ts';
 import { LowtideError } from '../model/errors.ts';
 import type { Wishes } from '../model/exchange.ts';
 import { type CenterId, type ClientId, shortId, type SnapshotId } from '../model/ids.ts';
@@ -150,7 +151,10 @@ async function record(
     const facts = { newBytes, newBlocks, packGroup: null, knownAt: now, freeAfter };
     await addSnapshot(db, signed, target === undefined ? facts : { ...facts, target });
     for (const owed of parts.above?.owed(offer.wishes.centers) ?? []) await oweCopy(db, signed.id, owed, now);
-    if (copy !== null && isClosed(parts, copy.phase)) return null;
+    if (copy !== null && isClosed(parts, copy.phase)) {
+      if (!(await mustComeAgain(parts, db, copy))) return null;
+      await setPhase(db, { ...copy, phase: 'waiting', code: '', until: null }, now);
+    }
     await oweCopy(db, signed.id, center.id, now);
     const { manifest, wishes, address } = offer;
     await putOffer(db, { snapshot: signed.id, client: caller, manifest, wishes, offeredAt: now });
@@ -163,6 +167,22 @@ async function record(
   if (fresh === true)
     world.monitor.event({ kind: 'reception', client, job, snapshot: signed.id, bytes: newBytes });
   return fresh !== null;
+}
+
+/**
+ * A relay has let go of it, because every center that it owed it to had it; by now its owner wants it at another one, to
+ * which the way by which it was to come there is gone.
+ */
+async function mustComeAgain(
+  { above, center }: CollectorParts,
+  db: Database,
+  { snapshot, phase }: CopyRow,
+): Promise<boolean> {
+  if (above === null || phase !== 'held') return false;
+  const row = await findSnapshot(db, snapshot);
+  if (row === null || row.pack_group !== null) return false;
+  const others = (await copiesOf(db, snapshot)).filter((copy) => copy.center !== center.id);
+  return others.some((copy) => copy.phase === 'waiting');
 }
 
 /** One that is being sent, and is offered again meanwhile, goes on being sent. */

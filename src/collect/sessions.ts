@@ -36,6 +36,7 @@ export async function welcome(collector: Collector, me: Hello, address: string |
   // What is above must know whom it may answer through here, before there is anything to offer.
   if (client.session === null) above?.changed();
   const incarnation = await ledger.fact('incarnation');
+  if (client.node !== null) collector.relayWelcomed(me.client);
   return {
     protocol: PROTOCOL_VERSION,
     center,

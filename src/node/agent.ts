@@ -79,7 +79,7 @@ export class Agent {
     const sender = new OwnSnapshots({ ...self, signingKey, job, lostFiles, holds });
     this.#sender = sender;
     const drains = (): void => this.#drainBell.ring();
-    const heard = { onReceipt: drains, onChange: drains };
+    const heard = { onConnected: () => {}, onReceipt: drains, onChange: drains };
     const { software } = settings;
     const sending = { ...self, software, node: null, sender };
     this.uplinks = makeUplinks(parts.upstreams, { ...sending, yields: () => settings.yield, ...heard });

@@ -69,7 +69,7 @@ export class Relay {
     const ledger = await Ledger.open(world, `${path}/ledger.db`);
     const parts: RelayParts = { world, depot, ledger, ...rest };
     const { face, settings, upstreams } = parts;
-    const remembered = JSON.parse((await ledger.fact(PATH_FACT)) ?? '[]') as CenterId[];
+    const remembered = pathsOf(await ledger.fact(PATH_FACT));
     let collector: Collector | null = null;
     const ways = new OpenWays(
       world,
@@ -94,7 +94,7 @@ export class Relay {
       keyrings: ways.keyrings,
       isOpen: ways.isOpen,
       introduce: ways.introduce,
-      path: () => [...new Set([...remembered, ...pathOf(work.uplinks)])],
+      path: () => [...new Set(Object.values(knownPaths(parts, work.uplinks, remembered)).flat())],
       makeRoom: () => work.turns.take(() => work.room.makeRoom()),
       mayCache: () => work.room.mayCache(),
       cached: () => work.drainBell.ring(),
@@ -161,8 +161,11 @@ export class Relay {
 
   async #keepPath(): Promise<void> {
     const { ledger } = this.parts;
-    const path = JSON.stringify(pathOf(this.uplinks));
-    if (path !== '[]' && (await ledger.fact(PATH_FACT)) !== path) await ledger.setFact(PATH_FACT, path);
+    const before = await ledger.fact(PATH_FACT);
+    const paths = JSON.stringify(knownPaths(this.parts, this.uplinks, pathsOf(before)));
+    if (paths === before) return;
+    await ledger.setFact(PATH_FACT, paths);
+    await this.collector.greetRelays();
   }
 }
 
@@ -202,12 +205,32 @@ function makeWork(parts: RelayParts, { stored }: OpenWays, { news, close }: Belo
     onChange,
   });
   const self = { world, depot, ledger, client, instance, software: settings.software, node: face.id };
-  const onReceipt = (): void => drainBell.ring();
-  const heard = { onReceipt, onChange };
+  const ring = (): void => drainBell.ring();
+  const heard = { onConnected: ring, onReceipt: ring, onChange };
   const uplinks = makeUplinks(upstreams, { ...self, sender, yields: () => settings.yield, ...heard });
   return { sender, uplinks, drainBell, turns: new Turns(), room: new StoreRoom(parts) };
 }
 
-const pathOf = (uplinks: readonly Uplink[]): CenterId[] => [
-  ...new Set(uplinks.flatMap(({ status }) => status.welcome?.above ?? [])),
-];
+/** By the node above: itself and those above it. */
+type Paths = Readonly<Record<CenterId, readonly CenterId[]>>;
+
+function pathsOf(fact: string | null): Paths {
+  const known: unknown = JSON.parse(fact ?? '{}');
+  return typeof known === 'object' && known !== null && !Array.isArray(known) ? (known as Paths) : {};
+}
+
+/** As each told last. One that is refused because it would close a circle is none. */
+function knownPaths(
+  { upstreams }: Pick<RelayParts, 'upstreams'>,
+  uplinks: readonly Uplink[],
+  remembered: Paths,
+): Paths {
+  return Object.fromEntries(
+    upstreams.flatMap(({ face: { id } }, at) => {
+      const status = uplinks[at]?.status;
+      if (status?.code === 'joined-in-circle') return [];
+      const path = status?.welcome?.above ?? remembered[id];
+      return path === undefined ? [] : [[id, path]];
+    }),
+  );
+}

@@ -61,7 +61,13 @@ export async function noteState(work: UplinkWork, state: CopyState, closing?: Ui
     return;
   }
   // That this way has not got it says nothing new while a relay has, perhaps this one since it was asked.
-  if (own.phase === 'held' && NOT_YET.includes(phase) && (await isInCustody(work, snapshot))) return;
+  if (
+    own.phase === 'held' &&
+    NOT_YET.includes(phase) &&
+    !(await isGivenUp(work, state)) &&
+    (await isInCustody(work, snapshot))
+  )
+    return;
   const believed = phase === 'held' && !(await isHeldAbove(work, snapshot)) ? 'waiting' : phase;
   const { until, holder } = state;
   const expected = state.expected ?? null;
@@ -79,6 +85,7 @@ export async function noteState(work: UplinkWork, state: CopyState, closing?: Ui
   const news =
     believed !== own.phase || code !== own.code || until !== own.until || change.holder !== own.holder;
   if (news) await setPhase(ledger.db, change, world.clock.now());
+  if (code === 'no-route') alarmNoRoute(work, center);
   if (believed === 'behind' || code === 'custody-lost') await work.sender.behind(ledger.db, snapshot);
   if (!news) return;
   work.onChange(snapshot);
@@ -121,6 +128,18 @@ export async function noteRecord(work: UplinkWork, record: CopyRecord): Promise<
 async function noteHops({ ledger }: UplinkWork, record: CopyRecord): Promise<void> {
   const known = await findCopy(ledger.db, record.snapshot, record.center);
   if (known?.hops !== JSON.stringify(record.hops)) await setHops(ledger.db, record, record.hops);
+}
+
+/** What is owed to a center cannot come there by this way. */
+export function alarmNoRoute({ upstream, centers, alarms }: UplinkWork, center: CenterId): void {
+  const name = centers.find(({ id }) => id === center)?.name ?? center;
+  const message = `${upstream.name} does not lead to ${name}, to which backups are owed`;
+  alarms.raise(`route ${center}`, 'no-route', message);
+}
+
+/** The relay that has it in custody does not bring it to that center any more. */
+async function isGivenUp(work: UplinkWork, { snapshot, code }: CopyState): Promise<boolean> {
+  return code === 'no-route' && (await isHeldAbove(work, snapshot));
 }
 
 async function isInCustody({ ledger }: UplinkWork, snapshot: SnapshotId): Promise<boolean> {

@@ -10,7 +10,7 @@ import { shortId, type SnapshotId } from '../model/ids.ts';
 import type { Wishes } from '../model/exchange.ts';
 import { DAY_MS } from '../model/time.ts';
 import type { CenterApi } from '../protocol/center-api.ts';
-import { isDamagedHere, isOwnDamage, noteState, openCopies } from './copy-states.ts';
+import { alarmNoRoute, isDamagedHere, isOwnDamage, noteState, openCopies } from './copy-states.ts';
 import { idsOf, type UplinkWork } from './parts.ts';
 import { collectAnswersOn } from './reconciling.ts';
 
@@ -96,19 +96,10 @@ function understood(wishes: Wishes, known: ReadonlySet<string>): Wishes {
 }
 
 /** The node above does not lead there, whatever its token said. */
-async function noRoute(
-  { ledger, world, upstream, centers, alarms }: UplinkWork,
-  snapshot: SnapshotId,
-  center: CopyRow['center'],
-): Promise<void> {
+async function noRoute(work: UplinkWork, snapshot: SnapshotId, center: CopyRow['center']): Promise<void> {
   const stuck = { snapshot, center, phase: 'stuck', code: 'no-route', until: null } as const;
-  await setPhase(ledger.db, stuck, world.clock.now());
-  const name = centers.find(({ id }) => id === center)?.name ?? center;
-  alarms.raise(
-    `route ${center}`,
-    'no-route',
-    `${upstream.name} does not lead to ${name}, to which backups are owed`,
-  );
+  await setPhase(work.ledger.db, stuck, work.world.clock.now());
+  alarmNoRoute(work, center);
 }
 
 /** Null if the spool has lost them. */

@@ -33,6 +33,8 @@ export interface UplinkParts {
   readonly sender: Sender;
   /** Whether transfers give way to everything else on their line. */
   readonly yields: () => boolean;
+  /** Called when the node above has said hello: who is above that may have changed. */
+  readonly onConnected: () => void;
   /** Called after a receipt was stored: what it frees may be freed now. */
   readonly onReceipt: () => void;
   /** Called when what is known of a snapshot's copies has changed. */

@@ -336,6 +336,7 @@ export class Uplink {
     this.#status = { connected: true, code: '', message: '', welcome };
     this.#work.alarms.clear('session');
     this.#work.world.monitor.event({ kind: 'connected', center: welcome.center.id });
+    this.#work.onConnected();
   }
 
   #setDisconnected(code: string, message: string): void {
