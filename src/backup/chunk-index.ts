@@ -51,6 +51,8 @@ export class ChunkIndex {
   readonly #connection: SqlConnection;
   readonly #buffered: number;
   readonly #waiting = new ChunkBuffer();
+  /** Null: not asked yet. */
+  #isEmpty: boolean | null = null;
   #waitingBlocks: Pick<IndexedBlock, 'id' | 'length'>[] = [];
 
   private constructor(connection: SqlConnection, buffered: number) {
@@ -98,6 +100,8 @@ export class ChunkIndex {
   /** What was put is found after the next `flush`. */
   async lookup(digests: readonly ChunkDigest[]): Promise<Map<ChunkDigest, IndexedPlace>> {
     const found = new Map<ChunkDigest, IndexedPlace>();
+    this.#isEmpty ??= await this.#hasNothing();
+    if (this.#isEmpty) return found;
     const sorted = [...digests].sort();
     for (let at = 0; at < sorted.length; at += LOOKUP_ROWS) {
       const some = sorted.slice(at, at + LOOKUP_ROWS).map(bytesOfHex);
@@ -141,6 +145,12 @@ export class ChunkIndex {
     });
     this.#waiting.clear();
     this.#waitingBlocks = [];
+    this.#isEmpty = null;
+  }
+
+  async #hasNothing(): Promise<boolean> {
+    const { rows } = await this.#connection.execute('SELECT 1 FROM chunks LIMIT 1', []);
+    return rows.length === 0;
   }
 
   async blocks(): Promise<number> {

@@ -1,8 +1,8 @@
 import { closeSync, readlinkSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { setImmediate } from 'node:timers/promises';
-import { LowtideError } from '../model/errors.ts';
-import { baseName, displayPath, joinPath, ROOT_PATH, type ByteName, type PathKey } from '../model/paths.ts';
+import { isLowtideError, LowtideError } from '../model/errors.ts';
+import { baseName, joinPath, ROOT_PATH, type ByteName, type PathKey } from '../model/paths.ts';
 import { listIn } from './listings.ts';
 import { packEntries } from './packed-entries.ts';
 import { realAccounts } from './accounts.ts';
@@ -16,6 +16,7 @@ import type {
   Listing,
   ScannedDirectory,
   ScannedEntry,
+  SmallReads,
   SourceFile,
   Work,
 } from './ports.ts';
@@ -52,9 +53,10 @@ export function realFiles(
     scan: async (path) => checking(() => scan(path, mounts)),
     list: async (paths) => checking(() => list(paths, mounts, work)),
     lstat: async (path) => checking(() => lstatCarefully(path, mounts)),
-    openSource: async (path) => checking(() => openSource(path, native)),
-    readSmall: async (reads) => checking(() => readSmallIn(work, reads)),
-    attributes: async (directory, entries) => checking(() => attributes(directory, entries, native, work)),
+    openSource: async (path) => checking(() => openSource(path, native, mounts)),
+    readSmall: async (reads) => checking(() => readSmall(reads, mounts, work)),
+    attributes: async (directory, entries) =>
+      checking(() => mounts.guard([directory], (stop) => attributes(directory, entries, native, work, stop))),
     accounts: realAccounts(),
     openTarget: async (root) => checking(() => openRestoreTarget(root, native, work)),
   };
@@ -111,7 +113,7 @@ async function listCarefully(path: PathKey, mounts: Mounts, work: Work): Promise
   try {
     if (mounts.in(path) === null) {
       await requireAnswer(path, mounts);
-      return (await listIn(work, [path]))[0]!;
+      return (await mounts.guard([path], (stop) => listIn(work, [path], stop)))[0]!;
     }
     const { entries, problems } = await scan(path, mounts);
     return { first: packEntries(entries, problems), next: async () => null };
@@ -121,14 +123,25 @@ async function listCarefully(path: PathKey, mounts: Mounts, work: Work): Promise
   }
 }
 
+/** Nothing is in place if a server behind it hangs: whoever opens a file of it is told. */
+async function readSmall(reads: SmallReads, mounts: Mounts, work: Work): Promise<Uint8Array> {
+  try {
+    return await mounts.guard(reads.paths, (stop) => readSmallIn(work, reads, stop));
+  } catch (error) {
+    if (isLowtideError(error, 'source-unreadable')) return new Uint8Array(reads.paths.length);
+    throw error;
+  }
+}
+
 async function attributes(
   directory: PathKey,
   entries: readonly Pick<ScannedEntry, 'name' | 'type'>[],
   native: () => Native,
   work: Work,
+  stop?: AbortSignal,
 ): Promise<readonly FoundAttributes[]> {
   try {
-    return await attributesIn(work, directory, entries, nativeOrNull(native));
+    return await attributesIn(work, directory, entries, nativeOrNull(native), stop);
   } catch (error) {
     throw sourceError(error, directory);
   }
@@ -175,9 +188,7 @@ async function lstatCarefully(path: PathKey, mounts: Mounts): Promise<ScannedEnt
 async function requireAnswer(path: PathKey, mounts: Mounts): Promise<void> {
   const mount = mounts.remoteAt(path);
   if (mount === null || (await mounts.answers(mount))) return;
-  const shown = displayPath(mount.path);
-  const message = `${shown} (${mount.type}) has not answered for ${mounts.answerMs / 1000} s: it is left out`;
-  throw new LowtideError('source-unreadable', message);
+  throw mounts.unanswered(mount);
 }
 
 function lstat(path: PathKey): ScannedEntry | null {
@@ -199,8 +210,9 @@ function lookAtRoot(): ScannedEntry {
   }
 }
 
-function openSource(path: PathKey, native: () => Native): SourceFile {
+async function openSource(path: PathKey, native: () => Native, mounts: Mounts): Promise<SourceFile> {
   try {
+    await requireAnswer(path, mounts);
     const named = openNamed(path, 'any');
     try {
       return openSourceFile(named, path, nativeOrNull(native));

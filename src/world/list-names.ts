@@ -11,7 +11,7 @@ import { callError, STATX, type SystemCalls } from './system-calls.ts';
 /** Names in one directory that are looked at in one task. */
 export const WINDOW_NAMES = 2048;
 /** Names of one directory that are in memory at once: what follows them is found by reading it again. */
-const NAMES_MAX = 250_000;
+const NAMES_MAX = 200_000;
 /** Of names that wait for being looked at, in what one task answers. */
 const WAITING_BYTES_MAX = 1 << 20;
 /** No name has it, and a string passes between threads faster than a list of them. */

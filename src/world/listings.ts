@@ -18,8 +18,9 @@ const PARTS_AHEAD = 3;
 export async function listIn(
   work: Work,
   directories: readonly PathKey[],
+  stop?: AbortSignal,
 ): Promise<readonly (Listing | LowtideError)[]> {
-  const parts = await work.run(listTask, { joinedPaths: joined(directories), after: null });
+  const parts = await work.run(listTask, { joinedPaths: joined(directories), after: null }, [], stop);
   return parts.map((part, at) =>
     'packed' in part
       ? new PartedListing(work, directories[at]!, part)

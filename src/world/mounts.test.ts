@@ -8,7 +8,9 @@ import type * as Koffi from 'koffi';
 import { isLowtideError } from '../model/errors.ts';
 import { displayPath, pathKeyOf } from '../model/paths.ts';
 import { realFiles } from './files.ts';
-import { mountsIn } from './mounts.ts';
+import { listIn } from './listings.ts';
+import { realWork } from './work.ts';
+import { Mounts, mountsIn } from './mounts.ts';
 
 test('mounts are read with their types, escapes and all, and the last at a place counts', () => {
   const text = [
@@ -90,4 +92,31 @@ test('a FUSE mount whose server hangs is a problem after a time, and the rest is
   const unanswered = (error: unknown): boolean => isLowtideError(error, 'source-unreadable');
   await assert.rejects(files.lstat(pathKeyOf(join(mounted, 'deep/er'))), unanswered);
   await assert.rejects(files.scan(pathKeyOf(mounted)), unanswered);
+});
+
+test('a thread that hangs in a mount is left alone after a time, and others do the work', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'lowtide-hanging-'));
+  const mounted = join(folder, 'mounted');
+  mkdirSync(mounted);
+  writeFileSync(join(folder, 'after'), 'x');
+  const unmount = mountHanging(mounted);
+  const work = realWork(1);
+  t.after(async () => {
+    unmount?.();
+    await work.close();
+    rmSync(folder, { recursive: true });
+  });
+  if (unmount === null) return t.skip('no FUSE file system can be mounted here');
+  const mounts = new Mounts(300);
+  const hanging = pathKeyOf(join(mounted, 'deep'));
+  const unanswered = (error: unknown): boolean => isLowtideError(error, 'source-unreadable');
+  const [beside] = await Promise.all([
+    listIn(work, [pathKeyOf('/etc')]),
+    assert.rejects(
+      mounts.guard([hanging], (stop) => listIn(work, [hanging], stop)),
+      unanswered,
+    ),
+  ]);
+  assert.ok('first' in beside[0]!);
+  assert.ok('first' in (await listIn(work, [pathKeyOf('/etc')]))[0]!);
 });

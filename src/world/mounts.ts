@@ -1,6 +1,9 @@
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { LowtideError } from '../model/errors.ts';
 import {
+  displayPath,
   isWithin,
   joinPath,
   parentPath,
@@ -46,10 +49,6 @@ export class Mounts {
     this.#answerMs = answerMs;
   }
 
-  get answerMs(): number {
-    return this.#answerMs;
-  }
-
   /** Mount points directly in a directory that are the kernel's own or another program's. */
   in(directory: PathKey): ReadonlyMap<ByteName, Mount> | null {
     this.#refresh();
@@ -77,6 +76,55 @@ export class Mounts {
     const known = this.#probes.get(path);
     const now = performance.now();
     if (known !== undefined && now - known.at < PROBED_MS) return known.answers;
+    return this.#ask(path);
+  }
+
+  /**
+   * Work of one thread on paths of which some may be behind a server. When it takes too long and the server does not
+   * answer any more, the work is given up.
+   * @throws LowtideError `source-unreadable`
+   */
+  async guard<T>(paths: readonly PathKey[], run: (stop?: AbortSignal) => Promise<T>): Promise<T> {
+    const mount = this.#firstRemote(paths);
+    if (mount === null) return await run();
+    const stop = new AbortController();
+    const done = new AbortController();
+    const watching = this.#watch(mount, stop, done.signal);
+    try {
+      return await run(stop.signal);
+    } catch (error) {
+      throw stop.signal.aborted ? this.unanswered(mount) : error;
+    } finally {
+      done.abort();
+      await watching;
+    }
+  }
+
+  unanswered({ path, type }: Mount): LowtideError {
+    const message = `${displayPath(path)} (${type}) has not answered for ${this.#answerMs / 1000} s: it is left out`;
+    return new LowtideError('source-unreadable', message);
+  }
+
+  #firstRemote(paths: readonly PathKey[]): Mount | null {
+    this.#refresh();
+    if (this.#remote.length === 0) return null;
+    for (const path of paths) {
+      const mount = this.remoteAt(path);
+      if (mount !== null) return mount;
+    }
+    return null;
+  }
+
+  async #watch(mount: Mount, stop: AbortController, done: AbortSignal): Promise<void> {
+    for (;;) {
+      await sleep(this.#answerMs, undefined, { signal: done, ref: false }).catch(() => undefined);
+      if (done.aborted) return;
+      if (!(await this.#ask(mount.path))) return stop.abort();
+    }
+  }
+
+  #ask(path: PathKey): Promise<boolean> {
+    const now = performance.now();
     const answers = probe(pathToBytes(path), this.#answerMs);
     this.#probes.set(path, { at: now, answers });
     return answers;

@@ -58,6 +58,16 @@ export function nativeOrNull(native: () => Native): Native | null {
   }
 }
 
+/** Ends the process here and now. Comes back only where libc cannot be loaded. */
+export function exitAtOnce(status: number): void {
+  try {
+    const koffi = createRequire(import.meta.url)('koffi') as typeof Koffi;
+    koffi.load(null).func('void _exit(int status)')(status);
+  } catch {
+    // Then it ends as it can.
+  }
+}
+
 function loadNative(): Native {
   try {
     if (process.platform !== 'linux') throw new Error(`it is not made for ${process.platform} yet`);

@@ -272,11 +272,13 @@ export interface Work {
    * Runs the task, in any order among those under way. Input and output must survive structured clone; leave the
    * input as it is until the task answers.
    * @param transfer buffers that the caller gives up
+   * @param stop gives the task up, and a thread that is at it: it rejects with LowtideError `interrupted`
    */
   run<Input, Output>(
     task: Task<Input, Output>,
     input: Input,
     transfer?: readonly ArrayBuffer[],
+    stop?: AbortSignal,
   ): Promise<Output>;
 }
 

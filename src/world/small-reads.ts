@@ -21,8 +21,13 @@ interface JoinedReads extends Omit<SmallReads, 'paths'> {
 }
 
 /** As `Files.readSmall`, in a thread of `work`. */
-export function readSmallIn(work: Work, { paths, heads, places, into }: SmallReads): Promise<Uint8Array> {
-  return work.run(smallReadsTask, { joinedPaths: paths.join(BETWEEN_PATHS), heads, places, into });
+export function readSmallIn(
+  work: Work,
+  { paths, heads, places, into }: SmallReads,
+  stop?: AbortSignal,
+): Promise<Uint8Array> {
+  const input = { joinedPaths: paths.join(BETWEEN_PATHS), heads, places, into };
+  return work.run(smallReadsTask, input, [], stop);
 }
 
 interface Directory {

@@ -102,10 +102,11 @@ export async function attributesIn(
   path: PathKey,
   entries: readonly Pick<ScannedEntry, 'name' | 'type'>[],
   native: Native | null,
+  stop?: AbortSignal,
 ): Promise<readonly FoundAttributes[]> {
   const joinedNames = entries.map(({ name }) => name).join(BETWEEN_NAMES);
   const types = entries.map(({ type }) => type);
-  const found = await work.run(attributesTask, { path, joinedNames, types });
+  const found = await work.run(attributesTask, { path, joinedNames, types }, [], stop);
   if (found === null) return await attributesOf(path, entries, native);
   if ('code' in found) throw new LowtideError(found.code, found.message);
   return found.map((one) => one ?? NOTHING);

@@ -3,6 +3,7 @@ import { availableParallelism } from 'node:os';
 import { dirname } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { LowtideError, messageOf, type ErrorCode } from '../model/errors.ts';
+import { exitAtOnce } from './native.ts';
 import type { Task, Work } from './ports.ts';
 import type { Answer, Question } from './work-thread.ts';
 
@@ -55,13 +56,38 @@ class ThreadPool implements WorkPool {
     task: Task<Input, Output>,
     input: Input,
     transfer: readonly ArrayBuffer[] = [],
+    stop?: AbortSignal,
   ): Promise<Output> {
     return new Promise((resolve, reject) => {
       if (this.#closed) throw new LowtideError('interrupted', 'the worker threads have been stopped');
       const question = { id: this.#nextId++, module: task.module, name: task.name, input };
-      this.#waiting.push({ question, transfer, resolve: resolve as (output: unknown) => void, reject });
+      const job = { question, transfer, resolve: resolve as (output: unknown) => void, reject };
+      stop?.addEventListener('abort', () => this.#giveUp(job), { once: true });
+      this.#waiting.push(job);
       this.#dispatch();
     });
+  }
+
+  /** The thread that works at it may never come back: it is left alone, and what waited for it goes to others. */
+  #giveUp(job: Job): void {
+    job.reject(new LowtideError('interrupted', 'a task was given up'));
+    const at = this.#waiting.indexOf(job);
+    if (at >= 0) this.#waiting.splice(at, 1);
+    for (const thread of this.#threads) {
+      const [first, ...others] = thread.underWay.values();
+      if (first !== job) {
+        thread.underWay.delete(job.question.id);
+        continue;
+      }
+      this.#threads.delete(thread);
+      thread.underWay.clear();
+      thread.worker.unref();
+      this.#waiting.unshift(...others.filter(({ transfer }) => transfer.length === 0));
+      for (const other of others)
+        if (other.transfer.length > 0) other.reject(new LowtideError('crashed', 'a worker thread hangs'));
+      endWithoutThreads();
+    }
+    this.#dispatch();
   }
 
   prepare(): void {
@@ -126,6 +152,12 @@ class ThreadPool implements WorkPool {
     for (const job of thread.underWay.values()) job.reject(error);
     thread.underWay.clear();
   }
+}
+
+/** Node waits for its threads at its end, for one that hangs in the kernel as well. */
+function endWithoutThreads(): void {
+  if (process.listeners('exit').includes(exitAtOnce)) return;
+  process.on('exit', exitAtOnce);
 }
 
 /** Threads take their compiled code from where this one does. */
