@@ -184,29 +184,28 @@ function giveWay(room: Room): void {
   if (mayGoBefore(state, first, slackest)) makeRoom(room, first, state.runs.values());
 }
 
-const mayGoBefore = ({ now }: PlannerState, record: OfferRecord, slackest: UnixMillis): boolean =>
-  urgency(record, now) + URGENT_AHEAD_MS < slackest;
+/** Whether a transfer that is no more urgent than this would have to give way to it. */
+function mayGoBefore({ now }: PlannerState, record: OfferRecord, slackest: UnixMillis): boolean {
+  const ahead = spareTime(record, now) < URGENT_MS ? URGENT_AHEAD_MS : AHEAD_MS;
+  return urgency(record, now) + ahead < slackest;
+}
 
+/** The least urgent gives way; of those that are equal, the one that was started last. */
 function makeRoom({ work }: Room, record: OfferRecord, runs: Iterable<Run>): void {
   const { state, now } = work;
-  let last: Run | null = null;
+  let [last, slackest]: [Run | null, UnixMillis] = [null, -Infinity];
   for (const run of runs) {
     if (run.phase === 'stopping') return;
     if (now - run.since < SETTLING_MS) continue;
-    if (last === null || givesWayBefore(state, run, last)) last = run;
+    const slack = standing(state, run);
+    if (last !== null && (slack < slackest || (slack === slackest && !isLater(run, last)))) continue;
+    [last, slackest] = [run, slack];
   }
-  if (last === null) return;
-  const urgent = spareTime(record, now) < URGENT_MS;
-  const ahead = urgent ? URGENT_AHEAD_MS : AHEAD_MS;
-  if (urgency(record, now) + ahead < standing(state, last)) stop(work, last, 'more-urgent');
+  if (last !== null && mayGoBefore(state, record, slackest)) stop(work, last, 'more-urgent');
 }
 
-/** The less urgent, then the one that was started later. */
-function givesWayBefore(state: PlannerState, a: Run, b: Run): boolean {
-  const [left, right] = [standing(state, a), standing(state, b)];
-  if (left !== right) return left > right;
-  return a.since === b.since ? a.snapshot > b.snapshot : a.since > b.since;
-}
+const isLater = (a: Run, b: Run): boolean =>
+  a.since === b.since ? a.snapshot > b.snapshot : a.since > b.since;
 
 /** Who would be started if there were room everywhere. */
 export function firstOfAll(state: PlannerState): OfferRecord | null {

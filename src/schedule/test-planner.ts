@@ -233,7 +233,8 @@ export class SlowPlanner extends SlowBook {
     const run = this.runs.get(snapshot);
     if (run?.phase === 'running') return 'running';
     if (run?.phase === 'ordered') return 'next';
-    if (this.closedSide(offer) !== null) return this.waitsForWindow(offer);
+    if (this.closedSide(offer) !== null)
+      return offer.windows.text === 'never' ? 'client-held' : this.waitsForWindow(offer);
     const { online, pause, line } = this.clients.get(offer.client)!;
     if (!online) return 'client-offline';
     if (this.first(offer) !== snapshot) return 'after-predecessor';
