@@ -2,7 +2,10 @@ import type { LeafView } from '../format/leaf-view.ts';
 import type { TreeRecord } from '../format/tree-page.ts';
 import type { ReadLeaf } from '../format/tree-reader.ts';
 import { PATH_BYTES_MAX, type PathKey } from '../model/paths.ts';
+import { ahead, type Background } from './ahead.ts';
 import type { Base, SealedPage } from './base-tree.ts';
+
+const LEAVES_AHEAD = 4;
 
 /** A leaf of the base. */
 export interface BasePage {
@@ -50,9 +53,15 @@ export class BaseCursor {
   /** Number of the record on its page. */
   at = 0;
 
-  constructor(base: Base) {
+  /** @param background where what is read ahead ends */
+  constructor(base: Base, background: Background) {
     this.#base = base;
-    this.#leaves = base.tree.leaves();
+    this.#leaves = ahead(base.tree.leaves(), LEAVES_AHEAD, background);
+  }
+
+  /** Nothing more is read. */
+  async close(): Promise<void> {
+    await this.#leaves.return(undefined);
   }
 
   get isThere(): boolean {

@@ -2,6 +2,7 @@ import type { ContinuationRecord, TreeRecord } from '../format/tree-page.ts';
 import { type Entry, extentLength } from '../model/entries.ts';
 import { joinPath, type PathKey } from '../model/paths.ts';
 import type { EntryReader } from '../world/packed-entries.ts';
+import { Background } from './ahead.ts';
 import { BaseCursor, type BasePage } from './base-cursor.ts';
 import type { Base } from './base-tree.ts';
 import type { Limits } from '../model/limits.ts';
@@ -27,23 +28,29 @@ export async function* mergeWithBase(
   renewal: Renewal,
   { unsettled_ms, chunk_bytes_min }: Pick<Limits, 'unsettled_ms' | 'chunk_bytes_min'>,
 ): AsyncGenerator<Step[]> {
-  const cursor = base === null ? null : new BaseCursor(base);
+  const background = new Background();
+  const cursor = base === null ? null : new BaseCursor(base, background);
   const settledBefore = (base?.details.startedAt ?? 0) - unsettled_ms;
   const merge = new Merge(cursor, renewal, settledBefore, chunk_bytes_min);
-  for await (const batch of walked) {
-    for (const item of batch) {
-      if (item.kind === 'problem') merge.addProblem(item);
-      else if (item.kind === 'span') yield* merge.addSpan(item);
-      else {
-        const more = merge.add(item);
-        if (more !== undefined) yield* more;
+  try {
+    for await (const batch of walked) {
+      for (const item of batch) {
+        if (item.kind === 'problem') merge.addProblem(item);
+        else if (item.kind === 'span') yield* merge.addSpan(item);
+        else {
+          const more = merge.add(item);
+          if (more !== undefined) yield* more;
+        }
+        if (merge.isFull) yield merge.takeSteps();
       }
-      if (merge.isFull) yield merge.takeSteps();
+      if (!merge.isEmpty) yield merge.takeSteps();
     }
+    merge.endRun();
     if (!merge.isEmpty) yield merge.takeSteps();
+  } finally {
+    await cursor?.close();
+    await background.settled();
   }
-  merge.endRun();
-  if (!merge.isEmpty) yield merge.takeSteps();
 }
 
 /** The last of it is kept as it was found: its path is made when the run ends. */
