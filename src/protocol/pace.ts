@@ -28,6 +28,7 @@ export class Pace {
   #allowance = 0;
   #filledAt: number;
   #inPieces = false;
+  #taken = 0;
 
   /** @param bytesPerSecond null: as fast as it goes */
   constructor(clock: PaceClock, bytesPerSecond: number | null) {
@@ -39,6 +40,11 @@ export class Pace {
 
   get bytesPerSecond(): number | null {
     return this.#bytesPerSecond;
+  }
+
+  /** Bytes that have gone out, or may now. */
+  get taken(): number {
+    return this.#taken;
   }
 
   /** What was granted. */
@@ -80,10 +86,15 @@ export class Pace {
   async take(bytes: number, stop: AbortSignal): Promise<void> {
     for (;;) {
       const rate = this.#bytesPerSecond;
-      if (rate === null || stop.aborted) return;
+      if (stop.aborted) return;
+      if (rate === null) {
+        this.#taken += bytes;
+        return;
+      }
       this.#fill();
       if (this.#allowance > 0) {
         this.#allowance -= bytes;
+        this.#taken += bytes;
         return;
       }
       const wait = rate > 0 ? ((1 - this.#allowance) / rate) * SECOND_MS : LOOK_MS;

@@ -6,7 +6,8 @@ import type { Clock } from '../world/ports.ts';
 import { startYielding, yieldTo } from './yielding.ts';
 
 /** A question that has no blocks in it takes one round trip, on a connection of its own. */
-const ASK_EVERY_MS = SECOND_MS;
+const QUESTIONS = 4;
+const ASK_EVERY_MS = SECOND_MS / 10;
 
 /** Measures the line while an order is carried out, and holds its pace down where others use it (S74). Ends with `stop`. */
 export async function giveWay(
@@ -17,18 +18,26 @@ export async function giveWay(
   stop: AbortSignal,
 ): Promise<void> {
   let state = startYielding(clock.monotonic());
+  let before = { at: clock.monotonic(), taken: pace.taken };
   pace.setCeiling(state.bytesPerSecond);
   while (!stop.aborted) {
-    const asked = clock.monotonic();
-    try {
-      await api.missing(order, []);
-    } catch {
-      // The transfer itself will hear of it; what was allowed last stays.
-      return;
+    const trips: number[] = [];
+    while (trips.length < QUESTIONS && !stop.aborted) {
+      const asked = clock.monotonic();
+      try {
+        await api.missing(order, []);
+      } catch {
+        // The transfer itself will hear of it; what was allowed last stays.
+        return;
+      }
+      trips.push(clock.monotonic() - asked);
+      await clock.sleep(ASK_EVERY_MS, stop);
     }
-    const now = clock.monotonic();
-    state = yieldTo(state, now - asked, now);
+    const roundTrip = trips.reduce((sum, trip) => sum + trip, 0) / Math.max(1, trips.length);
+    const now = { at: clock.monotonic(), taken: pace.taken };
+    const sent = ((now.taken - before.taken) / Math.max(1, now.at - before.at)) * SECOND_MS;
+    before = now;
+    state = yieldTo(state, { roundTrip, shortest: Math.min(...trips), sent }, now.at);
     pace.setCeiling(state.bytesPerSecond);
-    await clock.sleep(ASK_EVERY_MS, stop);
   }
 }

@@ -143,7 +143,10 @@ describe('bad input to centers and agents', () => {
     assert.equal(run.exit, open ? 0 : 4, run.stdout + run.stderr);
     const plan = await lowtide(['center', 'plan', '--data', center.data]);
     if (!open) {
-      assert.match(run.stderr, /waiting for your window: opens 07:00 Asia\/Tokyo \(not-collected\)/);
+      assert.match(
+        run.stderr,
+        /waiting for your window: opens 07:00 Asia\/Tokyo(, expected [^()]*)? \(not-collected\)/,
+      );
       assert.match(plan.stdout, /waiting for the computer's window: opens (2.*)?22:00 UTC/);
     }
     await daemon.stop();
@@ -182,6 +185,19 @@ describe('bad input to centers and agents', () => {
     const other = join(folder, 'false');
     await withText(join(other, 'center.yaml'), 'zone: UTC\naddresses: [a]\nstreams: two\n', () =>
       fails('bad-config', /center\.yaml:3:10: streams: /, ['center', 'run', '--data', other]),
+    );
+    const stopped = 'zone: UTC\naddresses: [a]\nlines: [{name: kyoto, rate: 0 MB/s, clients: [a]}]\n';
+    await withText(join(other, 'center.yaml'), stopped, () =>
+      fails('bad-config', /center\.yaml:3:29: .*a rate above 0 \(to collect nothing/, [
+        'center',
+        'run',
+        '--data',
+        other,
+      ]),
+    );
+    const runs = 'zone: UTC\naddresses: [a]\nnotWhile: [[pgrep, -x, ffmpeg]]\nallow: [/usr/bin/]\n';
+    await withText(join(other, 'center.yaml'), runs, () =>
+      fails('bad-config', /center\.yaml:3:12: "pgrep" is not allowed/, ['center', 'run', '--data', other]),
     );
   });
 

@@ -106,8 +106,14 @@ export class Daemon {
   #out = '';
   #err = '';
 
-  constructor(args: readonly string[], env: Readonly<Record<string, string>> = {}) {
-    this.#child = spawn(LOWTIDE, [...args, '--json'], {
+  /** @param inFront a program and arguments that run it, such as `ip netns exec NAME` */
+  constructor(
+    args: readonly string[],
+    env: Readonly<Record<string, string>> = {},
+    inFront: readonly string[] = [],
+  ) {
+    const [program, ...rest] = [...inFront, LOWTIDE, ...args, '--json'];
+    this.#child = spawn(program, rest, {
       env: cleanEnv(env),
       stdio: ['ignore', 'pipe', 'pipe'],
     });
