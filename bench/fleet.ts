@@ -24,7 +24,7 @@ import { hours, LINES, type Plotted, plot } from './fleet/plot.ts';
 import { Way, WireLine } from './fleet/wire.ts';
 
 /** A line carries more than collection may take of it. */
-const WIRE_OVER_RATE = 10 / 9;
+const WIRE_OVER_RATE = 1.25;
 
 const { values } = parseArgs({
   options: {
@@ -70,6 +70,7 @@ async function main(): Promise<boolean> {
     );
     const plan = await planBefore(data, opening, plotted.length);
     await sleep(opening + minutes * MINUTE + 10_000 - Date.now());
+    console.log('the night is over');
     const rows = await lowtideJson(['center', 'ledger', '--data', data]);
     const night: Night = {
       opening,
@@ -144,8 +145,9 @@ async function startAgents(
     const script = join(import.meta.dirname, 'fleet/agents.ts');
     const child = spawn(process.execPath, [script], { stdio: ['pipe', 'pipe', 'inherit'] });
     endings.push(async () => {
-      child.kill('SIGTERM');
-      if (child.exitCode === null) await new Promise((resolve) => child.once('close', resolve));
+      if (child.exitCode !== null) return;
+      child.kill('SIGKILL');
+      await new Promise((resolve) => child.once('exit', resolve));
     });
     child.stdin.write(`${JSON.stringify(mine)}\n`);
     return child;

@@ -8,7 +8,7 @@ import { httpsConnector } from '../../src/cli/connector.ts';
 import { joinCenter } from '../../src/http/join.ts';
 import { parseToken } from '../../src/identity/token.ts';
 import { RandomStream } from '../../src/model/random-stream.ts';
-import { type Connector, openAgentHome, prepareAgent } from '../../src/node/agent-home.ts';
+import { openAgentHome, prepareAgent } from '../../src/node/agent-home.ts';
 import { Agent } from '../../src/node/agent.ts';
 import type { Monitor } from '../../src/world/ports.ts';
 import { realWorld } from '../../src/world/real-world.ts';
@@ -29,12 +29,7 @@ const monitor: Monitor = {
   progress: () => {},
 };
 
-interface Living {
-  readonly agent: Agent;
-  readonly connector: Connector;
-}
-
-async function makeAgent(world: ReturnType<typeof realWorld>, order: AgentOrder): Promise<Living> {
+async function makeAgent(world: ReturnType<typeof realWorld>, order: AgentOrder): Promise<Agent> {
   const { name, folder, bytes, transfer } = order;
   const [data, files] = [join(folder, 'agent'), join(folder, 'files')];
   mkdirSync(files, { recursive: true });
@@ -44,8 +39,7 @@ async function makeAgent(world: ReturnType<typeof realWorld>, order: AgentOrder)
   const software = { name: 'lowtide bench', host: name };
   const { identity } = await joinCenter(world, join(data, 'identity'), parseToken(order.token), software);
   await prepareAgent(world, data, identity);
-  const connector = httpsConnector(world, join(data, 'identity'));
-  const home = await openAgentHome(world, data, software, connector);
+  const home = await openAgentHome(world, data, software, httpsConnector(world, join(data, 'identity')));
   await home.jobs.add({
     name: 'files',
     paths: [files],
@@ -60,7 +54,7 @@ async function makeAgent(world: ReturnType<typeof realWorld>, order: AgentOrder)
     freeAfter: 'centers',
     private: false,
   });
-  return { agent: await Agent.open(world, { path: data, ...home }), connector };
+  return await Agent.open(world, { path: data, ...home });
 }
 
 async function main(): Promise<void> {
@@ -73,20 +67,14 @@ async function main(): Promise<void> {
   });
   const orders = JSON.parse(text) as readonly AgentOrder[];
   const world = realWorld({ monitor, lanes: 1 });
-  const stop = new AbortController();
-  process.once('SIGTERM', () => stop.abort());
-  const living: Living[] = [];
-  for (const order of orders) living.push(await makeAgent(world, order));
+  const forEver = new AbortController().signal;
+  const agents: Agent[] = [];
+  for (const order of orders) agents.push(await makeAgent(world, order));
   console.log('joined');
-  const lives = living.map(({ agent }) => agent.run(stop.signal));
-  for (const { agent } of living) await agent.take('files', stop.signal);
+  const lives = agents.map((agent) => agent.run(forEver));
+  for (const agent of agents) await agent.take('files', forEver);
   console.log('ready');
-  await Promise.allSettled(lives);
-  for (const { agent, connector } of living) {
-    connector.close();
-    await agent.close();
-  }
-  await world.close();
+  await Promise.all(lives);
 }
 
 await main();

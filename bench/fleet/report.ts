@@ -94,12 +94,15 @@ function lineFigures(night: Night, rows: readonly Row[], name: string, rate: num
     rows.filter(({ line }) => line === name),
   );
   const ways = night.ways.filter((_, at) => night.plotted[at]!.line === name);
-  let peak = 0;
-  for (let at = night.opening; at + 10 * SECOND <= night.end; at += SECOND) {
-    const bytes = ways.reduce((sum, way) => sum + way.bytesBetween(at, at + 10 * SECOND), 0);
-    peak = Math.max(peak, bytes / (rate * 10));
+  const used: number[] = [];
+  for (let at = night.opening - 5 * SECOND; at < night.end + 5 * SECOND; at += SECOND) {
+    used.push(ways.reduce((sum, way) => sum + way.bytesBetween(at, at + SECOND), 0) / rate);
   }
-  return { name, ...own, peak };
+  let peak = 0;
+  for (let at = 0; at + 10 <= used.length; at++) {
+    peak = Math.max(peak, used.slice(at, at + 10).reduce((a, b) => a + b, 0) / 10);
+  }
+  return { name, ...own, peak, used };
 }
 
 /** From a minute before the opening, so that backups being offered do not count, to the end of the run. */

@@ -3,6 +3,8 @@ import { connect, createServer, type Server, type Socket } from 'node:net';
 const BIN_MS = 100;
 /** Bytes that are let onto a line at once. */
 const PIECE_BYTES = 16 * 1024;
+/** A timer that comes late must not cost the line anything: so much of what it could have carried may follow at once. */
+const LATE_MS = 250;
 
 /** A network line that several computers share: what one sends waits until the others' bytes before it have gone. */
 export class WireLine {
@@ -18,7 +20,7 @@ export class WireLine {
   /** @returns milliseconds until these bytes have gone */
   take(bytes: number): number {
     const now = performance.now();
-    this.#freeAt = Math.max(now, this.#freeAt) + (bytes / this.bytesPerSecond) * 1000;
+    this.#freeAt = Math.max(now - LATE_MS, this.#freeAt) + (bytes / this.bytesPerSecond) * 1000;
     return this.#freeAt - now;
   }
 }
