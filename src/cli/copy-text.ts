@@ -78,6 +78,11 @@ function rangeText(from: UnixMillis, to: UnixMillis, zone: string, now: UnixMill
   return `${start}-${sameDay ? end.slice(-5) : end}`;
 }
 
+/** What is said of one copy among others: with the name of its center, unless that is in it. */
+export function saidOf(center: string, text: string): string {
+  return text.split(/[ ,:;]/).includes(center) ? text : `${center}: ${text}`;
+}
+
 /** What waits at a relay waits for the relay's hours, not for those of the machine that asks. */
 function heldText(
   { code, until }: { readonly code: string; readonly until: UnixMillis | null },

@@ -1,19 +1,19 @@
 import type { UnixMillis } from '../model/time.ts';
 import type { CopyLine } from '../node/reading.ts';
-import { copyText } from './copy-text.ts';
-import { bytesText, plural, tableLines, timeText } from './text.ts';
+import { copyText, saidOf } from './copy-text.ts';
+import { bytesText, noteLines, plural, tableLines, timeText } from './text.ts';
 
 /** How each copy of a snapshot stands, and below it the way that it took, hop by hop. */
 export function copiesText(copies: readonly CopyLine[], zone: string, now: UnixMillis): string[] {
   return copies.flatMap((copy) => [
-    `${copy.center}: ${stateText(copy, zone, now)}`,
+    saidOf(copy.center, stateText(copy, zone, now)),
     ...hopLines(copy, zone).map((line) => `  ${line}`),
   ]);
 }
 
-/** All on one line, for the head of a list. */
-export function copiesLine(copies: readonly CopyLine[], zone: string, now: UnixMillis): string {
-  return copies.map((copy) => stateText(copy, zone, now)).join('; ');
+/** Without the way, for the head of a list. */
+export function copiesBriefly(copies: readonly CopyLine[], zone: string, now: UnixMillis): string[] {
+  return copies.flatMap((copy) => noteLines(saidOf(copy.center, stateText(copy, zone, now)), -2));
 }
 
 function stateText(copy: CopyLine, zone: string, now: UnixMillis): string {

@@ -79,7 +79,8 @@ const texts: Texts = {
   committed: ({ snapshot, client, bytes }, nameOf) =>
     `${shortId(snapshot)} of ${nameOf(client)}, ${bytesText(bytes)}`,
   receipted: ({ snapshot, center }, nameOf) => `${shortId(snapshot)} by ${nameOf(center)}`,
-  freed: ({ snapshot, bytes }) => `${bytesText(bytes)} of ${shortId(snapshot)} from the spool`,
+  freed: ({ snapshot, bytes }) =>
+    `${bytesText(bytes)} of ${shortId(snapshot)}, which need not be here any more`,
   voided: ({ snapshot, code }) => `${shortId(snapshot)}: ${code}`,
   refused: ({ what, message, code }) => `${what}: ${message} (${code})`,
   waiting: ({ snapshot, client, code }, nameOf) => `${shortId(snapshot)} of ${nameOf(client)} (${code})`,

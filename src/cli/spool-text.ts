@@ -1,10 +1,10 @@
 import { shortId } from '../model/ids.ts';
 import type { AgentStatus, SpooledSnapshot } from '../node/agent-view.ts';
 import type { CenterStatus, UpstreamStatus } from '../node/upstream-view.ts';
-import { copyText, expectationText } from './copy-text.ts';
-import { bytesText, tableLines, timeText } from './text.ts';
+import { copyText, expectationText, saidOf } from './copy-text.ts';
+import { bytesText, notedTable, timeText } from './text.ts';
 
-/** A table of what is in the spool, each copy with what it waits for and until when; no lines if nothing is. */
+/** A table of what is in the spool, below each what its copies wait for and until when; no lines if nothing is. */
 export function spoolLines(status: AgentStatus): string[] {
   const { zone, spool } = status;
   if (spool.snapshots.length === 0) return [];
@@ -13,18 +13,15 @@ export function spoolLines(status: AgentStatus): string[] {
     { title: 'Job' },
     { title: `Taken (${zone})` },
     { title: 'To send', align: 'right' },
-    { title: 'State' },
   ] as const;
-  const rows = spool.snapshots.flatMap((snapshot) => {
-    const [first = 'owed to no center', ...rest] = copyLines(snapshot, { ...status, role: 'agent' });
+  const rows = spool.snapshots.map((snapshot) => {
     const { id, job, takenAt, bytes, complete } = snapshot;
     const part = complete ? '' : ' (partial)';
-    return [
-      [shortId(id), job + part, timeText(takenAt, zone), bytesText(bytes), first],
-      ...rest.map((line) => ['', '', '', '', line]),
-    ];
+    const notes = copyLines(snapshot, { ...status, role: 'agent' });
+    const cells = [shortId(id), job + part, timeText(takenAt, zone), bytesText(bytes)];
+    return { cells, notes: notes.length > 0 ? notes : ['owed to no center'] };
   });
-  return tableLines(columns, rows);
+  return notedTable(columns, rows, 2);
 }
 
 /** What a machine that sends upwards knows of its ways. */
@@ -46,7 +43,7 @@ export function copyLines({ copies }: Pick<SpooledSnapshot, 'copies'>, status: W
     const center = centers.find(({ id }) => id === copy.center);
     const name = center?.name ?? shortId(copy.center);
     const moving = copy.phase === 'waiting' || copy.phase === 'in-transit';
-    if (moving && center === undefined) {
+    if (moving && (center === undefined || center.ways.length === 0)) {
       return `no way leads to ${name} any more: join one, or 'lowtide ${role} release ${name}'`;
     }
     if (moving && !running) return `waiting for the ${role} to run, to send it to ${name}`;
@@ -56,7 +53,7 @@ export function copyLines({ copies }: Pick<SpooledSnapshot, 'copies'>, status: W
     const when = expectationText(copy.expected ?? null, name, zone, now);
     if (closed !== null) return `waiting for the connection to ${closed.name}: ${closed.message}${when}`;
     const text = copyText(copy, name, zone, now);
-    return centers.length > 1 ? `${name}: ${text}` : text;
+    return centers.length > 1 ? saidOf(name, text) : text;
   });
 }
 

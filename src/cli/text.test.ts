@@ -6,6 +6,8 @@ import {
   countText,
   durationText,
   modeText,
+  joinedLines,
+  notedTable,
   pairLines,
   parseDuration,
   plural,
@@ -125,4 +127,33 @@ describe('tables', () => {
       ['a     1', 'long  2', '      more'],
     );
   });
+});
+
+it('a table whose rows have text below them keeps to the width, with the further lines further in', () => {
+  const note =
+    'osaka: held by shop only, on its way to osaka: waiting for the window of the center: opens 22:00 UTC';
+  const lines = notedTable(
+    [{ title: 'Snapshot' }, { title: 'Job' }],
+    [{ cells: ['16ebec8358d8', 'docs'], notes: [note, 'tokyo: safe'] }],
+    2,
+  );
+  assert.deepEqual(lines, [
+    'Snapshot      Job',
+    '16ebec8358d8  docs',
+    '    osaka: held by shop only, on its way to osaka: waiting for the window of the center: opens',
+    '      22:00 UTC',
+    '    tokyo: safe',
+  ]);
+  for (const line of lines) assert.ok(line.length <= 98);
+});
+
+it('parts of a statement stand on one line as far as that holds them', () => {
+  assert.deepEqual(joinedLines(['connected', 'collects any', 'at 127.0.0.1:1'], 30), [
+    'connected; collects any',
+    'at 127.0.0.1:1',
+  ]);
+  assert.deepEqual(joinedLines(['a part that is longer than a line'], 20), [
+    'a part that is',
+    'longer than a line',
+  ]);
 });

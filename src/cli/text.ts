@@ -115,6 +115,42 @@ export function tableLines(columns: readonly Column[], rows: readonly (readonly 
   return [line(columns.map(({ title }) => title)), ...rows.map(line)];
 }
 
+/** What people read at once: terminals are wider seldom. */
+export const WIDTH = 100;
+
+/** A table in which each row has lines of text below it, cut where a terminal ends. @param indent of where it is shown */
+export function notedTable(
+  columns: readonly Column[],
+  rows: readonly { readonly cells: readonly string[]; readonly notes: readonly string[] }[],
+  indent: number,
+): string[] {
+  const [head = '', ...lines] = tableLines(
+    columns,
+    rows.map(({ cells }) => cells),
+  );
+  return [
+    head,
+    ...lines.flatMap((line, at) => [line, ...rows[at]!.notes.flatMap((note) => noteLines(note, indent))]),
+  ];
+}
+
+/** A text below something, its further lines a little further in. */
+export function noteLines(text: string, indent: number): string[] {
+  const [first = '', ...rest] = wrapLines(text, WIDTH - indent - 2, '    ');
+  return [first, ...rest.map((line) => `  ${line}`)];
+}
+
+/** Parts of one statement, as many on a line as it holds. */
+export function joinedLines(parts: readonly string[], columns: number): string[] {
+  const lines: string[] = [];
+  for (const part of parts) {
+    const longer = lines.length === 0 ? part : `${lines.at(-1)!}; ${part}`;
+    if (lines.length > 0 && width(longer) <= columns) lines[lines.length - 1] = longer;
+    else lines.push(part);
+  }
+  return lines.flatMap((line) => wrapLines(line, columns));
+}
+
 /** `name   value` lines, values aligned. */
 export function pairLines(pairs: readonly (readonly [name: string, value: string])[]): string[] {
   const widest = pairs.reduce((most, [name]) => Math.max(most, width(name)), 0);

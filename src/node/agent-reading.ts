@@ -5,6 +5,7 @@ import { listLosses } from '../ledger/losses.ts';
 import type { Hop } from '../model/exchange.ts';
 import type { World } from '../world/ports.ts';
 import { type AgentIdentity, centersReached, type Upstream } from './agent-parts.ts';
+import { leftNode } from './left-names.ts';
 import { lostSnapshots } from './lost-files.ts';
 import type { CopyLine, Reading, SnapshotLine } from './reading.ts';
 import type { KnownCosts, SourceCosts } from './source-costs.ts';
@@ -84,7 +85,7 @@ async function copyLines({
   const rows = await ledger.db.selectFrom('copies').selectAll().orderBy('center').execute();
   const lines = new Map<SnapshotLine['id'], CopyLine[]>();
   for (const { snapshot, center, phase, code, until, since, holder, arrived_at, hops } of rows) {
-    const name = names.get(center) ?? center.slice(0, 12);
+    const name = names.get(center) ?? (await leftNode(ledger, center)).name;
     const line = { center: name, phase, code, until, since, holder, arrivedAt: arrived_at };
     const list = lines.get(snapshot) ?? [];
     list.push({ ...line, hops: JSON.parse(hops) as Hop[] });

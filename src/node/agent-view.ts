@@ -1,3 +1,4 @@
+import { withLeftCenters } from './left-names.ts';
 import { expectedIn } from '../ledger/copies.ts';
 import type { Database, Ledger } from '../ledger/ledger.ts';
 import { spooledSnapshots } from '../ledger/snapshots.ts';
@@ -134,7 +135,7 @@ export async function agentStatus(parts: StatusParts): Promise<AgentStatus> {
         upstreamStatus(ledger, upstream, live?.uplinks.get(upstream.face.id) ?? null, 'agent'),
       ),
     ),
-    centers: knownCenters(parts.upstreams),
+    centers: await withLeftCenters(ledger, knownCenters(parts.upstreams)),
     jobs: await Promise.all(parts.jobs.map((job) => jobStatus(parts, job))),
     spool: { ...spool, snapshots: await spooled(ledger.db) },
     lost: parts.lost,

@@ -10,7 +10,8 @@ import type { Ledger } from '../ledger/ledger.ts';
 import { LowtideError } from '../model/errors.ts';
 import type { CenterId } from '../model/ids.ts';
 import type { World } from '../world/ports.ts';
-import { centerNamed, type NamedCenter, unnamedCenter } from './center-names.ts';
+import { centerNamed, type NamedCenter } from './center-names.ts';
+import { leftNode, rememberNames } from './left-names.ts';
 
 /** What a machine that has joined others needs to undo that. */
 export interface LeavingDesk {
@@ -42,12 +43,12 @@ export async function leaveNode(desk: LeavingDesk, text: string): Promise<Left> 
   const { id, name } = joined.face;
   const others = client.centers.filter((each) => each !== joined);
   await mustNotName(desk, lostWith(client.centers, others));
+  await rememberNames(ledger, [joined.face, ...joined.centers]);
   await removeCenter(desk.world, desk.directory, client, id);
   desk.reload();
   const reached = unitedCenters(others.map(({ centers }) => centers));
   const stranded = (await owed(ledger, desk.own)).filter((each) => !reached.some((face) => face.id === each));
-  const known = unitedCenters(client.centers.map(({ centers }) => centers));
-  const named = stranded.map((each) => known.find((face) => face.id === each) ?? unnamedCenter(each));
+  const named = await Promise.all(stranded.map((each) => leftNode(ledger, each)));
   return { id, name, stranded: named.map((center) => ({ id: center.id, name: center.name })) };
 }
 
@@ -76,21 +77,26 @@ export async function releaseFrom(desk: LeavingDesk, text: string): Promise<Rele
   const { client, ledger, world, directory, own } = desk;
   const reached = unitedCenters(client.centers.map(({ centers }) => centers));
   const elsewhere = (await owed(ledger, own)).filter((id) => !reached.some((face) => face.id === id));
-  const center = centerNamed([...reached, ...elsewhere.map(unnamedCenter)], text);
+  const formerly = await Promise.all(elsewhere.map((id) => leftNode(ledger, id)));
+  const center = centerNamed([...reached, ...formerly], text);
   await mustNotName(desk, [center]);
-  const left: string[] = [];
+  await rememberNames(
+    ledger,
+    reached.filter(({ id }) => id === center.id),
+  );
+  const gone: string[] = [];
   for (const joined of client.centers) {
     const rest = joined.centers.filter(({ id }) => id !== center.id);
     if (rest.length === joined.centers.length) continue;
     if (rest.length > 0) await addCenter(world, directory, client, { ...joined, centers: rest });
     else {
       await removeCenter(world, directory, client, joined.face.id);
-      left.push(joined.face.name);
+      gone.push(joined.face.name);
     }
   }
   const counts = await releaseCenter(ledger, center.id, world.clock.now(), own);
   desk.reload();
-  return { id: center.id, name: center.name, ...counts, left };
+  return { id: center.id, name: center.name, ...counts, left: gone };
 }
 
 async function mustNotName(desk: LeavingDesk, centers: readonly NamedCenter[]): Promise<void> {

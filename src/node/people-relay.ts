@@ -7,6 +7,7 @@ import { askAbove } from './asking.ts';
 import { type RelayHome, relayPaths } from './relay-home.ts';
 import { relayUsage } from './relay-store.ts';
 import { heldSnapshots, type RelayStatus } from './relay-view.ts';
+import { withLeftCenters } from './left-names.ts';
 import { joinedNodes, knownCenters, upstreamStatus } from './upstream-view.ts';
 
 /** What people may ask of a relay: what they may ask of a center, and what is about the nodes above. */
@@ -81,7 +82,7 @@ async function statusOf({ home, running }: RelayDesk): Promise<RelayStatus> {
     upstreams: await Promise.all(
       joined.map((node, at) => upstreamStatus(ledger, node, running ? uplinks[at]!.status : null, 'relay')),
     ),
-    centers: knownCenters(joined),
+    centers: await withLeftCenters(ledger, knownCenters(joined)),
     owed: reached
       .filter(({ id }) => always.length === 0 || always.includes(id))
       .map(({ id, name }) => ({ id, name })),

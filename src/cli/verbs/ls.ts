@@ -7,7 +7,7 @@ import type { SnapshotLine } from '../../node/reading.ts';
 import type { SnapshotReader } from '../../restore/snapshot-reader.ts';
 import { absolute, type Context } from '../context.ts';
 import { entryJson, entryLine } from '../entry-text.ts';
-import { copiesLine } from '../hops-text.ts';
+import { copiesBriefly } from '../hops-text.ts';
 import {
   type ChoiceOptions,
   chosenLine,
@@ -65,8 +65,9 @@ async function ls(context: Context, text: string, paths: string[], options: LsOp
 /** Which snapshot the list is of, and how safe it is. */
 function tellWhere({ output, world }: Context, { id, job, takenAt, copies }: SnapshotLine): void {
   const { zone } = world.clock;
-  const where = copies.length === 0 ? '' : `; ${copiesLine(copies, zone, world.clock.now())}`;
-  output.line(`Snapshot ${shortId(id)} of ${job}, taken ${timeText(takenAt, zone)} (${zone})${where}.`);
+  const end = copies.length === 0 ? '.' : ':';
+  output.line(`Snapshot ${shortId(id)} of ${job}, taken ${timeText(takenAt, zone)} (${zone})${end}`);
+  for (const line of copiesBriefly(copies, zone, world.clock.now())) output.line(line);
 }
 
 async function* namesIn(

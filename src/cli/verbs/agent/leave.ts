@@ -1,5 +1,4 @@
 import type { Command } from 'commander';
-import { shortId } from '../../../model/ids.ts';
 import type { Left } from '../../../node/leaving.ts';
 import type { Context } from '../../context.ts';
 import { type DataOptions, withAgent, withRelay } from '../../reach.ts';
@@ -34,8 +33,8 @@ async function leave(context: Context, role: SenderRole, node: string, options: 
   output.line(`Left ${name}: this ${role} sends nothing there any more.`);
   for (const center of stranded) {
     output.warn(
-      `warning: something is still owed to ${center.name}, and no way leads there now: join one, or say ` +
-        `'lowtide ${role} release ${shortId(center.id)}'`,
+      `warning: something is owed to ${center.name}, and no way leads there: join one, or say ` +
+        `'lowtide ${role} release ${center.name}'`,
     );
   }
 }

@@ -7,7 +7,7 @@ import type { Context } from '../../context.ts';
 import { dueText, protectionLines } from '../../protection-text.ts';
 import { type DataOptions, withAgent } from '../../reach.ts';
 import { spoolLines } from '../../spool-text.ts';
-import { bytesText, pairLines, plural, timeText } from '../../text.ts';
+import { bytesText, joinedLines, pairLines, plural, timeText, WIDTH, wrapLines } from '../../text.ts';
 import { action, newVerb } from '../../verb.ts';
 import { withAgentData } from './options.ts';
 
@@ -65,21 +65,25 @@ export function section({ output }: Context, title: string, lines: readonly stri
 }
 
 export function upstreamLines(state: Pick<AgentStatus, 'upstreams' | 'centers'>): string[] {
+  const widest = Math.max(0, ...state.upstreams.map(({ name }) => name.length));
   const pairs = state.upstreams.flatMap((upstream): [string, string][] => {
-    const [first = '', ...rest] = upstreamText(upstream, state);
+    const [first = '', ...rest] = upstreamText(upstream, state, WIDTH - widest - 4);
     return [[upstream.name, first], ...rest.map((text): [string, string] => ['', text])];
   });
   return pairLines(pairs);
 }
 
-function upstreamText(upstream: UpstreamStatus, { centers }: Pick<AgentStatus, 'centers'>): string[] {
-  const { id, kind, connected, code, message, windows, zone, addresses } = upstream;
+function upstreamText(
+  { id, kind, connected, code, message, windows, zone, addresses }: UpstreamStatus,
+  { centers }: Pick<AgentStatus, 'centers'>,
+  columns: number,
+): string[] {
   const state = connected ? 'connected' : `NOT CONNECTED: ${message}${code === '' ? '' : ` (${code})`}`;
-  const hours = windows === null ? '' : `; collects ${windows} (${zone})`;
-  const line = `${state}${hours}; at ${addresses.join(', ')}`;
-  if (kind === 'center') return [line];
+  const hours = windows === null ? [] : [`collects ${windows} (${zone})`];
+  const lines = joinedLines([state, ...hours, `at ${addresses.join(', ')}`], columns);
+  if (kind === 'center') return lines;
   const led = centers.filter(({ ways }) => ways.includes(id)).map(({ name }) => name);
-  return [line, `a relay, which leads to ${led.join(' and ')}`];
+  return [...lines, ...wrapLines(`a relay, which leads to ${led.join(' and ')}`, columns)];
 }
 
 function jobLines(state: AgentStatus): string[] {

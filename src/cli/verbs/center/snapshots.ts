@@ -6,6 +6,7 @@ import { loadAuthority } from '../../../identity/authority.ts';
 import { loadClientIdentity } from '../../../identity/client-identity.ts';
 import { centerPaths } from '../../../node/center-home.ts';
 import { relayPaths } from '../../../node/relay-home.ts';
+import { withLeftCenters } from '../../../node/left-names.ts';
 import { catalog, type CatalogRow, historyLines, type HistoryLine } from '../../../node/center-view.ts';
 import { type Context, dataFolder } from '../../context.ts';
 import { copyText } from '../../copy-text.ts';
@@ -83,9 +84,11 @@ async function withLedger<T>(
       ...(job !== undefined && { job }),
     };
     const above = role === 'relay' ? (await loadClientIdentity(world, paths.identity)).centers : [];
-    const names = new Map(
-      above.flatMap(({ face, centers }) => [face, ...centers]).map(({ id, name }) => [id, name]),
-    );
+    const known = above
+      .flatMap(({ face, centers }) => [face, ...centers])
+      .map(({ id, name }) => ({ id, name, ways: [] }));
+    const centers = role === 'relay' ? await withLeftCenters(ledger, known) : [];
+    const names = new Map(centers.map(({ id, name }) => [id, name]));
     return await work(ledger, await catalog(ledger.db, query), names);
   } finally {
     await ledger.close();

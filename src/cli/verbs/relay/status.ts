@@ -4,7 +4,7 @@ import type { RelayStatus } from '../../../node/relay-view.ts';
 import type { Context } from '../../context.ts';
 import { withRelay } from '../../reach.ts';
 import { copyLines } from '../../spool-text.ts';
-import { bytesText, plural, tableLines, timeText } from '../../text.ts';
+import { bytesText, plural, notedTable, timeText } from '../../text.ts';
 import { action, newVerb } from '../../verb.ts';
 import { section, upstreamLines } from '../agent/status.ts';
 import { type NodeOptions, withNodeData } from '../center/options.ts';
@@ -65,18 +65,15 @@ function heldLines(state: RelayStatus): string[] {
     { title: 'Snapshot' },
     { title: `Taken (${zone})` },
     { title: 'Size', align: 'right' },
-    { title: 'State' },
   ] as const;
-  const rows = held.flatMap((snapshot) => {
-    const [first = 'owed to no center', ...rest] = copyLines(snapshot, { ...state, role: 'relay' });
+  const rows = held.map((snapshot) => {
     const { id, clientName, job, takenAt, bytes, complete } = snapshot;
     const part = complete ? '' : ' (partial)';
-    return [
-      [clientName, job + part, shortId(id), timeText(takenAt, zone), bytesText(bytes), first],
-      ...rest.map((line) => ['', '', '', '', '', line]),
-    ];
+    const notes = copyLines(snapshot, { ...state, role: 'relay' });
+    const cells = [clientName, job + part, shortId(id), timeText(takenAt, zone), bytesText(bytes)];
+    return { cells, notes: notes.length > 0 ? notes : ['owed to no center'] };
   });
-  return [...tableLines(columns, rows), `${plural(held.length, 'snapshot')} in custody.`];
+  return [...notedTable(columns, rows, 2), `${plural(held.length, 'snapshot')} in custody.`];
 }
 
 function tellScripts({ output }: Context, state: RelayStatus): void {
