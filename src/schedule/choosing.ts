@@ -149,6 +149,8 @@ function start(room: Room, { record, rank }: Choice): void {
     progressed: false,
     beside: rank === 0,
     rate: null,
+    cap: Infinity,
+    wanted: Infinity,
     load: 0,
     urgent: false,
     sample: null,

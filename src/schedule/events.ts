@@ -21,7 +21,7 @@ import {
 } from './placing.ts';
 import type { Outcome, PlannedOffer, PlannerEvent } from './plan.ts';
 import { ageGroup } from './order.ts';
-import { isUrgent, wantedRate } from './rates.ts';
+import { isUrgent } from './rates.ts';
 import type { OfferRecord, PlannerState } from './records.ts';
 import { estimateLine, setConditions } from './replanning.ts';
 import { closedSide, leaveTrack, trackFor } from './tracks.ts';
@@ -189,10 +189,8 @@ function markProgress(work: Work, snapshot: SnapshotId, bytes: number): void {
   const run = state.runs.get(snapshot);
   if (run !== undefined) {
     if (bytes < record.offer.bytes) run.progressed = run.begun = true;
-    const wanted = wantedRate(state, run.client);
     takeSample(state, run, bytes);
     estimateLine(state, run.client.line.name);
-    if (wanted !== wantedRate(state, run.client)) work.touched.add(run.client.line);
   }
   replace(state, record, () => {
     record.begun ||= run?.progressed === true;
@@ -200,8 +198,9 @@ function markProgress(work: Work, snapshot: SnapshotId, bytes: number): void {
     estimate(state, record);
   });
   if (run === undefined) return;
+  const { wanted } = run;
   updateRun(state, run);
-  if (run.urgent !== isUrgent(state, run)) work.touched.add(run.client.line);
+  if (wanted !== run.wanted || run.urgent !== isUrgent(state, run)) work.touched.add(run.client.line);
 }
 
 function endRun(work: Work, snapshot: SnapshotId, outcome: Outcome): void {

@@ -5,6 +5,8 @@ import type { LineRecord, PlannerState, Run } from './records.ts';
 
 /** A line is full when its transfers have enough to send for this long (S58): whoever is started now is ready by then. */
 const LEAD_S = 3;
+/** A client may turn out to be faster than it was thought to be. */
+const HEADROOM = 1.25;
 /** More than any line carries (S60). Loads are whole numbers, so that sums stay exact however often they are changed. */
 const MOST = 1_000 * 1e9;
 
@@ -20,12 +22,24 @@ export function lineCapacity(state: PlannerState, line: LineRecord): number {
   return leftOver(state, line.cap.bytesPerSecond, line.restores > 0);
 }
 
+/** What the client may and can use: works out anew what follows for the transfer's load and rate. */
+function measureRun(state: PlannerState, run: Run): void {
+  const [cap, able] = [clientCap(state, run.client), ability(state, run.client)];
+  run.cap = cap;
+  run.wanted = able === Infinity ? cap : Math.min(cap, coarse(able * HEADROOM));
+  run.load = loadOf(state, run, Math.min(cap, able));
+}
+
+/** In coarse steps, so that learning does not change everybody's rate each time. */
+function coarse(rate: number): number {
+  return Math.ceil(HEADROOM ** Math.ceil(Math.log(rate) / Math.log(HEADROOM)));
+}
+
 /** What a transfer can be expected to send per second during the lead, from now on. */
-function loadOf(state: PlannerState, run: Run): number {
+function loadOf(state: PlannerState, run: Run, able: number): number {
   if (run.beside) return 0;
   // What was withdrawn is stopping, and nobody knows how much it had left.
   const bytes = state.offers.get(run.snapshot)?.offer.bytes ?? Infinity;
-  const able = Math.min(ability(state, run.client), clientCap(state, run.client));
   return Math.round(Math.min(able, bytes / LEAD_S, MOST));
 }
 
@@ -37,7 +51,7 @@ export function joinLine(state: PlannerState, line: LineRecord, run: Run): void 
   if (run.beside) line.beside++;
   if (!state.learnt.clients.has(run.client.id)) line.unseen++;
   if (line.unseen === 1) line.pace = state.learnt.lines.get(line.name);
-  run.load = loadOf(state, run);
+  measureRun(state, run);
   line.load += run.load;
   noteSlack(state, line, run);
 }
@@ -52,9 +66,9 @@ export function quitLine(state: PlannerState, line: LineRecord, run: Run): void 
 /** After its bytes, what is known of its client or its estimate have changed. */
 export function updateRun(state: PlannerState, run: Run): void {
   const { line } = run.client;
-  const load = loadOf(state, run);
-  line.load += load - run.load;
-  run.load = load;
+  line.load -= run.load;
+  measureRun(state, run);
+  line.load += run.load;
   updateUnseen(state, line);
   noteSlack(state, line, run);
 }
@@ -74,7 +88,7 @@ function countAnew(state: PlannerState, line: LineRecord): void {
   line.load = line.unseen = 0;
   line.pace = state.learnt.lines.get(line.name);
   for (const run of line.runs) {
-    run.load = loadOf(state, run);
+    measureRun(state, run);
     line.load += run.load;
     if (!state.learnt.clients.has(run.client.id)) line.unseen++;
   }

@@ -1,13 +1,11 @@
 import { SECOND_MS } from '../model/time.ts';
-import { ability, clientCap, noteRate } from './estimates.ts';
+import { noteRate } from './estimates.ts';
 import { isRestoring, leftOver, lineCapacity } from './loads.ts';
 import { datedEnd, nightEnd } from './order.ts';
 import type { Rate } from './plan.ts';
-import type { ClientRecord, LineRecord, PlannerState, Run } from './records.ts';
+import type { LineRecord, PlannerState, Run } from './records.ts';
 import type { Work } from './work.ts';
 
-/** A client may turn out to be faster than it was thought to be. */
-const HEADROOM = 1.25;
 /** Who has less time left than this in spare gets what it can use before the others. */
 const SPARE_MS = 600 * SECOND_MS;
 /** A rate that rises by less is not told. */
@@ -64,8 +62,7 @@ function isNarrow(state: PlannerState, total: number): boolean {
 function sharingOf(state: PlannerState, line: LineRecord): Sharing {
   const shares = Array.from(line.runs, (run): Share => {
     run.urgent = isUrgent(state, run);
-    const { client } = run;
-    return { run, cap: clientCap(state, client), wanted: wantedRate(state, client), granted: 0, more: 0 };
+    return { run, cap: run.cap, wanted: run.wanted, granted: 0, more: 0 };
   });
   return { shares, left: lineCapacity(state, line) };
 }
@@ -78,20 +75,10 @@ export function isUrgent(state: PlannerState, run: Run): boolean {
   return Math.abs(end - record.expected - state.now) < SPARE_MS;
 }
 
-/** In coarse steps, so that learning does not change everybody's rate each time. */
-export function wantedRate(state: PlannerState, client: ClientRecord): number {
-  const [cap, able] = [clientCap(state, client), ability(state, client)];
-  return able === Infinity ? cap : Math.min(cap, coarse(able * HEADROOM));
-}
-
 /** Whether anything at all is limited. */
 export function hasRates({ conditions }: PlannerState): boolean {
   const { rate, lines, clientRate, clientRates } = conditions;
   return rate.rows.length + clientRate.rows.length + lines.size + clientRates.size > 0;
-}
-
-function coarse(rate: number): number {
-  return Math.ceil(HEADROOM ** Math.ceil(Math.log(rate) / Math.log(HEADROOM)));
 }
 
 /** Fills everybody up to what it may have, evenly, as far as line and center allow. */

@@ -202,6 +202,9 @@ export interface Run {
   readonly beside: boolean;
   /** What it was told; null: as fast as it can. */
   rate: number | null;
+  /** Bytes per second: what the conditions allow its client, and what that is thought to be able to use of it. */
+  cap: number;
+  wanted: number;
   /** What it adds to the load of its line. */
   load: number;
   /** Gets what it can use before others do, because it has little time left. */
