@@ -7,7 +7,7 @@ import type { ClientId, SnapshotId } from '../model/ids.ts';
 import type { CenterApi } from '../protocol/center-api.ts';
 import { ClientFace } from './client-face.ts';
 import { lineOf, plannerConditions } from './conditions.ts';
-import { Foresight, WATCH_MS } from './foresight.ts';
+import { Foresight } from './foresight.ts';
 import { Owners } from './known-above.ts';
 import { withdrawSnapshot } from './withdrawing.ts';
 import { OrderBook, type Session } from './order-book.ts';
@@ -19,7 +19,7 @@ import { habitEvent, pastOf, type QueuedOffer } from './past.ts';
 import { Planning } from './planning.ts';
 import { Queue } from './queue.ts';
 import { WriterPool } from './receiving.ts';
-import { type Reading, WATCH_EVERY_MS } from './watches.ts';
+import { isWatched, type Reading, WATCH_EVERY_MS } from './watches.ts';
 
 /**
  * The collection program (SEED 212, fig. 5): hears offers, asks the planner, orders clients one after another to send,
@@ -131,9 +131,10 @@ export class Collector {
       this.orders.endIdle();
       await this.#watch();
       this.planning.tell({ kind: 'tick' });
-      void this.foresight.renew(WATCH_MS);
+      void this.foresight.keepUp();
       const idle = this.book.all().length > 0 ? order_idle_ms : plan_interval_ms;
-      const watched = this.planning.outstanding > 0 ? WATCH_EVERY_MS : plan_interval_ms;
+      const watched =
+        this.planning.outstanding > 0 && isWatched(this.#conditions) ? WATCH_EVERY_MS : plan_interval_ms;
       await this.planning.pause(Math.min(plan_interval_ms, idle, watched), stop);
     }
     this.#stopping = true;

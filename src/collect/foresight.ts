@@ -17,7 +17,7 @@ const COSTS = 20;
 /** What was foreseen is told for so long, if nothing has happened since. */
 const STALE_MS = MINUTE_MS;
 /** While something waits it is foreseen at least so often, so that what came meanwhile is judged afterwards too. */
-export const WATCH_MS = 10 * MINUTE_MS;
+const WATCH_MS = 10 * MINUTE_MS;
 
 interface Question {
   readonly state: PlannerState;
@@ -53,7 +53,7 @@ export class Foresight {
   /** Of these, as far as it is known. Waits for a new forecast if one is due. */
   async of(snapshots: readonly SnapshotId[]): Promise<ReadonlyMap<SnapshotId, Expected>> {
     if (snapshots.length === 0) return new Map();
-    await this.renew(STALE_MS);
+    await this.#renew();
     return new Map(
       snapshots.flatMap((id): [SnapshotId, Expected][] => {
         const expected = this.#expected.get(id);
@@ -62,11 +62,20 @@ export class Foresight {
     );
   }
 
-  /** Foresees anew if something has happened since, or it is so old; not if that was a moment ago. */
-  async renew(atMost: number): Promise<void> {
+  /** Called now and then: what nobody asks for is foreseen too, if rarely. */
+  async keepUp(): Promise<void> {
+    if (this.#age >= WATCH_MS) await this.#renew();
+  }
+
+  get #age(): number {
+    return this.#parts.world.clock.monotonic() - this.#madeAt;
+  }
+
+  /** Foresees anew if something has happened since, or it is old; not if that was a moment ago. */
+  async #renew(): Promise<void> {
     if (this.#underWay !== null) return await this.#underWay;
-    const age = this.#parts.world.clock.monotonic() - this.#madeAt;
-    const same = this.#changes === this.#planning.changes && age < atMost;
+    const age = this.#age;
+    const same = this.#changes === this.#planning.changes && age < STALE_MS;
     if (same || age < Math.max(SOONEST_MS, COSTS * this.#cost)) return;
     this.#underWay = this.#foresee().finally(() => (this.#underWay = null));
     await this.#underWay;

@@ -23,6 +23,11 @@ export interface Reading {
   readonly text: string;
 }
 
+/** Whether anything is measured that comes and goes within a minute; how full the disk is is looked at whenever something happens. */
+export function isWatched({ ceilings, notWhile = [] }: Conditions): boolean {
+  return notWhile.length > 0 || (ceilings?.load ?? null) !== null || (ceilings?.disk ?? null) !== null;
+}
+
 /** What is measured at the node, and what it means (S66). */
 export class Watches {
   readonly #parts: CollectorParts;
