@@ -9,7 +9,8 @@ suits the network. It works just as well for one computer and a disk.
 
 Start with 'lowtide demo', which shows all of it on this machine.`;
 
-type Load = () => Promise<Command>;
+/** @param next the word after the verb */
+type Load = (next?: string) => Promise<Command>;
 
 /** A verb is loaded when it is asked for: nobody waits for the code of the others. */
 const verbs: readonly (readonly [heading: string, verbs: Readonly<Record<string, Load>>])[] = [
@@ -17,9 +18,9 @@ const verbs: readonly (readonly [heading: string, verbs: Readonly<Record<string,
   [
     'Many computers and a center:',
     {
-      center: async () => (await import('./verbs/center/center.ts')).centerGroup(),
-      relay: async () => (await import('./verbs/relay/relay.ts')).relayGroup(),
-      agent: async () => (await import('./verbs/agent/agent.ts')).agentGroup(),
+      center: async (next) => (await import('./verbs/center/center.ts')).centerGroup(next),
+      relay: async (next) => (await import('./verbs/relay/relay.ts')).relayGroup(next),
+      agent: async (next) => (await import('./verbs/agent/agent.ts')).agentGroup(next),
       job: async () => (await import('./verbs/agent/job.ts')).jobGroup(),
       status: async () => (await import('./verbs/agent/status.ts')).statusVerb(),
       spool: async () => (await import('./verbs/agent/spool.ts')).spoolGroup(),
@@ -49,8 +50,8 @@ const verbs: readonly (readonly [heading: string, verbs: Readonly<Record<string,
   ],
 ];
 
-/** @param only one verb, if there is one of this name; else all of them */
-export async function newProgram(only?: string): Promise<Command> {
+/** @param only one verb, if there is one of this name; else all of them. @param next likewise, of a group */
+export async function newProgram(only?: string, next?: string): Promise<Command> {
   const program = new Command('lowtide')
     .description(ABOUT)
     .version(softwareVersion(), '-V, --version', 'the version')
@@ -61,7 +62,7 @@ export async function newProgram(only?: string): Promise<Command> {
   for (const [heading, loads] of verbs) {
     program.commandsGroup(heading);
     for (const [name, load] of Object.entries(loads))
-      if (!alone || name === only) program.addCommand(await load());
+      if (!alone || name === only) program.addCommand(await load(alone ? next : undefined));
   }
   program.addHelpText(
     'after',
@@ -83,7 +84,7 @@ function withManners(command: Command): Command {
 }
 
 export async function runProgram(argv: readonly string[]): Promise<void> {
-  const program = await newProgram(argv[0]);
+  const program = await newProgram(argv[0], argv[1]);
   try {
     await program.parseAsync([...argv], { from: 'user' });
   } catch (error) {

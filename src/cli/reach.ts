@@ -1,16 +1,11 @@
 import { connectLocal } from '../http/local-client.ts';
 import type { Verbs } from '../http/local-verbs.ts';
-import { Agent } from '../node/agent.ts';
-import { agentPaths, openAgentHome } from '../node/agent-home.ts';
-import { centerPaths, openCenterHome } from '../node/center-home.ts';
-import { type AgentPeople, agentPeople } from '../node/people-agent.ts';
-import { type CenterPeople, centerPeople } from '../node/people-center.ts';
-import { type RelayPeople, relayPeople } from '../node/people-relay.ts';
-import { type PullPeople, Pulls } from '../node/pulls.ts';
-import { openRelayHome, relayPaths } from '../node/relay-home.ts';
-import { httpsConnector } from './connector.ts';
+import type { AgentPeople } from '../node/people-agent.ts';
+import type { CenterPeople } from '../node/people-center.ts';
+import type { RelayPeople } from '../node/people-relay.ts';
+import type { PullPeople } from '../node/pulls.ts';
+import { socketIn } from '../node/socket-path.ts';
 import { type CommonOptions, type Context, dataFolder } from './context.ts';
-import { software, softwareName } from './software.ts';
 
 export interface DataOptions extends CommonOptions {
   readonly data?: string;
@@ -30,35 +25,11 @@ export async function withAgent<T>(
   options: DataOptions,
   work: (reached: Reached<AgentPeople>) => Promise<T>,
 ): Promise<T> {
-  const { world, stop } = context;
   const data = dataFolder('agent', options.data);
-  const remote = await remotePeople<AgentPeople>(agentPaths(data).socket, stop);
+  const remote = await remotePeople<AgentPeople>(data, context.stop);
   if (remote !== null) return await work({ people: remote, running: true });
-  const connector = httpsConnector(world, agentPaths(data).identity);
-  const home = await openAgentHome(world, data, software(), connector);
-  const { identity, settings, upstreams } = home;
-  const agent = await Agent.open(world, { path: data, identity, settings, upstreams });
-  try {
-    let delivering = false;
-    const people = agentPeople({
-      agent,
-      home,
-      get running() {
-        return delivering;
-      },
-      stop,
-      progress: () => null,
-      reload: () => {},
-    });
-    const deliver = async (until: AbortSignal): Promise<void> => {
-      delivering = true;
-      await agent.deliver(until);
-    };
-    return await work({ people, running: false, deliver });
-  } finally {
-    connector.close();
-    await agent.close();
-  }
+  const { openedAgent } = await import('./opening.ts');
+  return await openedAgent(context, data, work);
 }
 
 /** Asks the running relay, or opens its data folder when none runs. */
@@ -67,23 +38,11 @@ export async function withRelay<T>(
   options: DataOptions,
   work: (reached: Reached<RelayPeople>) => Promise<T>,
 ): Promise<T> {
-  const { world, stop } = context;
   const data = dataFolder('relay', options.data);
-  const { socket, identity } = relayPaths(data);
-  const remote = await remotePeople<RelayPeople>(socket, stop);
+  const remote = await remotePeople<RelayPeople>(data, context.stop);
   if (remote !== null) return await work({ people: remote, running: true });
-  const connector = httpsConnector(world, identity);
-  try {
-    const home = await openRelayHome(world, data, softwareName(), connector);
-    try {
-      const people = relayPeople({ home, running: false, reload: () => {} });
-      return await work({ people, running: false });
-    } finally {
-      await home.node.close();
-    }
-  } finally {
-    connector.close();
-  }
+  const { openedRelay } = await import('./opening.ts');
+  return await openedRelay(context, data, work);
 }
 
 /** What people may ask of a center and of a relay alike. */
@@ -107,32 +66,18 @@ export async function withCenter<T>(
   options: DataOptions,
   work: (reached: CenterReached) => Promise<T>,
 ): Promise<T> {
-  const { world, stop } = context;
   const data = dataFolder('center', options.data);
-  const { socket, identity } = centerPaths(data);
-  const remote = await remotePeople<CenterReached['people']>(socket, stop);
+  const remote = await remotePeople<CenterReached['people']>(data, context.stop);
   if (remote !== null) return await work({ people: remote, running: true });
-  const home = await openCenterHome(world, data);
-  const connector = httpsConnector(world, identity);
-  const pulls = new Pulls(home, connector, softwareName());
-  try {
-    const people = { ...centerPeople({ ...home, running: false }), ...pulls.people };
-    return await work({ people, running: false });
-  } finally {
-    await pulls.end();
-    connector.close();
-    await home.node.close();
-  }
+  const { openedCenter } = await import('./opening.ts');
+  return await openedCenter(context, data, work);
 }
 
 type Handler = (ask: never) => Promise<unknown>;
 
 /** The same interface with every call going over the socket; null if nobody answers there. */
-async function remotePeople<People extends object>(
-  socket: string,
-  stop: AbortSignal,
-): Promise<People | null> {
-  const client = await connectLocal<Verbs>(socket);
+async function remotePeople<People extends object>(data: string, stop: AbortSignal): Promise<People | null> {
+  const client = await connectLocal<Verbs>(socketIn(data));
   if (client === null) return null;
   const handlerFor = (_target: object, verb: string | symbol) =>
     // A proxy that had a `then` would be taken for a promise.

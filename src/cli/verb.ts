@@ -36,6 +36,15 @@ function exampleLines(examples: VerbText['examples']): string {
 }
 
 /** A verb that only groups others: `center init`, `center run`. `path` is what to type in front of them. */
+/** Makes a verb once its code is there: nobody waits for the code of the others. */
+export type Loads = Readonly<Record<string, () => Promise<Command>>>;
+
+/** The verb called `only` if there is one, else all of them. */
+export async function loaded(loads: Loads, only: string | undefined): Promise<Command[]> {
+  const alone = only !== undefined && Object.hasOwn(loads, only);
+  return await Promise.all((alone ? [loads[only]!] : Object.values(loads)).map((load) => load()));
+}
+
 export function newGroup(
   name: string,
   summary: string,

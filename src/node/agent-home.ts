@@ -1,3 +1,4 @@
+import { socketIn } from './socket-path.ts';
 import { Depot } from '../depot/depot.ts';
 import { addSlot, newKeyring } from '../format/keyring-edit.ts';
 import { type OpenKeyring, signKeyring, unlockKeyring } from '../format/keyring.ts';
@@ -24,7 +25,7 @@ export const agentPaths = (data: string) => ({
   ledger: `${data}/ledger.db`,
   jobs: `${data}/jobs.yaml`,
   config: `${data}/agent.yaml`,
-  socket: `${data}/socket`,
+  socket: socketIn(data),
 });
 
 /** What runs here, as snapshots name it. */

@@ -1,3 +1,4 @@
+import { socketIn } from './socket-path.ts';
 import { type Authority, loadAuthority } from '../identity/authority.ts';
 import { Enrollment } from '../identity/enrollment.ts';
 import type { World } from '../world/ports.ts';
@@ -11,7 +12,7 @@ export const centerPaths = (data: string) => ({
   ledger: `${data}/ledger.db`,
   store: `${data}/store`,
   config: `${data}/center.yaml`,
-  socket: `${data}/socket`,
+  socket: socketIn(data),
 });
 
 /** A center's data folder, opened as its one writer. */

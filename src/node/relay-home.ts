@@ -1,3 +1,4 @@
+import { socketIn } from './socket-path.ts';
 import { instanceIdOf } from '../format/signing.ts';
 import { type Authority, loadAuthority } from '../identity/authority.ts';
 import {
@@ -27,7 +28,7 @@ export const relayPaths = (data: string) => ({
   ledger: `${data}/ledger.db`,
   store: `${data}/store`,
   config: `${data}/relay.yaml`,
-  socket: `${data}/socket`,
+  socket: socketIn(data),
 });
 
 /** A relay's data folder, opened as its one writer. */

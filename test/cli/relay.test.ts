@@ -106,7 +106,7 @@ describe('a relay', () => {
     since = Date.now();
     await ok(['job', 'add', 'docs', files, '--free-after', 'custody', ...agent]);
     await running(ends, ['agent', 'run', ...agent]);
-    const late = await lowtide(['job', 'run', 'docs', '--wait', '3s', ...agent]);
+    const late = await lowtide(['job', 'run', 'docs', '--wait', '2s', ...agent]);
     assert.equal(late.exit, 4, late.stderr);
     assert.doesNotMatch(late.stderr, /owed to no center/);
     const spool = await ok(['status', ...agent]);

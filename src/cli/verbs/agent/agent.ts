@@ -1,15 +1,14 @@
 import type { Command } from 'commander';
-import { newGroup } from '../../verb.ts';
-import { agentJoinVerb } from './join.ts';
-import { leaveVerb } from './leave.ts';
-import { releaseVerb } from './release.ts';
-import { agentRunVerb } from './run.ts';
+import { loaded, type Loads, newGroup } from '../../verb.ts';
 
-export function agentGroup(): Command {
-  return newGroup('agent', 'The agent of this machine: takes its backups and sends them to centers', [
-    agentJoinVerb(),
-    agentRunVerb(),
-    leaveVerb('agent'),
-    releaseVerb('agent'),
-  ]);
+const verbs: Loads = {
+  join: async () => (await import('./join.ts')).agentJoinVerb(),
+  run: async () => (await import('./run.ts')).agentRunVerb(),
+  leave: async () => (await import('./leave.ts')).leaveVerb('agent'),
+  release: async () => (await import('./release.ts')).releaseVerb('agent'),
+};
+
+export async function agentGroup(only?: string): Promise<Command> {
+  const about = 'The agent of this machine: takes its backups and sends them to centers';
+  return newGroup('agent', about, await loaded(verbs, only));
 }

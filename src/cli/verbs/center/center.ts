@@ -1,24 +1,19 @@
 import type { Command } from 'commander';
-import { newGroup } from '../../verb.ts';
-import { clientGroup } from './client.ts';
-import { conditionsVerb } from './conditions.ts';
-import { centerInitVerb } from './init.ts';
-import { planVerb } from './plan.ts';
-import { centerPullVerb } from './pull.ts';
-import { centerRunVerb } from './run.ts';
-import { ledgerVerb, snapshotsVerb } from './snapshots.ts';
-import { tokenVerb } from './token.ts';
+import { loaded, type Loads, newGroup } from '../../verb.ts';
 
-export function centerGroup(): Command {
-  return newGroup('center', 'A center: hears offers, collects them in its hours, keeps them', [
-    centerInitVerb(),
-    centerRunVerb(),
-    tokenVerb('center'),
-    clientGroup('center'),
-    centerPullVerb(),
-    planVerb('center'),
-    conditionsVerb('center'),
-    snapshotsVerb('center'),
-    ledgerVerb('center'),
-  ]);
+const verbs: Loads = {
+  init: async () => (await import('./init.ts')).centerInitVerb(),
+  run: async () => (await import('./run.ts')).centerRunVerb(),
+  token: async () => (await import('./token.ts')).tokenVerb('center'),
+  client: async () => (await import('./client.ts')).clientGroup('center'),
+  pull: async () => (await import('./pull.ts')).centerPullVerb(),
+  plan: async () => (await import('./plan.ts')).planVerb('center'),
+  conditions: async () => (await import('./conditions.ts')).conditionsVerb('center'),
+  snapshots: async () => (await import('./snapshots.ts')).snapshotsVerb('center'),
+  ledger: async () => (await import('./snapshots.ts')).ledgerVerb('center'),
+};
+
+export async function centerGroup(only?: string): Promise<Command> {
+  const about = 'A center: hears offers, collects them in its hours, keeps them';
+  return newGroup('center', about, await loaded(verbs, only));
 }

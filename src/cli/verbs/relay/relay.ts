@@ -1,34 +1,22 @@
 import type { Command } from 'commander';
-import { newGroup } from '../../verb.ts';
-import { clientGroup } from '../center/client.ts';
-import { conditionsVerb } from '../center/conditions.ts';
-import { planVerb } from '../center/plan.ts';
-import { ledgerVerb, snapshotsVerb } from '../center/snapshots.ts';
-import { tokenVerb } from '../center/token.ts';
-import { leaveVerb } from '../agent/leave.ts';
-import { releaseVerb } from '../agent/release.ts';
-import { relayInitVerb } from './init.ts';
-import { relayJoinVerb } from './join.ts';
-import { relayRunVerb } from './run.ts';
-import { relayStatusVerb } from './status.ts';
+import { loaded, type Loads, newGroup } from '../../verb.ts';
 
-export function relayGroup(): Command {
-  return newGroup(
-    'relay',
-    'A relay or branch: collects from computers below it, and passes on to centers above',
-    [
-      relayInitVerb(),
-      relayJoinVerb(),
-      relayRunVerb(),
-      tokenVerb('relay'),
-      clientGroup('relay'),
-      planVerb('relay'),
-      conditionsVerb('relay'),
-      relayStatusVerb(),
-      snapshotsVerb('relay'),
-      ledgerVerb('relay'),
-      leaveVerb('relay'),
-      releaseVerb('relay'),
-    ],
-  );
+const verbs: Loads = {
+  init: async () => (await import('./init.ts')).relayInitVerb(),
+  join: async () => (await import('./join.ts')).relayJoinVerb(),
+  run: async () => (await import('./run.ts')).relayRunVerb(),
+  token: async () => (await import('../center/token.ts')).tokenVerb('relay'),
+  client: async () => (await import('../center/client.ts')).clientGroup('relay'),
+  plan: async () => (await import('../center/plan.ts')).planVerb('relay'),
+  conditions: async () => (await import('../center/conditions.ts')).conditionsVerb('relay'),
+  status: async () => (await import('./status.ts')).relayStatusVerb(),
+  snapshots: async () => (await import('../center/snapshots.ts')).snapshotsVerb('relay'),
+  ledger: async () => (await import('../center/snapshots.ts')).ledgerVerb('relay'),
+  leave: async () => (await import('../agent/leave.ts')).leaveVerb('relay'),
+  release: async () => (await import('../agent/release.ts')).releaseVerb('relay'),
+};
+
+export async function relayGroup(only?: string): Promise<Command> {
+  const about = 'A relay or branch: collects from computers below it, and passes on to centers above';
+  return newGroup('relay', about, await loaded(verbs, only));
 }
