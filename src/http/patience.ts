@@ -17,16 +17,23 @@ export interface Patience {
  * finds the stream paused: `resume` drops the rest.
  */
 export async function* patiently(stream: Readable, patience: Patience): AsyncGenerator<Uint8Array> {
-  const { idle_ms, bytes_per_second_min } = patience;
+  const { idle_ms } = patience;
   const chunks = new Chunks(stream);
   let waited = 0;
   try {
     for (;;) {
+      const here = chunks.take();
+      if (here !== null) {
+        // It came while the caller was at work, so it bought what it is worth and waited for nobody.
+        patience.stop?.throwIfAborted();
+        waited = Math.max(0, waited - timeFor(here, patience));
+        yield here;
+        continue;
+      }
       const from = performance.now();
       const chunk = await within(chunks.next(), idle_ms - waited, patience);
       if (chunk === null) return;
-      const bought = bytes_per_second_min === 0 ? idle_ms : (chunk.length * 1000) / bytes_per_second_min;
-      waited = Math.max(0, waited + performance.now() - from - bought);
+      waited = Math.max(0, waited + performance.now() - from - timeFor(chunk, patience));
       yield chunk;
     }
   } finally {
@@ -34,10 +41,19 @@ export async function* patiently(stream: Readable, patience: Patience): AsyncGen
   }
 }
 
+/** Milliseconds that a chunk buys. */
+function timeFor({ length }: Uint8Array, { idle_ms, bytes_per_second_min }: Patience): number {
+  return bytes_per_second_min === 0 ? idle_ms : (length * 1000) / bytes_per_second_min;
+}
+
+/** What may come while the caller is at work, so that a record of 16 KiB need not be waited for each time. */
+const AHEAD_BYTES = 256 * 1024;
+
 /** A stream's own async iterator would keep its hands on the stream while it waits. */
 class Chunks {
   readonly #stream: Readable;
   readonly #held: Uint8Array[] = [];
+  #heldBytes = 0;
   #wake: () => void = () => {};
 
   constructor(stream: Readable) {
@@ -57,7 +73,16 @@ class Chunks {
         stream.resume();
       });
     }
-    return this.#held.shift()!;
+    return this.take();
+  }
+
+  /** What is here already; null if nothing is. */
+  take(): Uint8Array | null {
+    const chunk = this.#held.shift();
+    if (chunk === undefined) return null;
+    this.#heldBytes -= chunk.length;
+    if (this.#held.length === 0 && !this.#stream.destroyed) this.#stream.resume();
+    return chunk;
   }
 
   letGo(): void {
@@ -69,8 +94,9 @@ class Chunks {
   }
 
   readonly #take = (chunk: Uint8Array): void => {
-    this.#stream.pause();
     this.#held.push(chunk);
+    this.#heldBytes += chunk.length;
+    if (this.#heldBytes >= AHEAD_BYTES) this.#stream.pause();
     this.#wake();
   };
 

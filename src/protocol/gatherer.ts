@@ -1,3 +1,5 @@
+import { freeAtOnce } from '../model/bytes.ts';
+
 /**
  * Gathers chunks into one array without trusting what was announced: memory grows with what has come, and ten thousand
  * chunks of one byte cost no more than one of ten thousand.
@@ -26,8 +28,11 @@ export class Gatherer {
     const taken = Math.min(chunk.length, this.missing);
     const needed = this.#length + taken;
     if (needed > this.#bytes.length) {
-      const grown = Buffer.allocUnsafeSlow(Math.min(this.#max, Math.max(needed, 2 * this.#bytes.length)));
+      const grown = Buffer.allocUnsafeSlow(
+        Math.min(this.#max, Math.max(needed, GROWTH * this.#bytes.length)),
+      );
       grown.set(this.#bytes.subarray(0, this.#length));
+      freeAtOnce(this.#bytes);
       this.#bytes = grown;
     }
     this.#bytes.set(chunk.subarray(0, taken), this.#length);
@@ -42,3 +47,4 @@ export class Gatherer {
 }
 
 const FIRST_BYTES = 64 * 1024;
+const GROWTH = 4;
