@@ -23,6 +23,7 @@ test('a command that ends with 0 is well, and any other end says how and what wa
   assert.deepEqual(await commands.run(shell('exit 0')), { ok: true, status: 0, how: '', said: '' });
   assert.deepEqual(await commands.run(shell('echo no >&2; exit 3')), {
     ok: false,
+    status: 3,
     how: 'it ended with status 3',
     said: 'no',
   });

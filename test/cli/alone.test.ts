@@ -57,6 +57,7 @@ describe('one computer and a disk', () => {
       'id',
       'instance',
       'job',
+      'lost_with',
       'message_type',
       'problems',
       'roots',
