@@ -63,11 +63,7 @@ describe('a relay that lacks the base of what it is sent', () => {
     const { kit, kobe, ann, first } = town;
     await sendsOnlyNews(town, ['ann', 'kobe']);
     const { ledger } = kobe.running!;
-    assert.equal(
-      (await kit.finish(findSnapshot(ledger.db, first)))!.pack_group,
-      null,
-      'never in custody',
-    );
+    assert.equal((await kit.finish(findSnapshot(ledger.db, first)))!.pack_group, null, 'never in custody');
     assert.equal(await kit.custody(kobe), 0);
     kit.write(ann, 'newer', 5000);
     const third = await kit.take(ann);
