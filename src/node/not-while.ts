@@ -45,8 +45,10 @@ export class NotWhile {
     this.#stop = stop;
     const { world, waits, onChange, programs } = this.#parts;
     while (!stop.aborted) {
-      await world.clock.sleep(WATCH_EVERY_MS, stop);
-      if (stop.aborted || (programs().length === 0 && this.#says === null)) continue;
+      // Where no programs are set nothing needs to look often: only people may set some.
+      const isIdle = programs().length === 0 && this.#says === null;
+      await world.clock.sleep(isIdle ? world.limits.plan_interval_ms : WATCH_EVERY_MS, stop);
+      if (stop.aborted || isIdle) continue;
       const before = this.#says;
       if (await waits()) await this.holds();
       if (before !== this.#says && !stop.aborted) onChange();
