@@ -2,7 +2,7 @@ import { type ForecastRow, noteForecasts } from '../ledger/forecasts.ts';
 import { isLowtideError, messageOf } from '../model/errors.ts';
 import type { Expected } from '../model/exchange.ts';
 import type { SnapshotId } from '../model/ids.ts';
-import { MINUTE_MS, SECOND_MS, type UnixMillis } from '../model/time.ts';
+import { MINUTE_MS, type UnixMillis } from '../model/time.ts';
 import { type Forecast, forecast } from '../schedule/forecast.ts';
 import type { PlannerState } from '../schedule/planner.ts';
 import type { Task } from '../world/ports.ts';
@@ -11,8 +11,7 @@ import type { Planning } from './planning.ts';
 
 /** With more than this in the queue it would take a thread for seconds. */
 const OFFERS_MAX = 5000;
-/** It is not foreseen anew before the last is so old, and so many times as old as it took: a twentieth of one thread at most. */
-const SOONEST_MS = SECOND_MS;
+/** It is not foreseen anew before the last is so many times as old as it took: a twentieth of one thread at most. */
 const COSTS = 20;
 /** What was foreseen is told for so long, if nothing has happened since. */
 const STALE_MS = MINUTE_MS;
@@ -76,7 +75,7 @@ export class Foresight {
     if (this.#underWay !== null) return await this.#underWay;
     const age = this.#age;
     const same = this.#changes === this.#planning.changes && age < STALE_MS;
-    if (same || age < Math.max(SOONEST_MS, COSTS * this.#cost)) return;
+    if (same || age < Math.max(this.#parts.world.limits.foresee_ms, COSTS * this.#cost)) return;
     this.#underWay = this.#foresee().finally(() => (this.#underWay = null));
     await this.#underWay;
   }

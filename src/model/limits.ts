@@ -58,6 +58,8 @@ export interface Limits {
   readonly ask_ms: number;
   /** The collector looks at its plan at least this often. */
   readonly plan_interval_ms: number;
+  /** What a node tells of when turns will come is not foreseen anew before it is so old. */
+  readonly foresee_ms: number;
   /** An order without a byte for this long is given to somebody else. */
   readonly order_idle_ms: number;
   readonly token_lifetime_ms: number;
@@ -99,6 +101,7 @@ export const limits: Limits = {
   retry_ms_max: 5 * MINUTE_MS,
   ask_ms: HOUR_MS,
   plan_interval_ms: MINUTE_MS,
+  foresee_ms: SECOND_MS,
   order_idle_ms: 2 * MINUTE_MS,
   token_lifetime_ms: HOUR_MS,
 };

@@ -48,6 +48,7 @@ const LIMITS: Limits = {
   ask_ms: 4 * HOUR_MS,
   retry_ms_max: 20 * MINUTE_MS,
   plan_interval_ms: 20 * MINUTE_MS,
+  foresee_ms: HOUR_MS,
 };
 
 /**
