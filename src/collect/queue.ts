@@ -89,11 +89,14 @@ export class Queue {
     this.#around.planning.tell({ kind: 'withdrawn', snapshot });
   }
 
-  /** At a relay: what has come to all centers by another way while it was waited for here is nobody's to send any more. */
+  /**
+   * At a relay: what has come to all centers by another way while it was waited for here is nobody's to send any more. An
+   * order for it is over, too, unless a call is under way: its client has nothing to send, and would be ordered again and again.
+   */
   async dropPassedBy(): Promise<void> {
     const { ledger, center } = this.#parts;
     for (const snapshot of await passedBy(ledger.db, center.id)) {
-      if (this.#around.book.ofSnapshot(snapshot) !== null) continue;
+      if ((this.#around.book.ofSnapshot(snapshot)?.calls ?? 0) > 0) continue;
       this.drop(snapshot);
       await forgetOwn(this.#parts, snapshot);
     }

@@ -198,7 +198,8 @@ function makeRoom({ work }: Room, record: OfferRecord, runs: Iterable<Run>): voi
   let [last, slackest]: [Run | null, UnixMillis] = [null, -Infinity];
   for (const run of runs) {
     if (run.phase === 'stopping') return;
-    if (now - run.since < SETTLING_MS) continue;
+    // What is beside the others would be started again at once.
+    if (run.beside || now - run.since < SETTLING_MS) continue;
     const slack = standing(state, run);
     if (last !== null && (slack < slackest || (slack === slackest && !isLater(run, last)))) continue;
     [last, slackest] = [run, slack];

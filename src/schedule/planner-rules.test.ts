@@ -110,6 +110,17 @@ test('S57: who has hours less gets the place of another after its first minute, 
   assert.deepEqual(bench.log.slice(2), ['22:05 start early', '22:05 start late']);
 });
 
+test('S57: what is beside the others keeps its stream, and one that does not begin loses it as absent', () => {
+  const bench = new Bench('22:00-06:00', 1, at(22, 0, 2));
+  bench.offer('oldest', { client: 'ann', windows: '22:00-06:00', offeredAt: at(0), bytes: 600 * MB });
+  bench.offer('early', { client: 'bob', windows: '22:00-02:00', bytes: 600 * MB });
+  bench.online('ann', 'bob');
+  bench.waitUntil(at(22, 4, 2));
+  assert.deepEqual(bench.log, ['22:00 start oldest']);
+  bench.ended('oldest', 'failed');
+  assert.deepEqual(bench.log.slice(1), ['22:04 start early']);
+});
+
 test('S57: a little more urgent is not enough, until there is hardly any time to spare', () => {
   const bench = onALine();
   for (const name of ['ann', 'bob']) bench.learnt(name, 20 * MB, 'site');

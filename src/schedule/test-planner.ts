@@ -210,7 +210,7 @@ export class SlowPlanner extends SlowBook {
   makeRoom(stops: Map<SnapshotId, Grant>, known: Known, runs: Run[]): void {
     if (runs.some(({ phase }) => phase === 'stopping')) return;
     const last = runs
-      .filter(({ since }) => this.now - since >= MINUTE_MS)
+      .filter(({ since, beside }) => !beside && this.now - since >= MINUTE_MS)
       .map((run) => ({ run, standing: this.standing(run) }))
       .sort((a, b) =>
         a.standing === b.standing ? later(a.run, b.run) : a.standing > b.standing ? -1 : 1,
