@@ -44,24 +44,26 @@ export class Owners {
   }
 }
 
-/** What is known above of some snapshots that the caller may read, each row with its manifest. */
+/**
+ * What is known above of some snapshots that the caller may read, each row with its manifest: by every way, because each leads
+ * to other centers.
+ */
 export async function recordsAbove(
   parts: CollectorParts,
   caller: ClientId,
   ids: readonly SnapshotId[],
 ): Promise<ReadonlyMap<SnapshotId, readonly CopyRecord[]>> {
-  const found = new Map<SnapshotId, CopyRecord[]>();
-  for (let way = 0; found.size < ids.length; way++) {
-    const snapshots = ids.filter((id) => !found.has(id));
-    const page = (await parts.above?.copies(way, { snapshots, manifests: true })) ?? null;
+  const found = new Map<string, CopyRecord>();
+  for (let way = 0; ; way++) {
+    const page = (await parts.above?.copies(way, { snapshots: ids, manifests: true })) ?? null;
     if (page === null) break;
-    const rows: CopyRecord[] = [];
     for (const row of page.rows) {
-      if (snapshots.includes(row.snapshot) && (await isFor(parts, caller, row))) rows.push(row);
+      const key = `${row.snapshot}/${row.center}`;
+      const isNews = found.get(key)?.phase !== 'safe' && ids.includes(row.snapshot);
+      if (isNews && (await isFor(parts, caller, row))) found.set(key, row);
     }
-    for (const [id, of] of Map.groupBy(rows, ({ snapshot }) => snapshot)) found.set(id, of);
   }
-  return found;
+  return Map.groupBy(found.values(), ({ snapshot }) => snapshot);
 }
 
 /** A page of a list that goes on above, way after way: what is known here has been told. */

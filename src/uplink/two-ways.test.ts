@@ -41,6 +41,24 @@ describe('of two ways to one center', () => {
     assert.equal(ordered(), before, 'once it has heard where it is, it orders it no more');
     assert.equal(osaka.running!.collector.planning.reasonFor(id), null);
   });
+
+  it('the relay that waits for what came by the other hears of every center, though each answers for itself', async () => {
+    const kit = new RelayKit();
+    const centers = [await kit.center('tokyo'), await kit.center('sapporo')];
+    const [east, west] = [await kit.relay('east', centers), await kit.relay('west', centers)];
+    const conditions = { windows: 'never', zone: 'UTC', streams: 1 };
+    const north = await kit.relay('north', [east], { conditions });
+    const south = await kit.relay('south', [west]);
+    const ann = await kit.agent('ann', [north, south]);
+    const id = await kit.take(ann);
+    await kit.pass(4 * HOUR_MS);
+    assert.deepEqual(await kit.states(ann), ['home#1 sapporo: safe', 'home#1 tokyo: safe']);
+    for (const { face, name } of centers) {
+      const copy = await kit.finish(findCopy(north.running!.ledger.db, id, face.id));
+      assert.equal(copy?.phase, 'safe', `north knows that ${name} has it`);
+    }
+    assert.equal(north.running!.collector.planning.reasonFor(id), null, 'north waits for nothing');
+  });
 });
 
 interface Town {
