@@ -10,7 +10,12 @@
 import type { ClientId, SnapshotId } from '../../src/model/ids.ts';
 import { RandomStream } from '../../src/model/random-stream.ts';
 import { HOUR_MS, SECOND_MS } from '../../src/model/time.ts';
-import { conditionsWith, type CenterConditions, type PlannerEvent } from '../../src/schedule/plan.ts';
+import {
+  conditionsWith,
+  type CenterConditions,
+  type PlannedOffer,
+  type PlannerEvent,
+} from '../../src/schedule/plan.ts';
 import { newPlanner, step, type PlannerStep } from '../../src/schedule/planner.ts';
 import { parseRate } from '../../src/schedule/rate-text.ts';
 import { parseWindows } from '../../src/schedule/windows.ts';
@@ -36,6 +41,22 @@ function conditions(windows: string): CenterConditions {
   return conditionsWith(parseWindows(windows, 'UTC'), 200, { lines, rate: parseRate('10 Gbit/s', 'UTC') });
 }
 
+function offerOf(client: ClientId, at: number, now: number, random: RandomStream): PlannedOffer {
+  return {
+    snapshot: `s${at}` as SnapshotId,
+    client,
+    line: `line${at % LINES}`,
+    job: 'job',
+    sequence: 1,
+    bytes: 1e8 + random.below(1e9),
+    windows: WINDOWS[at % WINDOWS.length]!,
+    offeredAt: now - random.below(HOUR_MS),
+    deadline: null,
+    target: 36 * HOUR_MS,
+    lastCollected: now - 24 * HOUR_MS,
+  };
+}
+
 function measure(offers: number): void {
   const random = new RandomStream(1, offers);
   let now = EVENING;
@@ -50,22 +71,7 @@ function measure(offers: number): void {
   for (let at = 0; at < offers; at++) {
     const client = `c${at}` as ClientId;
     tell({ kind: 'online', client });
-    tell({
-      kind: 'offered',
-      offer: {
-        snapshot: `s${at}` as SnapshotId,
-        client,
-        line: `line${at % LINES}`,
-        job: 'job',
-        sequence: 1,
-        bytes: 1e8 + random.below(1e9),
-        windows: WINDOWS[at % WINDOWS.length]!,
-        offeredAt: now - random.below(HOUR_MS),
-        deadline: null,
-        target: 36 * HOUR_MS,
-        lastCollected: now - 24 * HOUR_MS,
-      },
-    });
+    tell({ kind: 'offered', offer: offerOf(client, at, now, random) });
   }
   const filling = ((spent() - began) * 1000) / (2 * offers);
   const times: number[] = [];

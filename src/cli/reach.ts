@@ -5,7 +5,8 @@ import type { CenterPeople } from '../node/people-center.ts';
 import type { RelayPeople } from '../node/people-relay.ts';
 import type { PullPeople } from '../node/pulls.ts';
 import { socketIn } from '../node/socket-path.ts';
-import { type CommonOptions, type Context, dataFolder } from './context.ts';
+import { type CommonOptions, type Context, dataFolder, type Role } from './context.ts';
+import type * as Opening from './opening.ts';
 
 export interface DataOptions extends CommonOptions {
   readonly data?: string;
@@ -25,11 +26,7 @@ export async function withAgent<T>(
   options: DataOptions,
   work: (reached: Reached<AgentPeople>) => Promise<T>,
 ): Promise<T> {
-  const data = dataFolder('agent', options.data);
-  const remote = await remotePeople<AgentPeople>(data, context.stop);
-  if (remote !== null) return await work({ people: remote, running: true });
-  const { openedAgent } = await import('./opening.ts');
-  return await openedAgent(context, data, work);
+  return await reach('agent', context, options, work, ({ openedAgent }) => openedAgent<T>);
 }
 
 /** Asks the running relay, or opens its data folder when none runs. */
@@ -38,11 +35,7 @@ export async function withRelay<T>(
   options: DataOptions,
   work: (reached: Reached<RelayPeople>) => Promise<T>,
 ): Promise<T> {
-  const data = dataFolder('relay', options.data);
-  const remote = await remotePeople<RelayPeople>(data, context.stop);
-  if (remote !== null) return await work({ people: remote, running: true });
-  const { openedRelay } = await import('./opening.ts');
-  return await openedRelay(context, data, work);
+  return await reach('relay', context, options, work, ({ openedRelay }) => openedRelay<T>);
 }
 
 /** What people may ask of a center and of a relay alike. */
@@ -66,11 +59,22 @@ export async function withCenter<T>(
   options: DataOptions,
   work: (reached: CenterReached) => Promise<T>,
 ): Promise<T> {
-  const data = dataFolder('center', options.data);
-  const remote = await remotePeople<CenterReached['people']>(data, context.stop);
+  return await reach('center', context, options, work, ({ openedCenter }) => openedCenter<T>);
+}
+
+type Work<People, T> = (reached: Reached<People>) => Promise<T>;
+
+async function reach<People extends object, T>(
+  role: Role,
+  context: Context,
+  options: DataOptions,
+  work: Work<People, T>,
+  opener: (here: typeof Opening) => (context: Context, data: string, work: Work<People, T>) => Promise<T>,
+): Promise<T> {
+  const data = dataFolder(role, options.data);
+  const remote = await remotePeople<People>(data, context.stop);
   if (remote !== null) return await work({ people: remote, running: true });
-  const { openedCenter } = await import('./opening.ts');
-  return await openedCenter(context, data, work);
+  return await opener(await import('./opening.ts'))(context, data, work);
 }
 
 type Handler = (ask: never) => Promise<unknown>;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import * as fc from 'fast-check';
-import type { Entry, EntryType, Extent } from '../model/entries.ts';
+import { type Entry, ENTRY_TYPES, type Extent } from '../model/entries.ts';
 import { type ErrorCode, isLowtideError } from '../model/errors.ts';
 import type { BlockId, ChunkDigest } from '../model/ids.ts';
 import type { PathKey } from '../model/paths.ts';
@@ -82,15 +82,7 @@ const extent: fc.Arbitrary<Extent> = fc.oneof(
 );
 const extents = fc.array(extent, { maxLength: 4 });
 
-const types = fc.constantFrom<EntryType>(
-  'file',
-  'directory',
-  'symlink',
-  'fifo',
-  'socket',
-  'character-device',
-  'block-device',
-);
+const types = fc.constantFrom(...ENTRY_TYPES.filter((type) => type !== undefined));
 
 const stats = fc
   .tuple(

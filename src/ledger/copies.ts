@@ -144,29 +144,27 @@ export async function forgetCopy(db: Database, snapshot: SnapshotId, center: Cen
     .execute();
 }
 
+type CopyOf = Pick<CopyRow, 'snapshot' | 'center'>;
+
 /** What the nodes above tell of the way up. */
-export async function setHops(
-  db: Database,
-  { snapshot, center }: Pick<CopyRow, 'snapshot' | 'center'>,
-  hops: readonly Hop[],
-): Promise<void> {
-  await db
-    .updateTable('copies')
-    .set({ hops: JSON.stringify(hops) })
-    .where('snapshot', '=', snapshot)
-    .where('center', '=', center)
-    .execute();
+export async function setHops(db: Database, copy: CopyOf, hops: readonly Hop[]): Promise<void> {
+  await tellCopy(db, copy, { hops: JSON.stringify(hops) });
 }
 
 /** What the node above foresees; null for nothing. */
-export async function setExpected(
+export async function setExpected(db: Database, copy: CopyOf, expected: Expected | null): Promise<void> {
+  await tellCopy(db, copy, { expected: expected === null ? null : JSON.stringify(expected) });
+}
+
+/** What is told of a copy in any phase, and changes none. */
+async function tellCopy(
   db: Database,
-  { snapshot, center }: Pick<CopyRow, 'snapshot' | 'center'>,
-  expected: Expected | null,
+  { snapshot, center }: CopyOf,
+  told: Partial<Pick<CopyRow, 'hops' | 'expected'>>,
 ): Promise<void> {
   await db
     .updateTable('copies')
-    .set({ expected: expected === null ? null : JSON.stringify(expected) })
+    .set(told)
     .where('snapshot', '=', snapshot)
     .where('center', '=', center)
     .execute();

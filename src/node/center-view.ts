@@ -53,8 +53,29 @@ export interface CatalogQuery {
 
 /** Newest first. */
 export async function catalog(db: Database, query: CatalogQuery): Promise<CatalogRow[]> {
-  const { center, client, job, limit } = query;
-  const rows = await db
+  const rows = await selectCatalog(db, query).execute();
+  return rows.map((row) => ({
+    id: row.id,
+    client: row.client,
+    clientName: row.client_name ?? row.client.slice(0, 12),
+    address: row.address,
+    job: row.job,
+    paths: row.label,
+    takenAt: row.taken_at,
+    arrivedAt: row.arrived_at,
+    phase: row.phase,
+    code: row.code,
+    until: row.until,
+    complete: row.complete === 1,
+    files: row.files,
+    bytes: row.bytes,
+    newBytes: row.new_bytes,
+    kept: row.pack_group !== null,
+  }));
+}
+
+function selectCatalog(db: Database, { center, client, job, limit }: CatalogQuery) {
+  return db
     .selectFrom('snapshots as s')
     .innerJoin('copies as c', 'c.snapshot', 's.id')
     .leftJoin('clients', 'clients.id', 's.client')
@@ -88,26 +109,7 @@ export async function catalog(db: Database, query: CatalogQuery): Promise<Catalo
     .$if(job !== undefined, (select) => select.where('s.job', '=', job!))
     .orderBy('s.taken_at', 'desc')
     .orderBy('s.id')
-    .$if(limit !== undefined, (select) => select.limit(limit!))
-    .execute();
-  return rows.map((row) => ({
-    id: row.id,
-    client: row.client,
-    clientName: row.client_name ?? row.client.slice(0, 12),
-    address: row.address,
-    job: row.job,
-    paths: row.label,
-    takenAt: row.taken_at,
-    arrivedAt: row.arrived_at,
-    phase: row.phase,
-    code: row.code,
-    until: row.until,
-    complete: row.complete === 1,
-    files: row.files,
-    bytes: row.bytes,
-    newBytes: row.new_bytes,
-    kept: row.pack_group !== null,
-  }));
+    .$if(limit !== undefined, (select) => select.limit(limit!));
 }
 
 export async function historyLines(db: Database, snapshot: SnapshotId): Promise<HistoryLine[]> {

@@ -34,21 +34,27 @@ async function stateAt(
   return copy && `${copy.phase} ${copy.code}`.trimEnd();
 }
 
+/** ann's first backup is in tokyo; osaka leads to sapporo, too, since; the second leans on what is not there. */
+async function laterCenter() {
+  const kit = new RelayKit();
+  const tokyo = await kit.center('tokyo');
+  const osaka = await kit.relay('osaka', [tokyo]);
+  const ann = await kit.agent('ann', [osaka]);
+  await kit.take(ann);
+  await kit.pass(HOUR_MS);
+  const sapporo = await kit.center('sapporo');
+  await lead(kit, osaka, [tokyo, sapporo]);
+  kit.write(ann, 'b', 31_000);
+  const leaning = await kit.take(ann);
+  await kit.pass(HOUR_MS);
+  assert.equal(await stateAt(kit, osaka, leaning, tokyo), 'safe');
+  assert.equal(await stateAt(kit, osaka, leaning, sapporo), 'behind base-unknown');
+  return { kit, tokyo, sapporo, osaka, ann, leaning };
+}
+
 describe('a center that is added at a branch later', () => {
   it('is behind until something without base comes, and then has everything that is taken', async () => {
-    const kit = new RelayKit();
-    const tokyo = await kit.center('tokyo');
-    const osaka = await kit.relay('osaka', [tokyo]);
-    const ann = await kit.agent('ann', [osaka]);
-    await kit.take(ann);
-    await kit.pass(HOUR_MS);
-    const sapporo = await kit.center('sapporo');
-    await lead(kit, osaka, [tokyo, sapporo]);
-    kit.write(ann, 'b', 31_000);
-    const leaning = await kit.take(ann);
-    await kit.pass(HOUR_MS);
-    assert.equal(await stateAt(kit, osaka, leaning, tokyo), 'safe');
-    assert.equal(await stateAt(kit, osaka, leaning, sapporo), 'behind base-unknown');
+    const { kit, sapporo, osaka, ann, leaning } = await laterCenter();
     assert.ok((await kit.custody(osaka)) > 0, 'it is kept for the new one');
     // The machine hears of the new center by a token.
     await kit.rejoin(ann, [osaka]);
@@ -67,18 +73,7 @@ describe('a center that is added at a branch later', () => {
   });
 
   it('gets what came before by a pull, and then nothing is behind and nothing kept', async () => {
-    const kit = new RelayKit();
-    const tokyo = await kit.center('tokyo');
-    const osaka = await kit.relay('osaka', [tokyo]);
-    const ann = await kit.agent('ann', [osaka]);
-    await kit.take(ann);
-    await kit.pass(HOUR_MS);
-    const sapporo = await kit.center('sapporo');
-    await lead(kit, osaka, [tokyo, sapporo]);
-    kit.write(ann, 'b', 31_000);
-    const leaning = await kit.take(ann);
-    await kit.pass(HOUR_MS);
-    assert.equal(await stateAt(kit, osaka, leaning, sapporo), 'behind base-unknown');
+    const { kit, tokyo, sapporo, osaka, ann, leaning } = await laterCenter();
     const pull = await pullInto(kit.fleet, sapporo, [tokyo]);
     await kit.finish(pull.run(NEVER));
     await kit.pass(HOUR_MS);

@@ -18,6 +18,7 @@ import type {
   ScannedEntry,
   SourceFile,
 } from '../world/ports.ts';
+import { sourceError } from '../world/source-error.ts';
 import { scannedEntry, statOf, walk, walkToDirectory, type FileInode } from './file-inode.ts';
 import type { SimulatedFiles } from './file-system.ts';
 import type { Incarnation } from './incarnation.ts';
@@ -30,7 +31,7 @@ export function simulatedFiles(files: SimulatedFiles, incarnation: Incarnation):
       try {
         return effect();
       } catch (error) {
-        throw sourceError(error, path);
+        throw failureAt(error, path);
       }
     });
   return {
@@ -43,19 +44,10 @@ export function simulatedFiles(files: SimulatedFiles, incarnation: Incarnation):
   };
 }
 
-function sourceError(error: unknown, path: PathKey): unknown {
-  const options = { cause: error };
-  if (error instanceof BrokenPath) {
-    return new LowtideError(
-      error.kind === 'missing' ? 'not-found' : 'source-unreadable',
-      error.message,
-      options,
-    );
-  }
-  const shown = displayPath(path);
-  if (errnoName(error) === '') return error;
-  if (errnoName(error) === 'ENOENT') return new LowtideError('not-found', `${shown} does not exist`, options);
-  return new LowtideError('source-unreadable', `${shown} cannot be read: ${errnoWords(error)}`, options);
+/** As a real file system's failure is told. What is none, a bug or the end of the machine, stays what it is. */
+function failureAt(error: unknown, path: PathKey): unknown {
+  const ofFiles = error instanceof BrokenPath || errnoName(error) !== '';
+  return ofFiles ? sourceError(error, path) : error;
 }
 
 function scan(files: SimulatedFiles, path: PathKey): ScannedDirectory {
@@ -69,7 +61,7 @@ function scan(files: SimulatedFiles, path: PathKey): ScannedDirectory {
       files.faults.check('files.lstat', displayPath(whole));
       entries.push(scannedEntry(name, inode));
     } catch (error) {
-      const problem = sourceError(error, whole);
+      const problem = failureAt(error, whole);
       if (!(problem instanceof LowtideError)) throw error;
       if (problem.code !== 'not-found') problems.push({ name, code: problem.code, message: problem.message });
     }

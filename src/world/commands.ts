@@ -72,13 +72,7 @@ function ended(command: Command, output: number | 'ignore'): Promise<CommandEnd>
     let said = '';
     let over: 'stopped' | 'too long' | null = null;
     let killing: NodeJS.Timeout | undefined;
-    const kill = (signal: NodeJS.Signals): void => {
-      try {
-        if (child.pid !== undefined) process.kill(-child.pid, signal);
-      } catch {
-        // It has ended by itself.
-      }
-    };
+    const kill = (signal: NodeJS.Signals): void => signalGroup(child.pid, signal);
     const stopIt = (why: 'stopped' | 'too long'): void => {
       over ??= why;
       kill('SIGTERM');
@@ -105,19 +99,22 @@ function ended(command: Command, output: number | 'ignore'): Promise<CommandEnd>
     };
     child.on('error', (error) => finish(`it could not be started: ${errnoWords(error)}`, null));
     // Not `close`: a process that it has left behind may keep the error output open.
-    child.on('exit', (status, signal) =>
-      setImmediate(() =>
-        finish(
-          status === 0
-            ? ''
-            : status === null
-              ? `it was ended by ${signal}`
-              : `it ended with status ${status}`,
-          status,
-        ),
-      ),
-    );
+    child.on('exit', (status, signal) => setImmediate(() => finish(endWords(status, signal), status)));
   });
+}
+
+/** To a program that leads a process group, and to all that it has started. */
+function signalGroup(pid: number | undefined, signal: NodeJS.Signals): void {
+  try {
+    if (pid !== undefined) process.kill(-pid, signal);
+  } catch {
+    // It has ended by itself.
+  }
+}
+
+function endWords(status: number | null, signal: NodeJS.Signals | null): string {
+  if (status === 0) return '';
+  return status === null ? `it was ended by ${signal}` : `it ended with status ${status}`;
 }
 
 function overWords(over: 'stopped' | 'too long', timeoutMs: number | null): string {

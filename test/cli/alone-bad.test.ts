@@ -2,11 +2,11 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { copyFile, cp, mkdir, open, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { after, before, describe, it } from 'node:test';
-import { type Ending, fails, lowtide, ok, scratch, sheetFor, smallTree } from './kit.ts';
+import { before, describe, it } from 'node:test';
+import { endsOfSuite, fails, lowtide, ok, scratch, sheetFor, smallTree } from './kit.ts';
 
 describe('bad input to a depot alone', { concurrency: 3 }, () => {
-  const endings: Ending[] = [];
+  const ends = endsOfSuite();
   let folder: string;
   let files: string;
   let good: string;
@@ -14,15 +14,12 @@ describe('bad input to a depot alone', { concurrency: 3 }, () => {
   let sheet: string;
   let copies = 0;
   before(async () => {
-    folder = await scratch({ after: (end) => void endings.push(end) });
+    folder = await scratch(ends);
     files = await smallTree(folder);
     good = join(folder, 'good');
     await ok(['init', good]);
     await ok(['backup', files, '--depot', good]);
     sheet = await sheetFor(['--depot', good], join(folder, 'sheet'));
-  });
-  after(async () => {
-    for (const end of endings) await end();
   });
 
   /** A depot of a test's own, so that tests may run side by side. */

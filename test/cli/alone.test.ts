@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { appendFile, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { after, before, describe, it } from 'node:test';
+import { before, describe, it } from 'node:test';
 import { compareFolders } from '../../src/cli/demo/compare-folders.ts';
-import { type Ending, lowtide, ok, scratch, sheetFor, smallTree } from './kit.ts';
+import { endsOfSuite, lowtide, ok, scratch, sheetFor, smallTree } from './kit.ts';
 
 describe('one computer and a disk', () => {
   let folder: string;
@@ -11,16 +11,13 @@ describe('one computer and a disk', () => {
   let byPassword: string[];
   /** With a recovery sheet: what a password costs is paid where passwords are tested. */
   let depot: string[];
-  const ends: Ending[] = [];
+  const ends = endsOfSuite();
   before(async () => {
-    folder = await scratch({ after: (end) => void ends.push(end) });
+    folder = await scratch(ends);
     files = await smallTree(folder);
     byPassword = ['--depot', join(folder, 'depot')];
     await ok(['init', join(folder, 'depot')]);
     depot = [...byPassword, '--recovery-sheet', await sheetFor(byPassword, join(folder, 'sheet'))];
-  });
-  after(async () => {
-    for (const end of ends) await end();
   });
   const ids: string[] = [];
 

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { after, before, describe, it } from 'node:test';
+import { before, describe, it } from 'node:test';
 import {
   type CenterFolder,
   type Daemon,
-  type Ending,
+  endsOfSuite,
   fails,
   lowtide,
   makeCenter,
@@ -18,8 +18,7 @@ import {
 const CLOCK_AHEAD = new URL('clock-ahead.mjs', import.meta.url).href;
 
 describe('bad input to centers and agents', () => {
-  const endings: Ending[] = [];
-  const ends = { after: (end: Ending) => void endings.push(end) };
+  const ends = endsOfSuite();
   let folder: string;
   let files: string;
   let center: CenterFolder;
@@ -35,9 +34,6 @@ describe('bad input to centers and agents', () => {
     usedToken = await center.token();
     await ok(['agent', 'join', usedToken, ...agent]);
     await ok(['job', 'add', 'docs', files, '--backup', 'manual', '--transfer', '22:00-23:00', ...agent]);
-  });
-  after(async () => {
-    for (const end of endings.toReversed()) await end();
   });
   const nobody = (): string[] => ['--data', join(folder, 'nobody')];
   const nothingMade = async (): Promise<void> => {

@@ -2,12 +2,12 @@ import assert from 'node:assert/strict';
 import { appendFile, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { after, before, describe, it } from 'node:test';
+import { before, describe, it } from 'node:test';
 import { compareFolders } from '../../src/cli/demo/compare-folders.ts';
 import {
   type CenterFolder,
   type Daemon,
-  type Ending,
+  endsOfSuite,
   lowtide,
   makeCenter,
   ok,
@@ -18,8 +18,7 @@ import {
 
 /** A center and an agent as people set them up; the steps stand on each other. */
 describe('two machines', () => {
-  const endings: Ending[] = [];
-  const ends = { after: (end: Ending) => void endings.push(end) };
+  const ends = endsOfSuite();
   let folder: string;
   let files: string;
   let center: CenterFolder;
@@ -31,9 +30,6 @@ describe('two machines', () => {
     files = await smallTree(folder);
     center = await makeCenter(folder, '--windows', 'daily any');
     agent = ['--data', join(folder, 'agent')];
-  });
-  after(async () => {
-    for (const end of endings.toReversed()) await end();
   });
 
   it('the agent joins with the token from stdin and gets its recovery sheet once', async () => {

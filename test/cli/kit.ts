@@ -4,6 +4,7 @@ import { mkdtemp, mkdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { after } from 'node:test';
 import type { ErrorCode } from '../../src/model/errors.ts';
 
 /** The real binary, run as people run it. */
@@ -133,11 +134,20 @@ export async function fails(
   return ran;
 }
 
-export type Ending = () => Promise<void>;
+type Ending = () => Promise<void>;
 
 /** Who ends what a test began: a test's context, or a suite that collects endings. */
 export interface Ends {
   readonly after: (end: Ending) => void;
+}
+
+/** Of a suite whose steps stand on each other: what began last ends first, after its last test. */
+export function endsOfSuite(): Ends {
+  const endings: Ending[] = [];
+  after(async () => {
+    for (const end of endings.toReversed()) await end();
+  });
+  return { after: (end) => void endings.push(end) };
 }
 
 /** A folder that goes with the test. */
@@ -288,4 +298,10 @@ export async function makeCenter(folder: string, ...options: readonly string[]):
     return message('token').token;
   };
   return { data, address, token };
+}
+
+/** The arguments that make a relay on a free address of this machine. */
+export async function relayInit(name: string, ...options: readonly string[]): Promise<string[]> {
+  const address = await freeAddress();
+  return ['relay', 'init', name, '--listen', address, '--address', address, ...options];
 }

@@ -1,15 +1,11 @@
 import assert from 'node:assert/strict';
 import { appendFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { after, describe, it } from 'node:test';
-import { type Ending, freeAddress, lowtide, makeCenter, ok, running, scratch, smallTree } from './kit.ts';
+import { describe, it } from 'node:test';
+import { endsOfSuite, lowtide, makeCenter, ok, relayInit, running, scratch, smallTree } from './kit.ts';
 
 describe('a relay that is lost with what it had in custody', () => {
-  const endings: Ending[] = [];
-  const ends = { after: (end: Ending) => void endings.push(end) };
-  after(async () => {
-    for (const end of endings.toReversed()) await end();
-  });
+  const ends = endsOfSuite();
 
   it('leaves a list of the files that went with it', async () => {
     const folder = await scratch(ends);
@@ -20,19 +16,7 @@ describe('a relay that is lost with what it had in custody', () => {
       ['--data', join(folder, 'shop')],
       ['--data', join(folder, 'agent')],
     ];
-    const address = await freeAddress();
-    await ok([
-      'relay',
-      'init',
-      'shop',
-      '--listen',
-      address,
-      '--address',
-      address,
-      '--transfer',
-      'any',
-      ...shop,
-    ]);
+    await ok(await relayInit('shop', '--transfer', 'any', ...shop));
     await ok(['relay', 'join', await center.token('--relay', '--name', 'shop'), ...shop]);
     const shopDaemon = await running(ends, ['relay', 'run', ...shop]);
     const token = (await ok(['relay', 'token', '--name', 'ann', ...shop])).message('token').token;

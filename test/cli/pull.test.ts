@@ -2,11 +2,11 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { after, before, describe, it } from 'node:test';
+import { before, describe, it } from 'node:test';
 import {
   type CenterFolder,
   type Daemon,
-  type Ending,
+  endsOfSuite,
   fails,
   makeCenter,
   ok,
@@ -29,8 +29,7 @@ async function storedBytes({ data }: CenterFolder): Promise<number> {
 
 /** Two machines of one owner and a center; then another center that pulls. The steps stand on each other. */
 describe('a center that is added later', () => {
-  const endings: Ending[] = [];
-  const ends = { after: (end: Ending) => void endings.push(end) };
+  const ends = endsOfSuite();
   let folder: string;
   let files: string;
   let tokyo: CenterFolder;
@@ -46,9 +45,6 @@ describe('a center that is added later', () => {
     await writeFile(join(files, 'catalogue'), CATALOGUE);
     osaka = await makeCenter(join(folder, 'o'), '--name', 'osaka');
     tokyoDaemon = await running(ends, ['center', 'run', '--data', tokyo.data]);
-  });
-  after(async () => {
-    for (const end of endings.toReversed()) await end();
   });
 
   it('of two machines that share a key domain, one center stores once what they have in common', async () => {

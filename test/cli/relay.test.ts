@@ -1,17 +1,17 @@
 import assert from 'node:assert/strict';
 import { writeFile, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { after, before, describe, it } from 'node:test';
+import { before, describe, it } from 'node:test';
 import { compareFolders } from '../../src/cli/demo/compare-folders.ts';
 import {
   type CenterFolder,
   type Daemon,
-  type Ending,
+  endsOfSuite,
   fails,
-  freeAddress,
   lowtide,
   makeCenter,
   ok,
+  relayInit,
   running,
   scratch,
   smallTree,
@@ -19,8 +19,7 @@ import {
 
 /** A center, a branch below it and below another, and an agent below that; the steps stand on each other. */
 describe('a relay', () => {
-  const endings: Ending[] = [];
-  const ends = { after: (end: Ending) => void endings.push(end) };
+  const ends = endsOfSuite();
   let folder: string;
   let files: string;
   let since: number;
@@ -41,27 +40,12 @@ describe('a relay', () => {
     shop = ['--data', join(folder, 'shop')];
     agent = ['--data', join(folder, 'agent')];
   });
-  after(async () => {
-    for (const end of endings.toReversed()) await end();
-  });
 
   it('is made once, and gives no tokens before it leads anywhere', async () => {
-    const address = await freeAddress();
-    const where = [
-      '--listen',
-      address,
-      '--address',
-      address,
-      '--transfer',
-      'any',
-      '--store',
-      '1 GiB',
-      '--cache',
-      '100 MiB',
-    ];
-    const made = await ok(['relay', 'init', 'shop', ...shop, ...where]);
-    assert.equal(made.message('initialized').name, 'shop');
-    await fails('node-exists', /already holds the keys/, ['relay', 'init', 'shop', ...shop, ...where]);
+    const sizes = ['--store', '1 GiB', '--cache', '100 MiB'];
+    const init = await relayInit('shop', '--transfer', 'any', ...sizes, ...shop);
+    assert.equal((await ok(init)).message('initialized').name, 'shop');
+    await fails('node-exists', /already holds the keys/, init);
     await fails('no-route', /leads to no center yet/, ['relay', 'token', ...shop]);
     assert.match(
       (await lowtide(['relay', 'status', ...shop])).stdout,
@@ -94,8 +78,7 @@ describe('a relay', () => {
     const own = await tokenOf('relay', 'token', '--relay', ...shop);
     await fails('joined-in-circle', /cannot join itself/, ['relay', 'join', own, ...shop]);
     const desk = ['--data', join(folder, 'desk')];
-    const address = await freeAddress();
-    await ok(['relay', 'init', 'desk', '--listen', address, '--address', address, ...desk]);
+    await ok(await relayInit('desk', ...desk));
     await ok(['relay', 'join', own, ...desk]);
     const below = await tokenOf('relay', 'token', '--relay', ...desk);
     await fails('joined-in-circle', /is below this relay/, ['relay', 'join', below, ...shop]);

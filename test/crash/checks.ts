@@ -5,21 +5,10 @@ import { pathKeyOf } from '../../src/model/paths.ts';
 import { restoreSnapshot } from '../../src/restore/restore.ts';
 import type { AgentMachine, CenterMachine } from '../../src/sim/machines.ts';
 import type { ListedEntry } from '../../src/sim/file-listing.ts';
+import { jobOf } from '../support/fleet-kit.ts';
 
-export const testJob = (name: string, path: string, backup: string, transfer: string): Job => ({
-  name,
-  paths: [path],
-  excludes: [],
-  excludeCaches: false,
-  oneFileSystem: false,
-  backup,
-  transfer,
-  zone: 'UTC',
-  centers: [],
-  spool: 'files',
-  freeAfter: 'centers',
-  private: false,
-});
+export const testJob = (name: string, path: string, backup: string, transfer: string): Job =>
+  jobOf({ name, paths: [path], backup, transfer });
 
 /**
  * P2: a receipted snapshot restores bit for bit from this center alone.
