@@ -27,6 +27,12 @@ it('what needs a person or everything again says so', () => {
     /^tokyo had it and lost it: the next backup sends everything/,
   );
   assert.equal(text('stuck', 'sequence-fork'), 'stuck: tokyo refuses it (sequence-fork)');
+  assert.equal(
+    text('stuck', 'custody-lost'),
+    "stuck: lost by the relay that had it: 'lowtide snapshots --lost' lists the files, " +
+      'the next backup sends everything again (custody-lost)',
+  );
+  assert.equal(text('waiting', 'custody-lost'), 'lost by the relay that had it: it is sent again');
   assert.equal(text('held'), 'held by a relay only, on its way to tokyo');
   assert.equal(text('void', 'voided'), 'given up by its owner');
   assert.equal(

@@ -15,7 +15,13 @@ const TEXTS: Readonly<Record<string, string>> = {
   voided: 'given up by its owner',
   released: 'not owed any more: its operator took the center off',
   'no-route': 'no way that this machine has leads there',
-  'custody-lost': 'lost by the relay that had it: the next backup sends everything again',
+  'custody-lost': 'lost by the relay that had it: it is sent again',
+};
+
+/** The same where a copy cannot come any more. */
+const STUCK: Readonly<Record<string, string>> = {
+  'custody-lost':
+    "lost by the relay that had it: 'lowtide snapshots --lost' lists the files, the next backup sends everything again",
 };
 
 /** How one copy of a snapshot stands, as half a sentence; `center` is its name. */
@@ -46,7 +52,7 @@ export function copyText(
     return (why === '' ? text : `${text}${untilOnly(copy, zone, now)}`) + when;
   }
   if (phase === 'behind') return `${center} ${TEXTS[code] ?? TEXTS['base-unknown']}`;
-  if (phase === 'stuck') return `stuck: ${TEXTS[code] ?? `${center} refuses it`} (${code})`;
+  if (phase === 'stuck') return `stuck: ${STUCK[code] ?? TEXTS[code] ?? `${center} refuses it`} (${code})`;
   return why === '' ? `not offered to ${center} yet` : why + when;
 }
 

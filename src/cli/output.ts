@@ -1,6 +1,6 @@
 import type { Writable } from 'node:stream';
 import { errorRegistry, isLowtideError, messageOf } from '../model/errors.ts';
-import { type Column, tableLines } from './text.ts';
+import { type FoldingColumn, foldingTable } from './text.ts';
 
 /** A message of `--json`: one object a line; fields are only ever added. */
 export type JsonMessage = { readonly message_type: string } & Readonly<Record<string, unknown>>;
@@ -46,13 +46,13 @@ export class Output {
   table<Row extends object>(
     type: string,
     rows: readonly Row[],
-    columns: readonly (Column & { readonly text: (row: Row) => string })[],
+    columns: readonly (FoldingColumn & { readonly text: (row: Row) => string })[],
     empty: string,
   ): void {
     for (const row of rows) this.message({ message_type: type, ...row });
     if (rows.length === 0) return this.line(empty);
     const cells = rows.map((row) => columns.map(({ text }) => text(row)));
-    for (const line of tableLines(columns, cells)) this.result(line);
+    for (const line of foldingTable(columns, cells)) this.result(line);
   }
 
   /** Answers the exit code. */

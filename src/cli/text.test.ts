@@ -5,6 +5,7 @@ import {
   bytesText,
   countText,
   durationText,
+  foldingTable,
   modeText,
   joinedLines,
   notedTable,
@@ -145,6 +146,42 @@ it('a table whose rows have text below them keeps to the width, with the further
     '    tokyo: safe',
   ]);
   for (const line of lines) assert.ok(line.length <= 98);
+});
+
+describe('a table with columns that may fold', () => {
+  const asIs = (cell: string): string => cell;
+  const columns = [
+    { title: 'Snapshot' },
+    { title: 'Size', align: 'right' },
+    { title: 'State', below: asIs },
+    { title: 'From', below: (cell: string) => (cell === '' ? '' : `from ${cell}`) },
+    { title: 'Paths', below: asIs },
+  ] as const;
+
+  it('is one line a row where a terminal holds that', () => {
+    assert.deepEqual(foldingTable(columns, [['16ebec8358d8', '1 B', 'here', '::1', '/home']]), [
+      'Snapshot      Size  State  From  Paths',
+      '16ebec8358d8   1 B  here   ::1   /home',
+    ]);
+  });
+
+  it('has them below each row where it does not, and nothing in place of what is empty', () => {
+    const paths = Array.from({ length: 9 }, (_, at) => `/home/documents/${at}`).join(' ');
+    const lines = foldingTable(columns, [
+      ['16ebec8358d8', '1 B', 'here', '', paths],
+      ['580b43a6529a', '12.0 KiB', 'waiting for a free stream', '127.0.0.1', '/home'],
+    ]);
+    assert.deepEqual(lines, [
+      'Snapshot          Size',
+      '16ebec8358d8       1 B',
+      '    here',
+      '    /home/documents/0 /home/documents/1 /home/documents/2 /home/documents/3 /home/documents/4',
+      '    /home/documents/5 /home/documents/6 /home/documents/7 /home/documents/8',
+      '580b43a6529a  12.0 KiB',
+      '    waiting for a free stream; from 127.0.0.1; /home',
+    ]);
+    for (const line of lines) assert.ok(line.length <= 100, line);
+  });
 });
 
 it('parts of a statement stand on one line as far as that holds them', () => {

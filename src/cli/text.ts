@@ -117,6 +117,7 @@ export function tableLines(columns: readonly Column[], rows: readonly (readonly 
 
 /** What people read at once: terminals are wider seldom. */
 export const WIDTH = 100;
+const NOTE_INDENT = 4;
 
 /** A table in which each row has lines of text below it, cut where a terminal ends. @param indent of where it is shown */
 export function notedTable(
@@ -134,9 +135,37 @@ export function notedTable(
   ];
 }
 
+/** A column that need not be one. */
+export interface FoldingColumn extends Column {
+  /** What is said of a cell below its row where the whole table would be wider than a terminal; '' for nothing. */
+  readonly below?: (cell: string) => string;
+}
+
+/** A table that keeps to the width: if it cannot, the columns that may be are below their rows. */
+export function foldingTable(
+  columns: readonly FoldingColumn[],
+  rows: readonly (readonly string[])[],
+): string[] {
+  const lines = tableLines(columns, rows);
+  const folds = ({ below }: FoldingColumn): boolean => below !== undefined;
+  if (lines.every((line) => width(line) <= WIDTH) || !columns.some(folds)) return lines;
+  const folded = rows.map((row) => {
+    const said = columns.map(({ below }, at) => below?.(row[at] ?? '') ?? '').filter((text) => text !== '');
+    return {
+      cells: row.filter((_, at) => !folds(columns[at]!)),
+      notes: joinedLines(said, WIDTH - NOTE_INDENT),
+    };
+  });
+  return notedTable(
+    columns.filter((column) => !folds(column)),
+    folded,
+    0,
+  );
+}
+
 /** A text below something, its further lines a little further in. */
 export function noteLines(text: string, indent: number): string[] {
-  const [first = '', ...rest] = wrapLines(text, WIDTH - indent - 2, '    ');
+  const [first = '', ...rest] = wrapLines(text, WIDTH - indent - 2, ' '.repeat(NOTE_INDENT));
   return [first, ...rest.map((line) => `  ${line}`)];
 }
 

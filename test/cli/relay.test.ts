@@ -107,7 +107,9 @@ describe('a relay', () => {
       shown,
       /ann +docs .*\n.*waiting for the connection to tokyo|waiting for the connection to tokyo/,
     );
-    assert.match((await lowtide(['relay', 'snapshots', ...shop])).stdout, /in custody here/);
+    const listed = (await lowtide(['relay', 'snapshots', ...shop])).stdout;
+    assert.match(listed, /in custody here; 5 files; [^\n]* travelled from 127\.0\.0\.1/);
+    for (const line of listed.split('\n')) assert.ok(line.length <= 100, line);
   });
 
   it('lets go when every center has it, and each center lists its subtree and restores', async () => {

@@ -80,8 +80,8 @@ async function snapshots(context: Context, options: SnapshotsOptions): Promise<v
       { title: 'Job', text: ({ job }) => job },
       { title: 'Files', align: 'right', text: ({ files }) => countText(files) },
       { title: 'Size', align: 'right', text: ({ bytes }) => bytesText(bytes) },
-      { title: 'Where', text: whereText },
-      { title: 'Paths', text: ({ roots }) => roots.join(' ') },
+      { title: 'Where', text: whereText, below: (cell) => cell },
+      { title: 'Paths', text: ({ roots }) => roots.join(' '), below: (cell) => cell },
     ],
     'There is no snapshot yet.',
   );

@@ -136,8 +136,8 @@ async function list(context: Context, options: DataOptions): Promise<void> {
       { title: 'Taken', text: ({ backup }) => backup },
       { title: 'May travel', text: ({ transfer, zone }) => `${transfer} (${zone})` },
       { title: `Next (${zone})`, text: (job) => dueText(job, status) },
-      { title: 'Protected', text },
-      { title: 'Paths', text: ({ paths }) => paths.join(' ') },
+      { title: 'Protected', text, below: (cell) => cell },
+      { title: 'Paths', text: ({ paths }) => paths.join(' '), below: (cell) => cell },
     ],
     "There is no job yet, so nothing is backed up: 'lowtide job add' makes one.",
   );

@@ -94,11 +94,15 @@ async function list(context: Context, role: NodeRole, options: NodeOptions): Pro
       { title: 'Computer', text: ({ name, role }) => (role === 'relay' ? `${name} (relay)` : name) },
       { title: 'Via', text: viaText },
       { title: 'Address', text: ({ address }) => address ?? '-' },
-      { title: `Joined (${zone})`, text: ({ enrolled_at }) => time(enrolled_at) },
+      {
+        title: `Joined (${zone})`,
+        text: ({ enrolled_at }) => time(enrolled_at),
+        below: (cell) => `joined ${cell}`,
+      },
       { title: `Seen (${zone})`, text: ({ seen_at, direct }) => (direct ? time(seen_at) : '-') },
       { title: 'Snapshots', align: 'right', text: ({ snapshots }) => countText(snapshots) },
       { title: 'Standing', text: (row) => standingText(row, out) },
-      { title: 'Id', text: ({ id }) => id.slice(0, 12) },
+      { title: 'Id', text: ({ id }) => id.slice(0, 12), below: (cell) => `id ${cell}` },
     ],
     `No computer has joined yet: 'lowtide ${role} token' lets one in.`,
   );

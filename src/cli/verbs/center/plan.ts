@@ -68,9 +68,17 @@ async function plan(context: Context, role: NodeRole, options: PlanOptions): Pro
         align: 'right',
         text: ({ bytes, received }) => bytesText(Math.max(0, bytes - received)),
       },
-      { title: 'May travel', text: ({ transfer, transferZone }) => `${transfer} (${transferZone})` },
-      { title: 'Now', text: (offer) => whyText(offer, answer) },
-      { title: `Expected (${zone})`, text: ({ expected }) => expectedText(expected, answer) },
+      {
+        title: 'May travel',
+        text: ({ transfer, transferZone }) => `${transfer} (${transferZone})`,
+        below: (cell) => `may travel ${cell}`,
+      },
+      { title: 'Now', text: (offer) => whyText(offer, answer), below: (cell) => cell },
+      {
+        title: `Expected (${zone})`,
+        text: ({ expected }) => expectedText(expected, answer),
+        below: (cell) => (cell === '' ? '' : `expected: ${cell}`),
+      },
     ],
     'Nothing waits.',
   );

@@ -10,7 +10,7 @@ import { withLeftCenters } from '../../../node/left-names.ts';
 import { catalog, type CatalogRow, historyLines, type HistoryLine } from '../../../node/center-view.ts';
 import { type Context, dataFolder } from '../../context.ts';
 import { copyText } from '../../copy-text.ts';
-import { bytesText, countText, pairLines, plural, secondText, timeText } from '../../text.ts';
+import { bytesText, pairLines, plural, secondText, timeText } from '../../text.ts';
 import { action, newVerb } from '../../verb.ts';
 import { type NodeOptions, type NodeRole, withNodeData } from './options.ts';
 
@@ -111,26 +111,35 @@ async function snapshots(context: Context, role: NodeRole, options: CatalogOptio
       rows.map(jsonOf),
       [
         { title: 'Snapshot', text: ({ id }) => shortId(id) },
-        {
-          title: 'Computer',
-          text: ({ clientName, address }) => `${clientName}${address === null ? '' : ` (${address})`}`,
-        },
+        { title: 'Computer', text: ({ clientName }) => clientName },
         { title: 'Job', text: ({ job }) => job },
         { title: `Taken (${zone})`, text: ({ taken_at }) => timeText(taken_at, zone) },
         {
           title: `Arrived (${zone})`,
           text: ({ arrived_at }) => (arrived_at === null ? '-' : timeText(arrived_at, zone)),
         },
-        { title: 'Files', align: 'right', text: ({ files }) => countText(files) },
         { title: 'Size', align: 'right', text: ({ bytes }) => bytesText(bytes) },
-        { title: 'Travelled', align: 'right', text: ({ newBytes }) => bytesText(newBytes) },
-        { title: 'State', text: (row) => stateText(row, role, zone, now) },
-        { title: 'Paths', text: ({ paths }) => paths ?? '(private)' },
+        { title: 'State', text: (row) => stateText(row, role, zone, now), below: asIs },
+        { title: 'Files', text: ({ files }) => plural(files, 'file'), below: asIs },
+        { title: 'On the line', text: lineText, below: asIs },
+        { title: 'Paths', text: ({ paths }) => paths ?? '(private)', below: asIs },
       ],
       'There is no backup yet.',
     );
     if (rows.length > 0) output.line(`${plural(rows.length, 'snapshot')}.`);
   });
+}
+
+const asIs = (cell: string): string => cell;
+
+/** What had to travel, and from where. */
+function lineText({
+  newBytes,
+  arrived_at,
+  address,
+}: Pick<CatalogRow, 'newBytes' | 'address'> & { readonly arrived_at: number | null }): string {
+  const from = address === null ? '' : ` from ${address}`;
+  return `${bytesText(newBytes)} ${arrived_at === null ? 'to travel' : 'travelled'}${from}`;
 }
 
 function stateText(
