@@ -108,6 +108,28 @@ describe('a relay that lacks the base of what it is sent', () => {
     assert.equal(asked, 1);
   });
 
+  it('does not take a center for gone back that has only not been told yet of the machine that moved', async () => {
+    const kit = new RelayKit();
+    const tokyo = await kit.center('tokyo');
+    const osaka = await kit.relay('osaka', [tokyo]);
+    const nara = await kit.relay('nara', [tokyo]);
+    const kobe = await kit.relay('kobe', [nara, tokyo]);
+    const ann = await kit.agent('ann', [osaka]);
+    await kit.take(ann);
+    await kit.pass(HOUR_MS);
+    kit.fleet.network.part('kobe', 'tokyo');
+    await kit.rejoin(ann, [kobe]);
+    kit.write(ann, 'new', 5000);
+    await kit.take(ann);
+    await kit.pass(HOUR_MS);
+    const safe = ['home#1 tokyo: safe', 'home#2 tokyo: safe'];
+    assert.deepEqual(await kit.states(ann), safe);
+    kit.fleet.network.join('kobe', 'tokyo');
+    await kit.pass(HOUR_MS);
+    assert.deepEqual(await kit.states(ann), safe);
+    assert.deepEqual(kit.alarmCodes('kobe'), []);
+  });
+
   it('says so if nobody above answers, and the next backup is complete', async () => {
     const town = await moved();
     const { kit, ann } = town;

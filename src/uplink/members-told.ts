@@ -1,3 +1,4 @@
+import { openMembership } from '../format/membership.ts';
 import { hexOf } from '../model/bytes.ts';
 import { type ErrorCode, isLowtideError } from '../model/errors.ts';
 import type { Member } from '../model/exchange.ts';
@@ -21,6 +22,7 @@ export class MembersTold {
 
   forget(): void {
     this.#told.clear();
+    this.#work.introduced.clear();
     this.#fullUntil = -Infinity;
   }
 
@@ -57,7 +59,10 @@ export class MembersTold {
       alarms.raise(subject, error.code, `${upstream.name} takes ${what}: ${error.message}`);
       if (full) return false;
     }
-    for (const { membership, name } of some) this.#told.set(hexOf(membership), name);
+    for (const { membership, name } of some) {
+      this.#told.set(hexOf(membership), name);
+      this.#work.introduced.add(openMembership(membership).client);
+    }
     return true;
   }
 }

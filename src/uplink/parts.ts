@@ -80,6 +80,8 @@ export interface UplinkWork extends UplinkParts {
   readonly offered: Map<SnapshotId, string>;
   /** Wishes beyond the first ones that the node above understands, by its last welcome. */
   readonly understands: Set<string>;
+  /** Machines below that it has been told of in this session: of others it says nothing, whatever it has of them. */
+  readonly introduced: Set<ClientId>;
 }
 
 export const idsOf = (faces: readonly CenterFace[]): CenterId[] => faces.map(({ id }) => id);

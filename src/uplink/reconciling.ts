@@ -140,11 +140,29 @@ async function newestIsLost(work: UplinkWork, api: CenterApi, center: CenterId):
   }
   const most = rowsAtOnce(work);
   for (let at = 0; at < newest.length; at += most) {
-    const some = newest.slice(at, at + most);
-    const rows = await rowsOf(api, some);
-    if (some.some((snapshot) => isLost(work, rows, snapshot, center))) return true;
+    if ((await lostOf(work, api, newest.slice(at, at + most), center)).length > 0) return true;
   }
   return false;
+}
+
+async function lostOf(
+  work: UplinkWork,
+  api: CenterApi,
+  asked: readonly SnapshotId[],
+  center: CenterId,
+): Promise<SnapshotId[]> {
+  const rows = await rowsOf(api, asked);
+  const lost: SnapshotId[] = [];
+  for (const snapshot of asked) {
+    if (isLost(work, rows, snapshot, center) && (await wouldAnswer(work, snapshot))) lost.push(snapshot);
+  }
+  return lost;
+}
+
+/** A center says nothing of machines that it has not been told of: one that moved here, or one too many. */
+async function wouldAnswer({ ledger, client, introduced }: UplinkWork, id: SnapshotId): Promise<boolean> {
+  const owner = (await findSnapshot(ledger.db, id))?.client;
+  return owner !== undefined && (owner === client || introduced.has(owner));
 }
 
 /** A relay may not know of what came another way: it must say that the center has lost it. */
@@ -163,10 +181,7 @@ async function downgradeLost(work: UplinkWork, api: CenterApi, center: CenterId)
   const safe = (await copiesIn(ledger.db, [center], ['safe'])).map(({ snapshot }) => snapshot);
   const most = rowsAtOnce(work);
   for (let at = 0; at < safe.length; at += most) {
-    const some = safe.slice(at, at + most);
-    const rows = await rowsOf(api, some);
-    for (const snapshot of some) {
-      if (!isLost(work, rows, snapshot, center)) continue;
+    for (const snapshot of await lostOf(work, api, safe.slice(at, at + most), center)) {
       const now = world.clock.now();
       await ledger.transaction(async (db) => {
         await downgradeCopy(db, snapshot, center, now);

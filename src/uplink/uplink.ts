@@ -62,6 +62,7 @@ export class Uplink {
       alarms: new Alarms(parts.world.monitor),
       offered: new Map(),
       understands: new Set(),
+      introduced: new Set(),
     };
     this.#told = new MembersTold(this.#work);
   }
@@ -123,6 +124,8 @@ export class Uplink {
     try {
       const api = stoppable(await this.#work.connect(), session.signal);
       const welcome = await this.#hello(api);
+      this.#told.forget();
+      await this.#told.tell(api);
       await reconcile(this.#work, api, welcome.incarnation);
       connected = true;
       this.#setConnected(api, welcome);
@@ -331,7 +334,6 @@ export class Uplink {
     this.#work.offered.clear();
     this.#work.understands.clear();
     for (const wish of welcome.wishes ?? []) this.#work.understands.add(wish);
-    this.#told.forget();
     this.#work.route.setOpen(true);
     this.#status = { connected: true, code: '', message: '', welcome };
     this.#work.alarms.clear('session');
