@@ -3,6 +3,7 @@ import { bytesOfHex, hexOf } from '../model/bytes.ts';
 import { isLowtideError } from '../model/errors.ts';
 import type { BlockId, ChunkDigest } from '../model/ids.ts';
 import type { SqlConnection, SqlValue, World } from '../world/ports.ts';
+import { transactionOn } from '../world/sql.ts';
 import { ChunkBuffer } from './chunk-buffer.ts';
 import type { PlacedChunk } from './sequencer.ts';
 
@@ -86,7 +87,7 @@ export class ChunkIndex {
   /** Says that from now on every chunk of these trees is in the index, and nothing of others; durable. */
   async cover(trees: readonly BlockId[]): Promise<void> {
     await this.flush();
-    await this.#transaction(async () => {
+    await transactionOn(this.#connection, async () => {
       await this.#connection.execute('DELETE FROM covered', []);
       for (const tree of new Set(trees)) await this.#addCovered(tree);
     });
@@ -125,7 +126,7 @@ export class ChunkIndex {
   async flush(): Promise<void> {
     const blocks = this.#waitingBlocks;
     if (blocks.length === 0) return;
-    await this.#transaction(async () => {
+    await transactionOn(this.#connection, async () => {
       const known: { readonly number: number; readonly length: number; readonly id: Uint8Array }[] = [];
       for (const block of blocks) {
         const { id, length } = block;
@@ -174,18 +175,6 @@ export class ChunkIndex {
   async #addCovered(tree: BlockId): Promise<void> {
     await this.#connection.execute('INSERT OR IGNORE INTO covered (tree) VALUES (?)', [bytesOfHex(tree)]);
   }
-
-  async #transaction(run: () => Promise<void>): Promise<void> {
-    await this.#connection.execute('BEGIN IMMEDIATE', []);
-    try {
-      await run();
-      await this.#connection.execute('COMMIT', []);
-    } catch (error) {
-      // The first error is the one to tell; SQLite may have rolled back by itself.
-      await this.#connection.execute('ROLLBACK', []).catch(() => undefined);
-      throw error;
-    }
-  }
 }
 
 async function connect<T>(world: World, path: string, make: (connection: SqlConnection) => T): Promise<T> {
@@ -196,9 +185,9 @@ async function connect<T>(world: World, path: string, make: (connection: SqlConn
       [],
     );
     if (Number(rows[0]!['tables']) === 0) {
-      await connection.execute('BEGIN IMMEDIATE', []);
-      for (const sql of SCHEMA) await connection.execute(sql, []);
-      await connection.execute('COMMIT', []);
+      await transactionOn(connection, async () => {
+        for (const sql of SCHEMA) await connection.execute(sql, []);
+      });
     }
     const format = await connection.execute('SELECT version FROM format', []);
     if (format.rows[0]?.['version'] !== FORMAT) throw new Error('a chunk index of another version');

@@ -1,7 +1,7 @@
-import { sql, type Kysely } from 'kysely';
 import { bytesOfHex, hexOf } from '../model/bytes.ts';
 import type { BlockId, DomainKeyId, SnapshotId } from '../model/ids.ts';
 import type { World } from '../world/ports.ts';
+import { sql, type SqlDatabase } from '../world/sql.ts';
 import {
   batches,
   type BlockLocation,
@@ -24,9 +24,9 @@ import { packName, type PackEntry } from './pack-format.ts';
 export class BlockIndex {
   readonly #world: World;
   readonly path: string;
-  #db: Kysely<unknown>;
+  #db: SqlDatabase;
 
-  private constructor(world: World, path: string, db: Kysely<unknown>) {
+  private constructor(world: World, path: string, db: SqlDatabase) {
     this.#world = world;
     this.path = path;
     this.#db = db;
@@ -57,7 +57,7 @@ export class BlockIndex {
 
   /** Throws the whole index away. What it knew must be read from the packs again. */
   async recreate(): Promise<void> {
-    await this.#db.destroy();
+    await this.#db.close();
     this.#db = await emptyIndex(this.#world, this.path);
   }
 
@@ -72,14 +72,14 @@ export class BlockIndex {
   }
 
   async close(): Promise<void> {
-    await this.#db.destroy();
+    await this.#db.close();
   }
 
   /** Registers a pack before its file is made, so that recovery knows how much of the file ever counted. */
   async beginPack(group: string): Promise<PackRow> {
-    return await this.#db.transaction().execute(async (db) => {
-      const { rows } = await sql<{ seq: number }>`
-        SELECT seq FROM sqlite_sequence WHERE name = 'packs'`.execute(db);
+    return await this.#db.transaction(async (db) => {
+      const rows = await db.rows<{ seq: number }>(sql`
+        SELECT seq FROM sqlite_sequence WHERE name = 'packs'`);
       const key = (rows[0]?.seq ?? 0) + 1;
       const row: PackRow = { key, name: packName(group, key), group, state: 'open', bytes: 0, blocks: 0 };
       await insertPack(db, row);
@@ -94,10 +94,10 @@ export class BlockIndex {
     bytes: number,
     state: PackState,
   ): Promise<void> {
-    await this.#db.transaction().execute(async (db) => {
+    await this.#db.transaction(async (db) => {
       const added = await insertBlocks(db, pack, entries);
-      await sql`UPDATE packs SET bytes = ${bytes}, state = ${state}, blocks = blocks + ${added}
-        WHERE key = ${pack}`.execute(db);
+      await db.change(sql`UPDATE packs SET bytes = ${bytes}, state = ${state}, blocks = blocks + ${added}
+        WHERE key = ${pack}`);
     });
   }
 
@@ -106,23 +106,21 @@ export class BlockIndex {
     pack: Omit<PackRow, 'key' | 'blocks'> & { readonly key: number | null },
     entries: readonly PackEntry[],
   ): Promise<void> {
-    await this.#db.transaction().execute(async (db) => {
-      const { rows: taken } = await sql<{ key: number }>`
-        SELECT key FROM packs WHERE key = ${pack.key} AND name <> ${pack.name}`.execute(db);
+    await this.#db.transaction(async (db) => {
+      const taken = await db.rows<{ key: number }>(sql`
+        SELECT key FROM packs WHERE key = ${pack.key} AND name <> ${pack.name}`);
       const key = taken.length > 0 ? null : pack.key;
-      const { rows: bad } = await sql<{ id: Uint8Array }>`
+      const bad = await db.rows<{ id: Uint8Array }>(sql`
         SELECT b.id FROM packs p CROSS JOIN blocks b ON b.pack = p.key
-        WHERE p.name = ${pack.name} AND b.state = ${QUARANTINED}`.execute(db);
-      await sql`DELETE FROM blocks WHERE pack IN (SELECT key FROM packs WHERE name = ${pack.name})`.execute(
-        db,
+        WHERE p.name = ${pack.name} AND b.state = ${QUARANTINED}`);
+      await db.change(
+        sql`DELETE FROM blocks WHERE pack IN (SELECT key FROM packs WHERE name = ${pack.name})`,
       );
-      await sql`DELETE FROM packs WHERE name = ${pack.name}`.execute(db);
+      await db.change(sql`DELETE FROM packs WHERE name = ${pack.name}`);
       await insertPack(db, { ...pack, key, blocks: 0 });
-      const { rows } = await sql<{ key: number }>`SELECT key FROM packs WHERE name = ${pack.name}`.execute(
-        db,
-      );
+      const rows = await db.rows<{ key: number }>(sql`SELECT key FROM packs WHERE name = ${pack.name}`);
       const added = await insertBlocks(db, rows[0]!.key, entries);
-      await sql`UPDATE packs SET blocks = ${added} WHERE name = ${pack.name}`.execute(db);
+      await db.change(sql`UPDATE packs SET blocks = ${added} WHERE name = ${pack.name}`);
       await setStates(
         db,
         rows[0]!.key,
@@ -133,25 +131,25 @@ export class BlockIndex {
   }
 
   async setPackState(pack: number, state: PackState): Promise<void> {
-    await sql`UPDATE packs SET state = ${state} WHERE key = ${pack}`.execute(this.#db);
+    await this.#db.change(sql`UPDATE packs SET state = ${state} WHERE key = ${pack}`);
   }
 
   /** In one transaction: their blocks are gone, their files may be removed. */
   async dropPacks(packs: readonly number[]): Promise<void> {
-    await this.#db.transaction().execute(async (db) => {
+    await this.#db.transaction(async (db) => {
       for (const key of packs) {
-        await sql`DELETE FROM blocks WHERE pack = ${key}`.execute(db);
-        await sql`UPDATE packs SET state = 'dropped' WHERE key = ${key}`.execute(db);
+        await db.change(sql`DELETE FROM blocks WHERE pack = ${key}`);
+        await db.change(sql`UPDATE packs SET state = 'dropped' WHERE key = ${key}`);
       }
     });
   }
 
   /** The last trace of packs whose files are gone. */
   async forgetPacks(packs: readonly number[]): Promise<void> {
-    await this.#db.transaction().execute(async (db) => {
+    await this.#db.transaction(async (db) => {
       for (const key of packs) {
-        await sql`DELETE FROM blocks WHERE pack = ${key}`.execute(db);
-        await sql`DELETE FROM packs WHERE key = ${key}`.execute(db);
+        await db.change(sql`DELETE FROM blocks WHERE pack = ${key}`);
+        await db.change(sql`DELETE FROM packs WHERE key = ${key}`);
       }
     });
   }
@@ -159,26 +157,21 @@ export class BlockIndex {
   /** In order of key. */
   async packs(group?: string): Promise<PackRow[]> {
     const where = group === undefined ? sql`` : sql`WHERE pack_group = ${group}`;
-    const { rows } = await sql<PackRow>`
-      SELECT key, name, pack_group AS "group", state, bytes, blocks FROM packs ${where} ORDER BY key`.execute(
-      this.#db,
-    );
-    return rows;
+    return await this.#db.rows<PackRow>(sql`
+      SELECT key, name, pack_group AS "group", state, bytes, blocks FROM packs ${where} ORDER BY key`);
   }
 
   /** Null if the pack is gone or dropped. */
   async pack(key: number): Promise<PackRow | null> {
-    const { rows } = await sql<PackRow>`
+    const rows = await this.#db.rows<PackRow>(sql`
       SELECT key, name, pack_group AS "group", state, bytes, blocks FROM packs
-      WHERE key = ${key} AND state <> 'dropped'`.execute(this.#db);
+      WHERE key = ${key} AND state <> 'dropped'`);
     return rows[0] ?? null;
   }
 
   async blocksOf(pack: PackRow): Promise<BlockLocation[]> {
-    const { rows } = await sql<{ id: Uint8Array; offset: number; length: number; state: number }>`
-      SELECT id, offset, length, state FROM blocks WHERE pack = ${pack.key} ORDER BY offset`.execute(
-      this.#db,
-    );
+    const rows = await this.#db.rows<{ id: Uint8Array; offset: number; length: number; state: number }>(sql`
+      SELECT id, offset, length, state FROM blocks WHERE pack = ${pack.key} ORDER BY offset`);
     return rows.map((row) => ({
       id: hexOf(row.id) as BlockId,
       pack: pack.key,
@@ -193,11 +186,9 @@ export class BlockIndex {
   async locations(ids: readonly BlockId[]): Promise<BlockLocation[]> {
     const found: BlockLocation[] = [];
     for (const batch of batches(ids)) {
-      const { rows } = await sql<LocationRow>`
+      const rows = await this.#db.rows<LocationRow>(sql`
         SELECT w.value AS id, b.pack, p.name, b.offset, b.length, b.state
-        FROM json_each(${batch}) w CROSS JOIN blocks b ON b.id = unhex(w.value) CROSS JOIN packs p ON p.key = b.pack`.execute(
-        this.#db,
-      );
+        FROM json_each(${batch}) w CROSS JOIN blocks b ON b.id = unhex(w.value) CROSS JOIN packs p ON p.key = b.pack`);
       for (const row of rows) {
         found.push({ ...row, state: stateOf(row.state) });
       }
@@ -217,9 +208,9 @@ export class BlockIndex {
         ? sql``
         : sql`AND b.domain IN (SELECT unhex(value) FROM json_each(${JSON.stringify([...domains])}))`;
     for (const batch of batches(ids)) {
-      const { rows } = await sql<{ id: BlockId; length: number }>`
+      const rows = await this.#db.rows<{ id: BlockId; length: number }>(sql`
         SELECT w.value AS id, b.length FROM json_each(${batch}) w CROSS JOIN blocks b ON b.id = unhex(w.value)
-        WHERE b.state = ${PRESENT} ${within}`.execute(this.#db);
+        WHERE b.state = ${PRESENT} ${within}`);
       for (const row of rows) found.set(row.id, row.length);
     }
     return found;
@@ -227,37 +218,37 @@ export class BlockIndex {
 
   /** @returns whether the block was not known to be damaged there */
   async quarantine(pack: number, id: BlockId): Promise<boolean> {
-    const { numAffectedRows } = await sql`UPDATE blocks SET state = ${QUARANTINED}
-      WHERE id = ${bytesOfHex(id)} AND pack = ${pack} AND state <> ${QUARANTINED}`.execute(this.#db);
-    return (numAffectedRows ?? 0n) > 0n;
+    const changed = await this.#db.change(sql`UPDATE blocks SET state = ${QUARANTINED}
+      WHERE id = ${bytesOfHex(id)} AND pack = ${pack} AND state <> ${QUARANTINED}`);
+    return changed > 0;
   }
 
   /** What was damaged or condemned is there after all. */
   async restorePresent(pack: number, ids: readonly BlockId[]): Promise<void> {
-    await this.#db.transaction().execute((db) => setStates(db, pack, ids, PRESENT));
+    await this.#db.transaction((db) => setStates(db, pack, ids, PRESENT));
   }
 
   async condemn(pack: number, ids: readonly BlockId[]): Promise<void> {
-    await this.#db.transaction().execute((db) => setStates(db, pack, ids, CONDEMNED, PRESENT));
+    await this.#db.transaction((db) => setStates(db, pack, ids, CONDEMNED, PRESENT));
   }
 
   /** Nobody is reclaiming any more. */
   async absolveAll(): Promise<void> {
-    await sql`UPDATE blocks SET state = ${PRESENT} WHERE state = ${CONDEMNED}`.execute(this.#db);
+    await this.#db.change(sql`UPDATE blocks SET state = ${PRESENT} WHERE state = ${CONDEMNED}`);
   }
 
   async pin(pin: Pin): Promise<void> {
-    await sql`INSERT OR REPLACE INTO pins (snapshot, page, length)
-      VALUES (${bytesOfHex(pin.snapshot)}, ${bytesOfHex(pin.id)}, ${pin.length})`.execute(this.#db);
+    await this.#db.change(sql`INSERT OR REPLACE INTO pins (snapshot, page, length)
+      VALUES (${bytesOfHex(pin.snapshot)}, ${bytesOfHex(pin.id)}, ${pin.length})`);
   }
 
   async unpin(snapshot: SnapshotId): Promise<void> {
-    await sql`DELETE FROM pins WHERE snapshot = ${bytesOfHex(snapshot)}`.execute(this.#db);
+    await this.#db.change(sql`DELETE FROM pins WHERE snapshot = ${bytesOfHex(snapshot)}`);
   }
 
   async pins(): Promise<Pin[]> {
-    const { rows } = await sql<{ snapshot: Uint8Array; page: Uint8Array; length: number }>`
-      SELECT snapshot, page, length FROM pins ORDER BY snapshot`.execute(this.#db);
+    const rows = await this.#db.rows<{ snapshot: Uint8Array; page: Uint8Array; length: number }>(sql`
+      SELECT snapshot, page, length FROM pins ORDER BY snapshot`);
     return rows.map(({ snapshot, page, length }) => ({
       snapshot: hexOf(snapshot) as SnapshotId,
       id: hexOf(page) as BlockId,

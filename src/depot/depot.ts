@@ -3,6 +3,7 @@ import type { SignedKeyring } from '../format/keyring.ts';
 import type { SignedManifest } from '../format/manifest.ts';
 import type { RefsRoot } from '../format/refs.ts';
 import type { BlockId, ClientId, DomainKeyId, KeyringHash, SnapshotId } from '../model/ids.ts';
+import { Turns } from '../model/turns.ts';
 import type { World } from '../world/ports.ts';
 import { type BlockRead, BlockReader } from './block-reader.ts';
 import { type BlockWriter, GroupWriter } from './block-writer.ts';
@@ -42,7 +43,8 @@ export class Depot {
   readonly #reader: BlockReader;
   readonly #records: Records;
   readonly #writers = new Set<GroupWriter>();
-  #moving: Promise<void> = Promise.resolve();
+  /** What deletes packs or moves blocks waits for whoever does it already. */
+  readonly #moving = new Turns();
 
   private constructor(opened: OpenedDepot) {
     const { world, path, config, lock, room } = opened;
@@ -123,7 +125,7 @@ export class Depot {
   async dropGroup(group: string, keep: ReadonlySet<BlockId> = new Set()): Promise<number> {
     if (keep.size > 0 && group === 'meta') throw new TypeError('the group meta cannot be kept in itself');
     this.#requireIdle(group);
-    return await this.#alone(() => dropGroup(this.#reclaim(), group, keep));
+    return await this.#moving.take(() => dropGroup(this.#reclaim(), group, keep));
   }
 
   /**
@@ -138,7 +140,7 @@ export class Depot {
     options: Partial<CompactOptions> = {},
   ): Promise<number> {
     this.#requireWrite();
-    return await this.#alone(() =>
+    return await this.#moving.take(() =>
       compactGroup(this.#reclaim(), group, live, { threshold: 1 / 2, enough: Infinity, ...options }),
     );
   }
@@ -265,20 +267,7 @@ export class Depot {
   /** Makes the index anew from the packs alone. Packs that are being written keep their rows. */
   async rebuildIndex(): Promise<RebuildReport> {
     this.#requireWrite();
-    return await this.#alone(() => rebuild(this.#room, this.#opened.world.monitor));
-  }
-
-  /** What deletes packs or moves blocks waits for whoever does it already. */
-  async #alone<T>(work: () => Promise<T>): Promise<T> {
-    const before = this.#moving;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#moving = promise;
-    await before;
-    try {
-      return await work();
-    } finally {
-      resolve();
-    }
+    return await this.#moving.take(() => rebuild(this.#room, this.#opened.world.monitor));
   }
 
   #reclaim(): ReclaimParts {

@@ -1,6 +1,6 @@
-import { sql, type Kysely } from 'kysely';
 import type { Ref } from '../format/refs.ts';
 import type { BlockId, SnapshotId } from '../model/ids.ts';
+import { sql, type SqlSession } from '../world/sql.ts';
 import { type PackEntry, typeCode } from './pack-format.ts';
 
 /**
@@ -63,16 +63,16 @@ export function* batches(ids: readonly BlockId[]): Generator<string> {
 }
 
 export async function insertPack(
-  db: Kysely<unknown>,
+  db: SqlSession,
   row: Omit<PackRow, 'key'> & { readonly key: number | null },
 ): Promise<void> {
-  await sql`INSERT INTO packs (key, name, pack_group, state, bytes, blocks)
-    VALUES (${row.key}, ${row.name}, ${row.group}, ${row.state}, ${row.bytes}, ${row.blocks})`.execute(db);
+  await db.change(sql`INSERT INTO packs (key, name, pack_group, state, bytes, blocks)
+    VALUES (${row.key}, ${row.name}, ${row.group}, ${row.state}, ${row.bytes}, ${row.blocks})`);
 }
 
 /** @returns how many were new to the pack */
 export async function insertBlocks(
-  db: Kysely<unknown>,
+  db: SqlSession,
   pack: number,
   entries: readonly PackEntry[],
 ): Promise<number> {
@@ -82,17 +82,17 @@ export async function insertBlocks(
     const rows = sorted
       .slice(at, at + LOOKUP_IDS)
       .map((entry) => [entry.id, entry.domain, entry.offset, entry.length, typeCode(entry.type)]);
-    const { numAffectedRows } = await sql`
+    const changed = await db.change(sql`
       INSERT OR IGNORE INTO blocks (id, pack, domain, offset, length, type, state)
       SELECT unhex(value ->> 0), ${pack}, unhex(value ->> 1), value ->> 2, value ->> 3, value ->> 4, ${PRESENT}
-      FROM json_each(${JSON.stringify(rows)})`.execute(db);
-    added += Number(numAffectedRows ?? 0n);
+      FROM json_each(${JSON.stringify(rows)})`);
+    added += changed;
   }
   return added;
 }
 
 export async function setStates(
-  db: Kysely<unknown>,
+  db: SqlSession,
   pack: number,
   ids: readonly BlockId[],
   to: number,
@@ -100,7 +100,7 @@ export async function setStates(
 ): Promise<void> {
   const only = from === undefined ? sql`` : sql`AND state = ${from}`;
   for (const batch of batches(ids)) {
-    await sql`UPDATE blocks SET state = ${to}
-      WHERE pack = ${pack} AND id IN (SELECT unhex(value) FROM json_each(${batch})) ${only}`.execute(db);
+    await db.change(sql`UPDATE blocks SET state = ${to}
+      WHERE pack = ${pack} AND id IN (SELECT unhex(value) FROM json_each(${batch})) ${only}`);
   }
 }

@@ -1,7 +1,6 @@
-import { sql, type Kysely } from 'kysely';
 import { isLowtideError } from '../model/errors.ts';
-import { kyselyOver } from '../world/kysely.ts';
 import type { SqlConnection, World } from '../world/ports.ts';
+import { rawSql, sql, SqlDatabase } from '../world/sql.ts';
 
 /** `PRAGMA user_version` of an index that this program made. An index of another version is made anew. */
 const INDEX_VERSION = 1;
@@ -36,25 +35,25 @@ const tables = [
 ];
 
 /** Whether this is an index of this program: damage may also hit the names of its columns. */
-async function hasSchema(db: Kysely<unknown>): Promise<boolean> {
-  const { rows: version } = await sql<{ user_version: number }>`PRAGMA user_version`.execute(db);
+async function hasSchema(db: SqlDatabase): Promise<boolean> {
+  const version = await db.rows<{ user_version: number }>(sql`PRAGMA user_version`);
   if (version[0]?.user_version !== INDEX_VERSION) return false;
-  const { rows } = await sql<{ sql: string }>`
-    SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%'`.execute(db);
+  const rows = await db.rows<{ sql: string }>(sql`
+    SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%'`);
   const made = new Set(rows.map((row) => row.sql));
   return made.size === tables.length && tables.every((statement) => made.has(statement));
 }
 
-async function makeSchema(db: Kysely<unknown>): Promise<void> {
-  await db.transaction().execute(async (change) => {
-    for (const statement of tables) await sql.raw(statement).execute(change);
-    await sql.raw(`PRAGMA user_version = ${INDEX_VERSION}`).execute(change);
+async function makeSchema(db: SqlDatabase): Promise<void> {
+  await db.transaction(async (change) => {
+    for (const statement of tables) await change.change(rawSql(statement));
+    await change.change(rawSql(`PRAGMA user_version = ${INDEX_VERSION}`));
   });
 }
 
 /** Reads all of the index: slow, and nobody else is served meanwhile. */
-export async function isSound(db: Kysely<unknown>): Promise<boolean> {
-  const { rows } = await sql<{ integrity_check: string }>`PRAGMA integrity_check(1)`.execute(db);
+export async function isSound(db: SqlDatabase): Promise<boolean> {
+  const rows = await db.rows<{ integrity_check: string }>(sql`PRAGMA integrity_check(1)`);
   return rows.length === 1 && rows[0]?.integrity_check === 'ok';
 }
 
@@ -69,21 +68,21 @@ export function isIndexDamage(error: unknown): error is Error {
 }
 
 /** Null, and closed, if it is no index of this program. */
-export async function usable(connection: SqlConnection): Promise<Kysely<unknown> | null> {
-  const db = kyselyOver<unknown>(connection);
+export async function usable(connection: SqlConnection): Promise<SqlDatabase | null> {
+  const db = new SqlDatabase(connection);
   try {
     if (await hasSchema(db)) return db;
   } catch (error) {
-    await db.destroy();
+    await db.close();
     throw error;
   }
-  await db.destroy();
+  await db.close();
   return null;
 }
 
-export async function emptyIndex(world: World, path: string): Promise<Kysely<unknown>> {
+export async function emptyIndex(world: World, path: string): Promise<SqlDatabase> {
   for (const suffix of ['', '-wal', '-shm']) await world.disk.remove(path + suffix);
-  const db = kyselyOver<unknown>(await world.databases.open(path));
+  const db = new SqlDatabase(await world.databases.open(path));
   await makeSchema(db);
   return db;
 }

@@ -29,7 +29,7 @@ import { finishRuns } from './runs.ts';
 import { discardSpooled, drain, dropOldBases } from './spool.ts';
 import { takeJob } from './taking.ts';
 import { Troubles } from './troubles.ts';
-import { Turns } from './turns.ts';
+import { Turns } from '../model/turns.ts';
 import { makeUplinks } from './uplinks.ts';
 
 /** A backup that failed is tried again after this, or at its next hour if that comes first. */

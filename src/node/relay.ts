@@ -18,7 +18,7 @@ import { drainWhenRung } from './draining.ts';
 import type { RelayIdentity, RelayParts, RelaySettings } from './relay-parts.ts';
 import { letGo, StoreRoom } from './relay-store.ts';
 import { Troubles } from './troubles.ts';
-import { Turns } from './turns.ts';
+import { Turns } from '../model/turns.ts';
 import { makeUplinks } from './uplinks.ts';
 
 export interface RelayOptions {
