@@ -1,6 +1,4 @@
 import { readFile } from 'node:fs/promises';
-import { createInterface } from 'node:readline';
-import { Writable } from 'node:stream';
 import { LowtideError, messageOf } from '../model/errors.ts';
 
 /**
@@ -48,6 +46,8 @@ async function passwordFromFile(path: string): Promise<string> {
 
 /** The question is shown, what is typed is not. */
 async function ask(question: string): Promise<string> {
+  const { createInterface } = await import('node:readline');
+  const { Writable } = await import('node:stream');
   process.stderr.write(question);
   const silent = new Writable({ write: (_chunk, _encoding, done) => done() });
   const lines = createInterface({ input: process.stdin, output: silent, terminal: true });

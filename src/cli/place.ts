@@ -2,14 +2,14 @@ import { readFile } from 'node:fs/promises';
 import { text as textOf } from 'node:stream/consumers';
 import { type Command, Option } from 'commander';
 import type { Secret } from '../format/keyring-slots.ts';
-import { parseRecoverySheet } from '../format/recovery-sheet.ts';
 import { LowtideError, messageOf } from '../model/errors.ts';
 import type { SnapshotId } from '../model/ids.ts';
-import { openAlone, aloneReading } from '../node/alone.ts';
-import { type Reading, resolveLine, type SnapshotLine } from '../node/reading.ts';
-import { SnapshotReader } from '../restore/snapshot-reader.ts';
+import type { Reading, SnapshotLine } from '../node/reading.ts';
+import type { SnapshotReader } from '../restore/snapshot-reader.ts';
 import { absolute, type CommonOptions, type Context } from './context.ts';
 import { readPassword } from './password.ts';
+
+// What opens a store is loaded where it is needed: a verb begins without it.
 
 /** Which store a verb is about: a depot by name, else the data folder of the machine's agent. */
 export interface PlaceOptions extends CommonOptions {
@@ -50,6 +50,7 @@ export async function readSecret(options: PlaceOptions, question = 'Password'): 
     return { kind: 'passphrase', passphrase: await readPassword(question) };
   }
   const text = await readText(options.recoverySheet, 'the recovery sheet');
+  const { parseRecoverySheet } = await import('../format/recovery-sheet.ts');
   return { kind: 'recovery', secret: parseRecoverySheet(text).secret };
 }
 
@@ -88,6 +89,7 @@ async function openReading(context: Context, options: PlaceOptions): Promise<Rea
     const { openAgentReading } = await import('./agent-place.ts');
     return await openAgentReading(context, options);
   }
+  const { aloneReading, openAlone } = await import('../node/alone.ts');
   const alone = await openAlone(world, depotOf(options), await readSecret(options), 'read');
   return aloneReading(world, alone);
 }
@@ -102,6 +104,7 @@ export async function chosenLine(
   text: string,
   options: ChoiceOptions,
 ): Promise<SnapshotLine> {
+  const { resolveLine } = await import('../node/reading.ts');
   return resolveLine(await reading.list(), text, options.job);
 }
 
@@ -120,5 +123,6 @@ export async function readerOf(
   reading: Reading,
   id: SnapshotId,
 ): Promise<SnapshotReader> {
+  const { SnapshotReader } = await import('../restore/snapshot-reader.ts');
   return new SnapshotReader(world, await reading.manifest(id), reading.keys, reading.sources, stop);
 }

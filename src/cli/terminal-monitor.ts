@@ -1,4 +1,5 @@
-import { SingleBar } from 'cli-progress';
+import { createRequire } from 'node:module';
+import type * as CliProgress from 'cli-progress';
 import type { Event, Problem, Progress } from '../model/events.ts';
 import type { Monitor } from '../world/ports.ts';
 import type { Output } from './output.ts';
@@ -13,7 +14,7 @@ export class TerminalMonitor implements Monitor {
   readonly #output: Output;
   /** Of the first progress: what came before it is not the work's own pace. */
   #startedAt: number | null = null;
-  #bar: SingleBar | null = null;
+  #bar: CliProgress.SingleBar | null = null;
   #shownAt = -Infinity;
   readonly #notes = new Map<string, number>();
 
@@ -66,7 +67,9 @@ export class TerminalMonitor implements Monitor {
     this.#bar.update(bytes, { text });
   }
 
-  #start(): SingleBar {
+  /** Loaded for those who watch. */
+  #start(): CliProgress.SingleBar {
+    const { SingleBar } = createRequire(import.meta.url)('cli-progress') as typeof CliProgress;
     const bar = new SingleBar({
       format: '{text}',
       clearOnComplete: true,

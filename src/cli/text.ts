@@ -17,9 +17,9 @@ export function bytesText(bytes: number): string {
   return unit === 0 ? `${value} B` : `${value.toFixed(1)} ${UNITS[unit]}`;
 }
 
-/** `1,234`. */
+/** `1,234`, of a whole number. By hand: the tables of `toLocaleString` take 10 ms to load. */
 export function countText(count: number): string {
-  return count.toLocaleString('en-US');
+  return String(count).replaceAll(/\B(?=(\d{3})+$)/g, ',');
 }
 
 /** `1 file`, `2 files`. */

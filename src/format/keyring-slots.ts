@@ -1,10 +1,11 @@
-import { argon2Sync, createPrivateKey, createPublicKey, diffieHellman, type KeyObject } from 'node:crypto';
+import { createPrivateKey, createPublicKey, diffieHellman, type KeyObject } from 'node:crypto';
 import { z } from 'zod';
 import { bytesOfHex, hexOf } from '../model/bytes.ts';
 import { isLowtideError, LowtideError } from '../model/errors.ts';
 import type { Limits } from '../model/limits.ts';
 import type { UnixMillis } from '../model/time.ts';
 import { bytesOf, count } from './cbor.ts';
+import { type PassphraseCost, type PassphraseInput, passphraseKey } from './passphrase-key.ts';
 import { deriveKey, openBox, sealBox } from './siv-box.ts';
 
 /** Fresh random bytes: `World.random.bytes` in production. */
@@ -36,12 +37,8 @@ export interface SecretSlot extends SlotHead {
 }
 
 /** argon2id of RFC 9106, version 0x13 (format F77). */
-export interface PassphraseSlot extends SlotHead {
+export interface PassphraseSlot extends SlotHead, PassphraseCost {
   readonly kind: 'passphrase';
-  readonly salt: Uint8Array;
-  readonly memoryKiB: number;
-  readonly passes: number;
-  readonly lanes: number;
 }
 
 /** Wrapped for the organisation's X25519 public key; the private half is kept offline (format F78). */
@@ -121,7 +118,7 @@ export function makeSlot(ringKey: Uint8Array, spec: SlotSpec, { entropy, limits,
     passes: limits.argon2_passes,
     lanes: limits.argon2_lanes,
   };
-  const slotKey = passphraseKey(spec.passphrase, { salt, ...cost });
+  const slotKey = passphraseKey({ passphrase: spec.passphrase, salt, ...cost });
   return { ...named, kind, salt, ...cost, box: sealBox(slotKey, CONTEXT, ringKey) };
 }
 
@@ -131,28 +128,61 @@ export function makeSlot(ringKey: Uint8Array, spec: SlotSpec, { entropy, limits,
  */
 export function openSlot(slots: readonly Slot[], secret: Secret, limits: Limits): Uint8Array {
   if (secret.kind === 'passphrase') checkCost(slots, limits);
-  const message =
-    secret.kind === 'passphrase'
-      ? 'the password is wrong'
-      : `this ${secret.kind} key does not open the keyring`;
-  const code = secret.kind === 'passphrase' ? 'wrong-password' : 'wrong-key';
   for (const slot of slots) {
     const slotKey = keyOfSlot(slot, secret);
-    if (slotKey === null) continue;
-    try {
-      return new Uint8Array(openBox(slotKey, CONTEXT, slot.box, code, message));
-    } catch (error) {
-      if (!isLowtideError(error, code)) throw error;
-    }
+    const ringKey = slotKey && openedBy(slotKey, slot, secret);
+    if (ringKey !== null) return ringKey;
   }
-  const none = !slots.some((slot) => slot.kind === secret.kind);
-  throw new LowtideError(code, none ? `no ${secret.kind} opens this keyring: it has no such slot` : message);
+  throw refused(slots, secret);
+}
+
+/** Where a passphrase's keys are derived: somewhere that leaves the caller's thread alone. */
+export type Derive = (input: PassphraseInput) => Promise<Uint8Array>;
+
+/** The same, of a passphrase. */
+export async function openPassphraseSlot(
+  slots: readonly Slot[],
+  secret: Extract<Secret, { kind: 'passphrase' }>,
+  limits: Limits,
+  derive: Derive,
+): Promise<Uint8Array> {
+  checkCost(slots, limits);
+  for (const slot of slots) {
+    if (slot.kind !== 'passphrase') continue;
+    const ringKey = openedBy(await derive(inputOf(slot, secret.passphrase)), slot, secret);
+    if (ringKey !== null) return ringKey;
+  }
+  throw refused(slots, secret);
+}
+
+const refusalCode = ({ kind }: Secret): 'wrong-password' | 'wrong-key' =>
+  kind === 'passphrase' ? 'wrong-password' : 'wrong-key';
+
+const refusalText = ({ kind }: Secret): string =>
+  kind === 'passphrase' ? 'the password is wrong' : `this ${kind} key does not open the keyring`;
+
+/** Null if it is another slot's key. */
+function openedBy(slotKey: Uint8Array, slot: Slot, secret: Secret): Uint8Array | null {
+  const code = refusalCode(secret);
+  try {
+    return new Uint8Array(openBox(slotKey, CONTEXT, slot.box, code, refusalText(secret)));
+  } catch (error) {
+    if (isLowtideError(error, code)) return null;
+    throw error;
+  }
+}
+
+function refused(slots: readonly Slot[], secret: Secret): LowtideError {
+  const { kind } = secret;
+  const none = !slots.some((slot) => slot.kind === kind);
+  const text = none ? `no ${kind} opens this keyring: it has no such slot` : refusalText(secret);
+  return new LowtideError(refusalCode(secret), text);
 }
 
 /** Null if the slot is not for this secret. */
 function keyOfSlot(slot: Slot, secret: Secret): Uint8Array | null {
   if (slot.kind === 'passphrase') {
-    return secret.kind === 'passphrase' ? passphraseKey(secret.passphrase, slot) : null;
+    return secret.kind === 'passphrase' ? passphraseKey(inputOf(slot, secret.passphrase)) : null;
   }
   if (slot.kind === 'organisation') {
     if (secret.kind !== 'organisation') return null;
@@ -164,19 +194,9 @@ function keyOfSlot(slot: Slot, secret: Secret): Uint8Array | null {
 const secretKey = (kind: 'device' | 'recovery', secret: Uint8Array, salt: Uint8Array): Buffer =>
   deriveKey(secret, salt, `lowtide/1/slot/${kind}`);
 
-/** The passphrase counts in Unicode normalisation form C, UTF-8, so that it can be typed on another keyboard. */
-function passphraseKey(
-  passphrase: string,
-  slot: Pick<PassphraseSlot, 'salt' | 'memoryKiB' | 'passes' | 'lanes'>,
-): Uint8Array {
-  return argon2Sync('argon2id', {
-    message: Buffer.from(passphrase.normalize('NFC'), 'utf8'),
-    nonce: slot.salt,
-    parallelism: slot.lanes,
-    tagLength: SECRET_BYTES,
-    memory: slot.memoryKiB,
-    passes: slot.passes,
-  });
+/** Nothing of the slot but what the key is derived from. */
+function inputOf({ salt, memoryKiB, passes, lanes }: PassphraseSlot, passphrase: string): PassphraseInput {
+  return { passphrase, salt, memoryKiB, passes, lanes };
 }
 
 /**

@@ -12,8 +12,10 @@ import {
   parseKeyring,
   signKeyring,
   unlockKeyring,
+  unlockKeyringBeside,
 } from './keyring.ts';
 import { type Making, type Secret, type SlotSpec, x25519PublicKey } from './keyring-slots.ts';
+import { type PassphraseInput, passphraseKey } from './passphrase-key.ts';
 import { decodeCbor, encodeCbor } from './cbor.ts';
 import { clientIdOf, instanceIdOf, signingKeyFromSeed, signRecord } from './signing.ts';
 import { sealBox } from './siv-box.ts';
@@ -124,6 +126,26 @@ describe('keyring (format F70-F79)', () => {
       body['slots'] = [1, 2].map((n) => ({ ...dear, id: Buffer.alloc(8, n) }));
     });
     assert.throws(() => unlockKeyring(parseKeyring(many), passphrase, tinyLimits), code('damaged-keyring'));
+  });
+
+  it('F77: a key derived elsewhere opens the same, is asked for once for each slot, and not for hostile ones', async () => {
+    const asked: PassphraseInput[] = [];
+    const derive = async (input: PassphraseInput): Promise<Uint8Array> => {
+      asked.push(input);
+      return passphraseKey(structuredClone(input));
+    };
+    const { signed, ringKey } = ring();
+    const open = await unlockKeyringBeside(signed, passphrase, tinyLimits, derive);
+    assert.deepEqual(open.ringKey, ringKey);
+    assert.equal(asked.length, 1);
+    const wrong: Secret = { kind: 'passphrase', passphrase: 'kuste' };
+    await assert.rejects(unlockKeyringBeside(signed, wrong, tinyLimits, derive), code('wrong-password'));
+    assert.equal(asked.length, 2);
+    assert.deepEqual((await unlockKeyringBeside(signed, device, tinyLimits, derive)).ringKey, ringKey);
+    const hostile = forge(ring(), (body) => Object.assign((body['slots'] as object[])[2]!, { passes: 17 }));
+    const refused = unlockKeyringBeside(parseKeyring(hostile), passphrase, tinyLimits, derive);
+    await assert.rejects(refused, code('damaged-keyring'));
+    assert.equal(asked.length, 2);
   });
 
   it('F76: a zero salt is refused', () => {

@@ -8,7 +8,16 @@ import type { UnixMillis } from '../model/time.ts';
 import { bytesOf, bytesUpTo, count, decodeCbor, encodeCbor } from './cbor.ts';
 import { deriveDomainKeys, KeyStore } from './domain-keys.ts';
 import { type DomainProof, proveDomain } from './domain-proof.ts';
-import { openSlot, type Secret, type Slot, slotBody, slotOf, slotShape } from './keyring-slots.ts';
+import {
+  type Derive,
+  openPassphraseSlot,
+  openSlot,
+  type Secret,
+  type Slot,
+  slotBody,
+  slotOf,
+  slotShape,
+} from './keyring-slots.ts';
 import {
   checkSignature,
   instanceIdOf,
@@ -276,7 +285,22 @@ function startsWith(list: readonly object[], start: readonly object[]): boolean 
  */
 export function unlockKeyring(signed: SignedKeyring, secret: Secret, limits: Limits): OpenKeyring {
   checkKeyring(signed);
-  const ringKey = openSlot(signed.keyring.slots, secret, limits);
+  return openWith(openSlot(signed.keyring.slots, secret, limits), signed);
+}
+
+/** The same; what a passphrase costs is done by `derive`, while the caller goes on. */
+export async function unlockKeyringBeside(
+  signed: SignedKeyring,
+  secret: Secret,
+  limits: Limits,
+  derive: Derive,
+): Promise<OpenKeyring> {
+  if (secret.kind !== 'passphrase') return unlockKeyring(signed, secret, limits);
+  checkKeyring(signed);
+  return openWith(await openPassphraseSlot(signed.keyring.slots, secret, limits, derive), signed);
+}
+
+function openWith(ringKey: Uint8Array, signed: SignedKeyring): OpenKeyring {
   const message = 'the keys in the keyring do not open with its own ring key';
   const box = openBox(ringKey, KEYS_CONTEXT, signed.keyring.sealedKeys, 'damaged-keyring', message);
   const secrets = decodeCbor(box, keysShape, 'damaged-keyring', 'the sealed half of the keyring');

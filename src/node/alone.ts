@@ -1,6 +1,6 @@
 import { Depot, type DepotAccess, depotSource } from '../depot/depot.ts';
 import { addSlot, newKeyring } from '../format/keyring-edit.ts';
-import { type OpenKeyring, signKeyring, type SignedKeyring, unlockKeyring } from '../format/keyring.ts';
+import { type OpenKeyring, signKeyring, type SignedKeyring } from '../format/keyring.ts';
 import type { Making, Secret } from '../format/keyring-slots.ts';
 import { checkManifest, openManifestDetails, type SignedManifest } from '../format/manifest.ts';
 import { instanceIdOf } from '../format/signing.ts';
@@ -11,6 +11,7 @@ import { displayPath } from '../model/paths.ts';
 import type { World } from '../world/ports.ts';
 import type { InstanceId } from '../model/ids.ts';
 import type { Reading, SnapshotLine } from './reading.ts';
+import { isOf, unlockAny, type Unlocking } from './unlocking.ts';
 
 /** A depot that one person uses without any center, opened with its password (DESIGN 2). */
 export interface AloneDepot {
@@ -67,42 +68,36 @@ async function isUnfinished(world: World, path: string): Promise<boolean> {
   }
 }
 
-/** @throws LowtideError `not-a-depot`, `newer-format`, `locked`, `wrong-password`, `wrong-key`, `damaged-keyring` */
+/**
+ * @param begun what was done for it already
+ * @throws LowtideError `not-a-depot`, `newer-format`, `locked`, `wrong-password`, `wrong-key`, `damaged-keyring`
+ */
 export async function openAlone(
   world: World,
   path: string,
   secret: Secret,
   access: DepotAccess,
+  begun?: Unlocking,
 ): Promise<AloneDepot> {
   const depot = await Depot.open(world, path, access);
   try {
-    return { depot, keyring: await unlockDepot(world, depot, secret) };
+    return { depot, keyring: await unlockDepot(world, depot, secret, begun) };
   } catch (error) {
     await depot.close();
     throw error;
   }
 }
 
-/** A center's store has keyrings of many clients: the secret opens that of one. */
-export async function unlockDepot(world: World, depot: Depot, secret: Secret): Promise<OpenKeyring> {
-  const newest = new Map<string, SignedKeyring>();
-  for (const signed of await depot.keyrings()) newest.set(signed.keyring.client, signed);
-  if (newest.size === 0) {
-    throw new LowtideError(
-      'damaged-keyring',
-      `the depot ${depot.path} has no keyring, so nothing in it can be read: put the files of its keyrings back`,
-    );
-  }
-  let refusal: unknown;
-  for (const signed of newest.values()) {
-    try {
-      return unlockKeyring(signed, secret, world.limits);
-    } catch (error) {
-      if (!isLowtideError(error, 'wrong-password', 'wrong-key', 'damaged-keyring')) throw error;
-      if (refusal === undefined || !isLowtideError(error, 'wrong-password', 'wrong-key')) refusal = error;
-    }
-  }
-  throw refusal;
+/** See `unlockAny`. */
+export async function unlockDepot(
+  world: World,
+  depot: Depot,
+  secret: Secret,
+  begun?: Unlocking,
+): Promise<OpenKeyring> {
+  const keyrings = await depot.keyrings();
+  if (begun !== undefined && isOf(begun, keyrings)) return await begun.opened;
+  return await unlockAny(world, depot.path, keyrings, secret);
 }
 
 /** @throws LowtideError `wrong-signature` */

@@ -20,7 +20,6 @@ import type {
   SourceFile,
   Work,
 } from './ports.ts';
-import { openRestoreTarget } from './restore-target.ts';
 import { readSmallIn } from './small-reads.ts';
 import { attributesIn } from './source-attributes.ts';
 import { sourceError } from './source-error.ts';
@@ -58,7 +57,11 @@ export function realFiles(
     attributes: async (directory, entries) =>
       checking(() => mounts.guard([directory], (stop) => attributes(directory, entries, native, work, stop))),
     accounts: realAccounts(),
-    openTarget: async (root) => checking(() => openRestoreTarget(root, native, work)),
+    openTarget: async (root) => {
+      // What restores is loaded by who restores.
+      const { openRestoreTarget } = await import('./restore-target.ts');
+      return await checking(() => openRestoreTarget(root, native, work));
+    },
   };
 }
 

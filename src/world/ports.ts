@@ -266,7 +266,7 @@ export interface GearKernel {
 export interface Work {
   /** How many tasks are worth having under way at once. */
   readonly lanes: number;
-  /** There will be work soon: whatever that takes to begin with is done now, beside what the caller does. */
+  /** There will be work soon: one more thread begins now, beside what the caller does. */
   prepare?(): void;
   /**
    * Runs the task, in any order among those under way. Input and output must survive structured clone; leave the

@@ -91,7 +91,7 @@ class ThreadPool implements WorkPool {
   }
 
   prepare(): void {
-    while (!this.#closed && this.#threads.size < this.lanes) this.#start();
+    if (!this.#closed && this.#threads.size < this.lanes) this.#start();
   }
 
   async close(): Promise<void> {

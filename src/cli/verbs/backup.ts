@@ -5,8 +5,6 @@ import type { SourceCommand } from '../../backup/command-sources.ts';
 import { LowtideError } from '../../model/errors.ts';
 import { shortId } from '../../model/ids.ts';
 import { pathKeyOf } from '../../model/paths.ts';
-import { openAlone } from '../../node/alone.ts';
-import { checkJobName, takeAlone } from '../../node/alone-backup.ts';
 import { COMPRESSION_LEVELS, type Compression } from '../../node/compression.ts';
 import { absolute, type Context } from '../context.ts';
 import { depotOf, type PlaceOptions, readPatterns, readSecret, withDepot } from '../place.ts';
@@ -69,9 +67,19 @@ export function backupVerb(): Command {
 
 async function backup(context: Context, paths: string[], options: BackupOptions): Promise<number> {
   const { world, stop } = context;
+  // A thread begins, then a password's key is derived in it; what takes backups is loaded meanwhile.
+  world.work.prepare?.();
   const commands = (options.sourceCommand ?? []).map(sourceCommand);
   if (paths.length === 0 && commands.length === 0)
     throw new LowtideError('bad-request', 'name a file or folder to back up, or a --source-command');
+  const depot = depotOf(options);
+  const secret = await readSecret(options);
+  const startedAt = world.clock.monotonic();
+  const { beginUnlocking } = await import('../../node/unlocking.ts');
+  const begun = await beginUnlocking(world, depot, secret);
+  const { checkJobName, takeAlone } = await import('../../node/alone-backup.ts');
+  const { openAlone } = await import('../../node/alone.ts');
+  world.work.prepare?.();
   const request = {
     commands,
     temporary: tmpdir(),
@@ -84,9 +92,7 @@ async function backup(context: Context, paths: string[], options: BackupOptions)
     host: hostName(),
     software: softwareName(),
   };
-  const startedAt = world.clock.monotonic();
-  world.work.prepare?.();
-  const alone = await openAlone(world, depotOf(options), await readSecret(options), 'write');
+  const alone = await openAlone(world, depot, secret, 'write', begun);
   try {
     const result = await takeAlone(world, alone, request, stop);
     context.clearProgress();
