@@ -128,7 +128,7 @@ export class ClientFace implements CenterApi {
     order.streams++;
     try {
       await this.#collector.parts.above?.makeRoom();
-      await this.#requireRoom(order);
+      await this.#takeStock(order);
       yield* this.#receive(order, from);
       failure = null;
       if (order.stop.signal.aborted) throw orderEnded(order);
@@ -268,18 +268,15 @@ export class ClientFace implements CenterApi {
     order.received += bytes;
     order.durable = { at: world.clock.now(), monotonic: world.clock.monotonic() };
     await addReceived(ledger.db, order.snapshot, bytes);
-    const offer = await findOffer(ledger.db, order.snapshot);
-    if (offer === null) return;
-    const left = Math.max(0, offer.wishes.bytes - offer.received);
-    this.#collector.planning.tell({ kind: 'progress', snapshot: order.snapshot, bytes: left });
-    await this.#requireRoom(order);
+    await this.#takeStock(order);
   }
 
-  /** By what has come, whatever was said that would come. */
-  async #requireRoom({ snapshot }: ActiveOrder): Promise<void> {
-    const { parts } = this.#collector;
-    const offer = await findOffer(parts.ledger.db, snapshot);
-    await requireRoom(parts, this.#client, snapshot, offer?.received ?? 0);
+  /** How much is still to come, and whether there is room: by what has come, whatever was said that would. */
+  async #takeStock(order: ActiveOrder): Promise<void> {
+    const { parts, orders } = this.#collector;
+    const offer = await findOffer(parts.ledger.db, order.snapshot);
+    if (offer !== null) orders.owes(order, offer.wishes.bytes - offer.received);
+    await requireRoom(parts, this.#client, order.snapshot, offer?.received ?? 0);
   }
 
   #checkCount(ids: readonly BlockId[]): void {

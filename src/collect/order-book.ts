@@ -25,8 +25,13 @@ export interface ActiveOrder {
   /** Bytes a second that it may send; null: as fast as it goes. */
   rate: number | null;
   readonly watch: RateWatch;
-  /** Bytes made durable under this order. */
+  /** Bytes that came under this order, and those of them that are durable. */
+  arrived: number;
   received: number;
+  /** Bytes that were to come under it; null until its first stream. */
+  owed: number | null;
+  /** When the planner was told of them last, by the monotonic clock. */
+  reportedAt: number;
   /** When the last of them were, by both clocks; null if there were none. */
   durable: { readonly at: UnixMillis; readonly monotonic: number } | null;
   /** When the client made its first call, by the monotonic clock; null until then. */
@@ -55,7 +60,10 @@ export function newOrder(
     needed: new Set(),
     base: null,
     watch: new RateWatch(),
+    arrived: 0,
     received: 0,
+    owed: null,
+    reportedAt: monotonicNow,
     durable: null,
     beganAt: null,
     lowestRate: grant.rate,

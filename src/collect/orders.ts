@@ -11,6 +11,8 @@ import type { Grants, Planning } from './planning.ts';
 
 /** A block on the slowest line that is worth a stream comes at this pace; the transport watches the bytes of it. */
 const SLOWEST_BYTES_PER_SECOND = 8 * 1024;
+/** The planner hears of an order under way so often: well before its last block, so that a line is not idle after it (S58). */
+const REPORT_MS = SECOND_MS;
 /** Calls that are under way when the collector stops have this long to end by themselves. */
 const LAST_CALLS_MS = 10 * SECOND_MS;
 
@@ -84,6 +86,8 @@ export class Orders {
     else {
       book.send(order.client, { kind: 'stop', order: order.id, code });
       this.#journal.ended(order, outcome, code);
+      // What arrived and was not made durable has to come again.
+      this.#report(order, order.received);
     }
     planning.tell({ kind: 'ended', snapshot: order.snapshot, outcome });
     if (outcome !== 'committed') unfinished(order);
@@ -129,11 +133,27 @@ export class Orders {
   /** A block has come. Whoever sends far more than it was granted takes it from others: it is stopped and waits. */
   arrived(order: ActiveOrder, bytes: number): void {
     this.#touch(order);
+    order.arrived += bytes;
+    if (order.lastActivity - order.reportedAt >= REPORT_MS) this.#report(order, order.arrived);
     const { block_bytes_max, flush_bytes } = this.#world.limits;
     const slack = 2 * block_bytes_max + flush_bytes;
     if (!order.watch.came(bytes, order.rate, slack, order.lastActivity)) return;
     this.#around.planning.tell({ kind: 'misbehaved', client: order.client });
     if (!order.stop.signal.aborted) order.stop.abort('client-misbehaved');
+  }
+
+  /** @param bytes of its snapshot that are not durable yet, as far as anybody can say */
+  owes(order: ActiveOrder, bytes: number): void {
+    order.owed = bytes + order.received;
+    this.#report(order, order.arrived);
+  }
+
+  /** @param came bytes that need not come again */
+  #report(order: ActiveOrder, came: number): void {
+    if (order.owed === null) return;
+    order.reportedAt = this.#world.clock.monotonic();
+    const bytes = Math.max(0, order.owed - came);
+    this.#around.planning.tell({ kind: 'progress', snapshot: order.snapshot, bytes });
   }
 
   #touch(order: ActiveOrder): void {

@@ -148,6 +148,45 @@ describe('blocks', () => {
     assert.equal(offer?.received, first!.bytes.length + second!.bytes.length);
   });
 
+  it('S58: the planner hears what is left while blocks come, before any of them is durable', async () => {
+    const { kit, ann, snapshot, order } = await ordered({ limits: { flush_bytes: 1_000_000 } });
+    const left = (): number | undefined => kit.collector.planning.copy().offers.get(snapshot.id)?.offer.bytes;
+    const [first, second, ...rest] = snapshot.blocks;
+    const all = left()!;
+    const stream = new HandStream();
+    const heard = new Acknowledged(ann.api.blocks(order, stream));
+    await kit.pass(1500);
+    stream.push(first!);
+    await kit.pass(10);
+    assert.equal(left(), all - first!.bytes.length);
+    stream.push(second!);
+    await kit.pass(10);
+    assert.equal(left(), all - first!.bytes.length, 'not for every block, but for every second');
+    assert.deepEqual(heard.ids, []);
+    stream.push(...rest);
+    stream.end();
+    await heard.done;
+    assert.equal(left(), 0);
+    assert.equal(heard.ids.length, snapshot.blocks.length);
+  });
+
+  it('S47: what arrived and could not be kept has to come again, and is no progress', async () => {
+    const { kit, ann, snapshot, order } = await ordered({ limits: { flush_bytes: 1_000_000 } });
+    const left = (): number | undefined => kit.collector.planning.copy().offers.get(snapshot.id)?.offer.bytes;
+    const all = left()!;
+    kit.node.faults.inject({ kind: 'disk.write', path: '/packs/', times: Infinity, error: 'ENOSPC' });
+    const stream = new HandStream();
+    const heard = new Acknowledged(ann.api.blocks(order, stream));
+    await kit.pass(1500);
+    stream.push(snapshot.blocks[0]!);
+    await kit.pass(10);
+    assert.ok(left()! < all);
+    stream.end();
+    await heard.done;
+    assert.ok(isLowtideError(heard.error, 'disk-full'));
+    assert.equal(left(), all);
+  });
+
   it('does the same when the client stops listening to the acknowledgements', async () => {
     const { kit, ann, snapshot, listener, order } = await ordered({ limits: { flush_bytes: 1000 } });
     for await (const acknowledged of ann.api.blocks(order, streamOf(snapshot.blocks))) {

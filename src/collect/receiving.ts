@@ -38,7 +38,7 @@ export interface Stream {
   readonly limits: Limits;
   /** Ends the stream at the next block: what came before is made durable and acknowledged. */
   readonly stop: AbortSignal;
-  /** Told of every block that comes. */
+  /** Told of every good block that comes. */
   readonly onBlock: (bytes: number) => void;
   /** Runs what takes time here and not at the client. */
   readonly working: <T>(work: () => Promise<T>) => Promise<T>;
@@ -69,8 +69,8 @@ export async function* receiveBlocks(pool: WriterPool, stream: Stream): AsyncGen
   };
   try {
     for await (const block of untilStopped(stream.from, stream.stop)) {
-      stream.onBlock(block.bytes.length);
       checkIncoming(block, stream);
+      stream.onBlock(block.bytes.length);
       await storing(() => writer.add(block));
       pending += block.bytes.length;
       if (pending >= stream.limits.flush_bytes) yield await flush();

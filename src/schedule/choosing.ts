@@ -146,7 +146,9 @@ function start(room: Room, { record, rank }: Choice): void {
     since: now,
     phase: 'ordered',
     begun: false,
+    from: record.offer.bytes,
     progressed: false,
+    lastByteAt: null,
     beside: rank === 0,
     rate: null,
     cap: Infinity,
@@ -154,6 +156,7 @@ function start(room: Room, { record, rank }: Choice): void {
     load: 0,
     urgent: false,
     sample: null,
+    slowness: 0,
   };
   state.runs.set(snapshot, run);
   client.run = run;

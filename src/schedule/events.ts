@@ -1,8 +1,18 @@
 import type { ClientId, SnapshotId } from '../model/ids.ts';
 import { backOff, markAbsent, punish } from './backing-off.ts';
-import { beginSample, estimate, expectedLeave, learn, learnSession, takeSample } from './estimates.ts';
+import { estimate } from './estimates.ts';
+import { noteClosing, noteSetUp } from './handling.ts';
 import { setHold } from './holds.ts';
 import { leaveLane } from './lanes.ts';
+import {
+  beginSample,
+  countSlow,
+  expectedLeave,
+  judgeRun,
+  learn,
+  learnSession,
+  takeSample,
+} from './learning.ts';
 import { quitLine, updateRun, updateUnseen } from './loads.ts';
 import {
   clientOf,
@@ -179,6 +189,7 @@ function markStarted(state: PlannerState, snapshot: SnapshotId): void {
   const record = state.offers.get(snapshot);
   if (run.phase !== 'ordered' || record === undefined) return;
   run.phase = 'running';
+  if (state.learns) noteSetUp(state, run);
   beginSample(run, record.offer.bytes, state.now);
 }
 
@@ -188,7 +199,10 @@ function markProgress(work: Work, snapshot: SnapshotId, bytes: number): void {
   if (record === undefined) return;
   const run = state.runs.get(snapshot);
   if (run !== undefined) {
-    if (bytes < record.offer.bytes) run.progressed = run.begun = true;
+    run.begun ||= bytes < record.offer.bytes;
+    // What had arrived may turn out not to be durable.
+    run.progressed = bytes < run.from;
+    run.lastByteAt = bytes > 0 ? null : (run.lastByteAt ?? state.now);
     takeSample(state, run, bytes);
     estimateLine(state, run.client.line.name);
   }
@@ -209,6 +223,7 @@ function endRun(work: Work, snapshot: SnapshotId, outcome: Outcome): void {
   const record = state.offers.get(snapshot);
   if (run !== undefined) {
     takeSample(state, run, outcome === 'committed' ? 0 : (record?.offer.bytes ?? 0));
+    judgeRun(state, run);
     estimateLine(state, run.client.line.name);
     state.runs.delete(snapshot);
     run.client.run = null;
@@ -219,7 +234,10 @@ function endRun(work: Work, snapshot: SnapshotId, outcome: Outcome): void {
     else if (record !== undefined && outcome !== 'committed') backOff(work, record, run, outcome);
   }
   if (outcome === 'committed') {
-    if (run !== undefined) run.client.offences = 0;
+    if (run !== undefined) {
+      run.client.offences = 0;
+      if (state.learns) noteClosing(state, run);
+    }
     remove(state, snapshot);
   } else if (record !== undefined && run !== undefined) {
     replace(state, record, () => estimate(state, record));
@@ -241,6 +259,7 @@ function learnFromHistory(state: PlannerState, event: PlannerEvent & { readonly 
   if (event.session !== undefined) state.learnt.sessions.set(event.client, event.session);
   if (!(event.bytesPerSecond > 0)) return;
   learn(state, event.client, event.line, event.bytesPerSecond);
+  countSlow(state, event.line, true);
   updateUnseen(state, state.lines.get(event.line));
   estimateLine(state, event.line);
   const client = state.clients.get(event.client);

@@ -1,16 +1,16 @@
 import type { SnapshotId } from '../model/ids.ts';
 import { MINUTE_MS, SECOND_MS, type UnixMillis } from '../model/time.ts';
 import { ability, GUESSED_RATE } from './estimates.ts';
+import type { Handling } from './handling.ts';
 import type { Grant, PlannerEvent, ReasonCode } from './plan.ts';
 import { step, type PlannerState, type PlannerStep } from './planner.ts';
 
-/** From an order to its first byte, and from the last byte to the receipt. */
-const SET_UP_MS = SECOND_MS;
-const COMMIT_MS = 300;
 /** The planner hears of each transfer at least so often. */
 const REPORT_MS = 10 * MINUTE_MS;
 /** And when so much work is left: then it looks who is next (S58). */
 const LEAD_MS = 3 * SECOND_MS;
+/** What rounding leaves of a transfer. */
+const ROUNDING_MS = 0.01;
 /** A night of a large fleet takes a few events for each snapshot; this is only against never ending. */
 const STEPS_MAX = 5_000_000;
 
@@ -36,6 +36,8 @@ interface Flow {
   begins: UnixMillis;
   begun: boolean;
   reported: UnixMillis;
+  /** When its receipt is there; null while something is left. */
+  commits: UnixMillis | null;
 }
 
 export interface Play {
@@ -66,6 +68,7 @@ class Player {
 
   constructor(state: PlannerState, now: UnixMillis, play: Play) {
     this.#state = state;
+    state.learns = false;
     this.#now = now;
     this.#play = play;
     for (const snapshot of state.offers.keys()) {
@@ -103,18 +106,22 @@ class Player {
   }
 
   /** When something has to be told about it. */
-  #momentOf({ begun, begins, left, pace, reported }: Flow): UnixMillis {
+  #momentOf({ begun, begins, left, pace, reported, commits }: Flow): UnixMillis {
     if (!begun) return begins;
-    if (left <= 0) return this.#now + COMMIT_MS;
+    if (commits !== null) return commits;
     const ends = this.#now + left / pace;
     const nearEnd = ends - LEAD_MS;
-    return nearEnd > this.#now ? Math.min(nearEnd, reported + REPORT_MS) : ends + COMMIT_MS;
+    return nearEnd > this.#now ? Math.min(nearEnd, reported + REPORT_MS) : ends;
   }
 
   #flowUntil(at: UnixMillis): void {
     const elapsed = at - this.#now;
     for (const flow of this.#flows.values()) {
-      if (flow.begun) flow.left = Math.max(0, flow.left - flow.pace * elapsed);
+      if (!flow.begun || flow.commits !== null) continue;
+      const takes = flow.left / flow.pace;
+      if (takes <= elapsed + ROUNDING_MS)
+        [flow.left, flow.commits] = [0, this.#now + takes + this.#timeFor('closing')];
+      else flow.left -= flow.pace * elapsed;
     }
     this.#now = at;
   }
@@ -124,12 +131,13 @@ class Player {
       const { snapshot } = flow.passage;
       if (this.#flows.get(snapshot) !== flow) continue;
       if (!flow.begun && flow.begins <= this.#now) this.#begin(flow);
-      else if (flow.begun && flow.left <= 0) this.#commit(flow);
+      else if (flow.commits !== null && flow.commits <= this.#now) this.#commit(flow);
       else if (flow.begun && this.#isWorthTelling(flow)) this.#report(flow);
     }
   }
 
-  #isWorthTelling({ left, pace, reported }: Flow): boolean {
+  #isWorthTelling({ left, pace, reported, commits }: Flow): boolean {
+    if (commits !== null) return false;
     const nearEnd = left / pace <= LEAD_MS + 1 && this.#now - reported > LEAD_MS;
     return nearEnd || this.#now - reported >= REPORT_MS;
   }
@@ -158,9 +166,9 @@ class Player {
     if (passage === undefined || record === undefined) return;
     passage.place ??= this.#started++;
     passage.stretches.push({ start: this.#now, end: this.#now });
-    const begins = begun ? this.#now : this.#now + SET_UP_MS;
+    const begins = begun ? this.#now : this.#now + this.#timeFor('setUp');
     const left = record.offer.bytes;
-    const flow: Flow = { passage, left, pace: 0, granted, begins, begun, reported: this.#now };
+    const flow: Flow = { passage, left, pace: 0, granted, begins, begun, reported: this.#now, commits: null };
     if (begun) flow.pace = this.#paceOf(flow);
     this.#flows.set(snapshot, flow);
   }
@@ -170,11 +178,16 @@ class Player {
     this.#flows.delete(passage.snapshot);
   }
 
+  #timeFor(what: keyof Handling): number {
+    return this.#state.learnt.handling[what] / this.#play.pace;
+  }
+
   #paceOf({ passage, granted }: Flow): number {
     const record = this.#state.offers.get(passage.snapshot);
     const able = record === undefined ? Infinity : ability(this.#state, record.client);
     const known = able === Infinity && granted === null ? GUESSED_RATE : able;
-    return Math.max(1, Math.min(known * this.#play.pace, granted ?? Infinity)) / SECOND_MS;
+    const usual = Math.min(known * this.#play.pace, (granted ?? Infinity) * Math.min(1, this.#play.pace));
+    return Math.max(1, usual) / SECOND_MS;
   }
 
   /** Tells it, and everything that follows from it. */

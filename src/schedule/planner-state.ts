@@ -1,4 +1,5 @@
 import type { UnixMillis } from '../model/time.ts';
+import { USUAL_HANDLING } from './handling.ts';
 import { newHeap } from './heap.ts';
 import { refreshRates } from './placing.ts';
 import type { CenterConditions } from './plan.ts';
@@ -19,7 +20,15 @@ export function newPlanner(conditions: CenterConditions, now: UnixMillis): Plann
     retries: newHeap('retryPlace'),
     pauses: newHeap('pausePlace'),
     holds: new Map(),
-    learnt: { clients: new Map(), lines: new Map(), bases: new Map(), sessions: new Map() },
+    learnt: {
+      clients: new Map(),
+      lines: new Map(),
+      seen: new Map(),
+      bases: new Map(),
+      sessions: new Map(),
+      handling: USUAL_HANDLING,
+    },
+    learns: true,
     total: { bytesPerSecond: null, until: null },
     takes: 1,
     restoring: 0,

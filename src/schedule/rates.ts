@@ -1,5 +1,5 @@
 import { SECOND_MS } from '../model/time.ts';
-import { noteRate } from './estimates.ts';
+import { noteRate } from './learning.ts';
 import { isRestoring, leftOver, lineCapacity } from './loads.ts';
 import { datedEnd, nightEnd } from './order.ts';
 import type { Rate } from './plan.ts';

@@ -1,5 +1,6 @@
 import type { ClientId, SnapshotId } from '../model/ids.ts';
 import type { UnixMillis } from '../model/time.ts';
+import type { Handling } from './handling.ts';
 import type { Heap } from './heap.ts';
 import type { CenterConditions, Hold, PlannedOffer } from './plan.ts';
 import type { RateNow } from './rate-plan.ts';
@@ -30,6 +31,8 @@ export interface PlannerState {
   readonly pauses: Heap<ClientRecord>;
   readonly holds: Map<string, Hold>;
   readonly learnt: Learnt;
+  /** False while a night is only played: nothing can be learnt from what was made up. */
+  learns: boolean;
   /** What the conditions allow now. */
   total: RateNow;
   /** The part of what all lines carry together that the center can take at the same time, 0-1. */
@@ -50,12 +53,23 @@ export interface PlannerState {
 export interface Learnt {
   /** Bytes per second. */
   readonly clients: Map<ClientId, number>;
-  /** Of a client of this line, for those that have not been seen yet. */
+  /** Of a client of this line, for those that have not been seen yet. Not of lines whose clients go as fast as they may. */
   readonly lines: Map<string | null, number>;
+  readonly seen: Map<string | null, LineSeen>;
   /** What `lines` were when the offers of the line were estimated last. */
   readonly bases: Map<string | null, number>;
   /** Milliseconds that a client stays connected. */
   readonly sessions: Map<ClientId, number>;
+  /** Of all clients. */
+  handling: Handling;
+}
+
+/** What the transfers over a line came to. */
+export interface LineSeen {
+  /** Bytes per second, of those that did not reach what they were granted. */
+  readonly pace: number | undefined;
+  /** The part that they are of all that ended; null before one has. */
+  readonly slow: number | null;
 }
 
 export interface OfferRecord {
@@ -196,8 +210,11 @@ export interface Run {
   phase: 'ordered' | 'running' | 'stopping';
   /** The client has accepted the order. */
   begun: boolean;
-  /** Fewer bytes remain than when it was ordered. */
+  /** Bytes that were left when it was ordered, and whether fewer are left now. */
+  readonly from: number;
   progressed: boolean;
+  /** Since when nothing is left to come; null while something is. */
+  lastByteAt: UnixMillis | null;
   /** It is overdue and goes beside the others: they do not wait for it (S56). */
   readonly beside: boolean;
   /** What it was told; null: as fast as it can. */
@@ -210,6 +227,8 @@ export interface Run {
   /** Gets what it can use before others do, because it has little time left. */
   urgent: boolean;
   sample: Sample | null;
+  /** Samples that did not reach what was granted, less those that did. */
+  slowness: number;
 }
 
 /** Since `at`, when `bytes` remained, it may have gone as fast as `lowest` all the time. */

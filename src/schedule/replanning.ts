@@ -1,6 +1,7 @@
-import { countShared, estimate, isLearntAnew } from './estimates.ts';
+import { countShared, estimate } from './estimates.ts';
 import { BACK_OFF_LAST_MS } from './backing-off.ts';
 import { clearLanes, leaveLane, turnLanes } from './lanes.ts';
+import { isLearntAnew } from './learning.ts';
 import { forgetSlack, updateAll } from './loads.ts';
 import { place, refreshRates, setPause, setRetry } from './placing.ts';
 import type { CenterConditions } from './plan.ts';

@@ -24,6 +24,7 @@ export interface Run {
   readonly beside: boolean;
   phase: 'ordered' | 'running' | 'stopping';
   begun: boolean;
+  readonly from: number;
   progressed: boolean;
 }
 
@@ -45,7 +46,12 @@ export class SlowBook {
   readonly restores = new Map<string | null, number>();
   conditions: CenterConditions;
   now = 0;
-  learnt: Learnt = { clients: new Map(), lines: new Map(), bases: new Map(), sessions: new Map() };
+  learnt: Pick<Learnt, 'clients' | 'lines' | 'bases' | 'sessions'> = {
+    clients: new Map(),
+    lines: new Map(),
+    bases: new Map(),
+    sessions: new Map(),
+  };
   readonly shared = new Map<string, Interval | null>();
 
   constructor(conditions: CenterConditions) {
@@ -208,8 +214,9 @@ export class SlowBook {
       if (run.phase === 'ordered' && known !== undefined) run.phase = 'running';
     } else if (event.kind === 'progress') {
       if (known === undefined) return;
-      if (run !== undefined && event.bytes < known.offer.bytes) {
-        run.progressed = run.begun = true;
+      if (run !== undefined) {
+        run.begun ||= event.bytes < known.offer.bytes;
+        run.progressed = event.bytes < run.from;
       }
       if (run?.progressed === true) known.begun = true;
       known.offer = { ...known.offer, bytes: event.bytes };
@@ -275,9 +282,10 @@ export class SlowBook {
 
   estimateLine(name: string | null): void {
     const [known, basis] = [this.learnt.lines.get(name), this.bases.get(name)];
-    if (known === undefined) return;
-    if (basis !== undefined && known <= basis * 1.25 && known >= basis / 1.25) return;
-    this.bases.set(name, known);
+    if (known === basis) return;
+    if (known !== undefined && basis !== undefined && known <= basis * 1.25 && known >= basis / 1.25) return;
+    if (known === undefined) this.bases.delete(name);
+    else this.bases.set(name, known);
     for (const other of this.offers.values()) {
       const { client } = other.offer;
       if (this.clients.get(client)!.line === name && !this.learnt.clients.has(client)) this.estimate(other);

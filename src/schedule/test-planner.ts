@@ -184,7 +184,7 @@ export class SlowPlanner extends SlowBook {
       if (choice === undefined) break;
       const { offer } = choice.known;
       const { snapshot, client, windows } = offer;
-      const flags = { begun: false, progressed: false, beside: choice.rank === 0 };
+      const flags = { begun: false, from: offer.bytes, progressed: false, beside: choice.rank === 0 };
       this.runs.set(snapshot, { offer, since: this.now, phase: 'ordered', ...flags });
       starts.push({ kind: 'start', snapshot, client, until: this.sharedWith(windows)!.end });
     }
