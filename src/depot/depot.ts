@@ -224,6 +224,27 @@ export class Depot {
     return await this.#records.voids();
   }
 
+  /** Keeps what a machine notes of a snapshot that a relay has lost (format F93). Durable when it resolves. */
+  async putLoss(snapshot: SnapshotId, note: Uint8Array): Promise<void> {
+    this.#requireWrite();
+    await this.#records.putLoss(snapshot, note);
+  }
+
+  /** @throws LowtideError `not-found`, `damaged-manifest` */
+  async loss(snapshot: SnapshotId): Promise<Uint8Array> {
+    return await this.#records.loss(snapshot);
+  }
+
+  /** Snapshots of which there is such a note, sorted. */
+  async losses(): Promise<SnapshotId[]> {
+    return await this.#records.losses();
+  }
+
+  async removeLoss(snapshot: SnapshotId): Promise<void> {
+    this.#requireWrite();
+    await this.#records.removeLoss(snapshot);
+  }
+
   /**
    * What of a snapshot is missing here, by its refs and the durable index; no key is needed.
    * @throws LowtideError `damaged-page` if its refs cannot be true

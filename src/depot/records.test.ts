@@ -109,17 +109,35 @@ test('void records are kept beside the manifests', async () => {
   assert.equal(await depot.voidRecord(other), null);
 });
 
+test('F93: what relays have lost is kept beside them until it is removed, by depots of before too', async () => {
+  const node = newNode();
+  const depot = await newDepot(node.boot());
+  const [one, other] = [fakeSnapshotId('one'), fakeSnapshotId('other')];
+  assert.deepEqual(await depot.losses(), []);
+  for (const id of [one, other]) await depot.putLoss(id, Buffer.from(`note of ${id}`));
+  await depot.removeLoss(other);
+  node.crash('lose');
+  const again = await Depot.open(node.boot(), DEPOT, 'write');
+  assert.deepEqual(await again.losses(), [one]);
+  assert.equal(Buffer.from(await again.loss(one)).toString(), `note of ${one}`);
+  await assert.rejects(again.loss(other), { code: 'not-found' });
+  node.disk.corrupt(`${DEPOT}/losses/${one}`, 3, 1);
+  await assert.rejects(again.loss(one), { code: 'damaged-manifest' });
+});
+
 test('what interrupted writes left is swept when the depot is opened for writing', async () => {
   const node = newNode();
   const world = node.boot();
   await (await newDepot(world)).close();
   const ring = testKeyring();
   await world.disk.makeDirectory(`${DEPOT}/keyrings/${ring.keyring.client}`);
+  await world.disk.makeDirectory(`${DEPOT}/losses`);
   const left = [
     '.config.0.tmp',
     `manifests/.a.0.tmp`,
     `keyrings/${ring.keyring.client}/.b.3.tmp`,
     'voids/.c.1.tmp',
+    'losses/.d.0.tmp',
   ];
   for (const path of left) await (await world.disk.create(`${DEPOT}/${path}`)).close();
   const before = node.disk.paths().length;

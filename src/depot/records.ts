@@ -14,6 +14,7 @@ const ID = /^[0-9a-f]{64}$/;
 const CLIENT = /^[0-9a-f]{32}$/;
 const KEYRING_NAME = /^[0-9]{8}-([0-9a-f]{64})$/;
 const VOID_BYTES_MAX = 1 << 12;
+const LOSS_BYTES_MAX = 1 << 13;
 
 export type ManifestRead = SignedManifest | { readonly id: SnapshotId; readonly error: LowtideError };
 
@@ -24,6 +25,7 @@ export class Records {
   readonly #manifests: string;
   readonly #keyrings: string;
   readonly #voids: string;
+  readonly #losses: string;
 
   constructor(disk: Disk, limits: Limits, depot: string) {
     this.#disk = disk;
@@ -31,11 +33,15 @@ export class Records {
     this.#manifests = `${depot}/manifests`;
     this.#keyrings = `${depot}/keyrings`;
     this.#voids = `${depot}/voids`;
+    this.#losses = `${depot}/losses`;
   }
 
   /** Removes what interrupted writes left. Only for who has the depot's lock. */
   async sweep(): Promise<void> {
-    for (const directory of [this.#manifests, this.#voids]) await sweepTemporary(this.#disk, directory);
+    const noted = (await this.#disk.stat(this.#losses)) === null ? [] : [this.#losses];
+    for (const directory of [this.#manifests, this.#voids, ...noted]) {
+      await sweepTemporary(this.#disk, directory);
+    }
     for (const client of await this.#clients()) {
       await sweepTemporary(this.#disk, `${this.#keyrings}/${client}`);
     }
@@ -133,6 +139,30 @@ export class Records {
   /** Snapshots that were closed, sorted. */
   async voids(): Promise<SnapshotId[]> {
     return (await this.#names(this.#voids)).filter((name) => ID.test(name)) as SnapshotId[];
+  }
+
+  /** The directory comes with the first one: few depots ever have any. */
+  async putLoss(snapshot: SnapshotId, bytes: Uint8Array): Promise<void> {
+    await this.#disk.makeDirectory(this.#losses);
+    await putFramed(this.#disk, this.#losses, snapshot, bytes);
+  }
+
+  /** @throws LowtideError `damaged-manifest`, `not-found` */
+  async loss(snapshot: SnapshotId): Promise<Uint8Array> {
+    const path = `${this.#losses}/${snapshot}`;
+    const bytes = await readFramed(this.#disk, path, LOSS_BYTES_MAX, 'damaged-manifest');
+    if (bytes === null) throw new LowtideError('not-found', `${path} is gone`);
+    return bytes;
+  }
+
+  /** Snapshots that relays have lost, sorted. */
+  async losses(): Promise<SnapshotId[]> {
+    return (await this.#names(this.#losses)).filter((name) => ID.test(name)) as SnapshotId[];
+  }
+
+  async removeLoss(snapshot: SnapshotId): Promise<void> {
+    await this.#disk.remove(`${this.#losses}/${snapshot}`);
+    await this.#disk.syncDirectory(this.#losses);
   }
 
   #manifestPath(id: SnapshotId): string {

@@ -1,10 +1,11 @@
 import { z } from 'zod';
 import { bytesOfHex, hexOf } from '../model/bytes.ts';
 import { LowtideError } from '../model/errors.ts';
-import type { BlockId, ClientId, DomainKeyId, InstanceId, KeyringHash, SnapshotId } from '../model/ids.ts';
+import type { BlockId, ClientId, InstanceId, KeyringHash, SnapshotId } from '../model/ids.ts';
 import type { PathKey } from '../model/paths.ts';
 import type { UnixMillis } from '../model/time.ts';
 import { bytesOf, bytesUpTo, count, decodeCbor, encodeCbor } from './cbor.ts';
+import { openUnder, sealUnder } from './domain-box.ts';
 import type { DomainKeys, KeyStore } from './domain-keys.ts';
 import type { RefsRoot } from './refs.ts';
 import {
@@ -15,7 +16,6 @@ import {
   type SigningKey,
   signRecord,
 } from './signing.ts';
-import { openBox, sealBox } from './siv-box.ts';
 import type { TreeRoot } from './tree-builder.ts';
 
 /** What a manifest says in clear: enough to prove completeness and to list, nothing more (format F40-F46). */
@@ -115,7 +115,6 @@ const detailsShape = z.strictObject({
   problems: z.array(z.strictObject({ path: pathShape, code: z.string(), message: z.string() })),
 });
 
-const DOMAIN_ID_BYTES = 16;
 const DETAILS_CONTEXT = 'lowtide/manifest-details/1';
 const bytesOrNull = (hex: string | null): Uint8Array | null => (hex === null ? null : bytesOfHex(hex));
 const hexOrNull = (bytes: Uint8Array | null): SnapshotId | null =>
@@ -131,17 +130,14 @@ export function sealManifestDetails(keys: DomainKeys, details: ManifestDetails):
     partialUntil: partialUntil && { path: pathBytes(partialUntil.path), offset: partialUntil.offset },
     problems: problems.map((problem) => ({ ...problem, path: pathBytes(problem.path) })),
   });
-  return new Uint8Array(Buffer.concat([keys.idBytes, sealBox(keys.manifest, DETAILS_CONTEXT, body)]));
+  return sealUnder(keys, DETAILS_CONTEXT, body);
 }
 
 /** @throws LowtideError `no-key`, `damaged-manifest` */
 export function openManifestDetails(keys: KeyStore, manifest: Manifest): ManifestDetails {
-  const message = 'the sealed half of the manifest does not open';
-  if (manifest.sealed.length < DOMAIN_ID_BYTES) throw new LowtideError('damaged-manifest', message);
-  const domain = keys.find(hexOf(manifest.sealed.subarray(0, DOMAIN_ID_BYTES)) as DomainKeyId);
-  const box = manifest.sealed.subarray(DOMAIN_ID_BYTES);
-  const body = openBox(domain.manifest, DETAILS_CONTEXT, box, 'damaged-manifest', message);
-  const details = decodeCbor(body, detailsShape, 'damaged-manifest', 'the sealed half of the manifest');
+  const what = 'the sealed half of the manifest';
+  const body = openUnder(keys, DETAILS_CONTEXT, manifest.sealed, what);
+  const details = decodeCbor(body, detailsShape, 'damaged-manifest', what);
   const { partialUntil } = details;
   return {
     ...details,

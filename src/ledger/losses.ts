@@ -15,13 +15,14 @@ export interface Loss {
 /** One fact each: there are few, and they go again. */
 const PREFIX = 'lost/';
 
-/** The first word on it stays. */
-export async function noteLoss(db: Database, { snapshot, at, holder }: Loss): Promise<void> {
-  await db
+/** The first word on it stays. False if there was one. */
+export async function noteLoss(db: Database, { snapshot, at, holder }: Loss): Promise<boolean> {
+  const { numInsertedOrUpdatedRows } = await db
     .insertInto('facts')
     .values({ name: PREFIX + snapshot, value: JSON.stringify({ at, holder }) })
     .onConflict((conflict) => conflict.doNothing())
-    .execute();
+    .executeTakeFirst();
+  return (numInsertedOrUpdatedRows ?? 0n) > 0n;
 }
 
 /** A snapshot that has come to a center after all is not lost. */
@@ -41,6 +42,7 @@ export async function listLosses(db: Database): Promise<Loss[]> {
   return losses;
 }
 
+/** As if it had never been: for what could be told of it, see src/node/loss-notes.ts. */
 export async function forgetLoss(db: Database, snapshot: SnapshotId): Promise<void> {
   await db
     .deleteFrom('facts')

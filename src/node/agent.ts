@@ -4,6 +4,7 @@ import { copiesOf } from '../ledger/copies.ts';
 import { jobMemory } from '../ledger/jobs.ts';
 import { chainEnd, spooledSnapshots } from '../ledger/snapshots.ts';
 import { Ledger } from '../ledger/ledger.ts';
+import type { Loss } from '../ledger/losses.ts';
 import { Bell } from '../model/bell.ts';
 import { isLowtideError } from '../model/errors.ts';
 import type { SnapshotId } from '../model/ids.ts';
@@ -23,6 +24,7 @@ import {
   type Upstream,
 } from './agent-parts.ts';
 import { drainWhenRung } from './draining.ts';
+import { keepLoss, recallLosses } from './loss-notes.ts';
 import { countLost } from './lost-files.ts';
 import { NotWhile } from './not-while.ts';
 import { finishRuns } from './runs.ts';
@@ -76,7 +78,8 @@ export class Agent {
     };
     this.notWhile = notWhileOf(parts, wake);
     const holds = (): Promise<boolean> => this.notWhile.holds();
-    const sender = new OwnSnapshots({ ...self, signingKey, job, lostFiles, holds });
+    const keep = (loss: Loss): Promise<void> => keepLoss(parts, loss);
+    const sender = new OwnSnapshots({ ...self, signingKey, job, lostFiles, keepLoss: keep, holds });
     this.#sender = sender;
     const drains = (): void => this.#drainBell.ring();
     const heard = { onConnected: () => {}, onReceipt: drains, onChange: drains };
@@ -105,6 +108,11 @@ export class Agent {
         await agent.#troubles.survive(
           'forgetting relays that were left',
           () => agent.#forgetLeft(),
+          undefined,
+        );
+        await agent.#troubles.survive(
+          'recalling what relays have lost',
+          () => recallLosses(agent.parts, agent.#sender),
           undefined,
         );
         await agent.#drain();

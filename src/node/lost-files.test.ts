@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { jobOf } from '../../test/support/fleet-kit.ts';
+import { DATA, jobOf } from '../../test/support/fleet-kit.ts';
 import { RelayKit } from '../../test/support/relay-kit.ts';
+import { findSnapshot } from '../ledger/snapshots.ts';
 import { displayPath } from '../model/paths.ts';
 import { DAY_MS, HOUR_MS, MINUTE_MS } from '../model/time.ts';
 import type { AgentMachine, CenterMachine, RelayMachine } from '../sim/machines.ts';
@@ -42,6 +43,13 @@ async function stranded(): Promise<{
   assert.deepEqual(await kit.states(ann), ['home#1 tokyo: safe']);
   kit.fleet.network.part('osaka', 'tokyo');
   return { kit, ann, kobe, osaka, tokyo };
+}
+
+/** Somebody deletes ledger.db while the agent is off. */
+async function loseLedger(kit: RelayKit, agent: AgentMachine): Promise<void> {
+  await agent.shutDown();
+  agent.node.disk.wipe(`${DATA}/ledger.db`);
+  await kit.boot(agent);
 }
 
 const alarms = (kit: RelayKit, machine: string): string[] =>
@@ -106,6 +114,70 @@ describe('P1: a relay that is lost with what it had in custody', () => {
       assert.deepEqual(await lost(kit, ann), days === 80 ? still : [], 'and then its trees are let go');
     }
   });
+
+  it('is told still by a ledger that was made anew, until its time is over', async () => {
+    const { kit, ann, kobe, osaka, tokyo } = await stranded();
+    kit.write(ann, 'gone', 20_000);
+    await kit.take(ann);
+    await kit.pass(HOUR_MS);
+    osaka.crash();
+    ann.node.files.remove('/home/gone');
+    await kit.rejoin(ann, [kobe]);
+    await kit.pass(MINUTE_MS);
+    const told = ['home#2 /home/gone'];
+    assert.deepEqual(await lost(kit, ann), told);
+    await loseLedger(kit, ann);
+    await kit.pass(HOUR_MS);
+    assert.deepEqual(await kit.states(ann), ['home#1 tokyo: safe', 'home#2 tokyo: stuck custody-lost']);
+    assert.deepEqual(await lost(kit, ann), told);
+    const whole = await kit.take(ann);
+    const row = await kit.finish(findSnapshot(ann.running!.parts.ledger.db, whole));
+    assert.equal(row!.base, null, 'nothing leans on what is lost');
+    await kit.pass(HOUR_MS);
+    await loseLedger(kit, ann);
+    await kit.pass(HOUR_MS);
+    assert.deepEqual(await lost(kit, ann), told, 'after the next backup too');
+    assert.equal(alarms(kit, 'ann').length, 1, 'it is no news');
+    for (const machine of [ann, kobe, tokyo]) await machine.shutDown();
+    await kit.pass(91 * DAY_MS);
+    for (const machine of [ann, kobe, tokyo]) await kit.boot(machine);
+    kit.write(ann, 'other', 1000);
+    await kit.take(ann);
+    await kit.pass(HOUR_MS);
+    await loseLedger(kit, ann);
+    await kit.pass(HOUR_MS);
+    assert.deepEqual(await lost(kit, ann), []);
+    assert.deepEqual(await kit.finish(ann.running!.parts.depot.losses()), []);
+  });
+
+  // Operations of hearing of it, from the first one that keeps it beside the ledger.
+  const crashes = {
+    'before it is kept': 0,
+    'while it is kept': 5,
+    'once it is kept': 7,
+    'once it is told': 8,
+  };
+  for (const [when, operation] of Object.entries(crashes)) {
+    it(`is told also if the machine loses power as it hears of it, ${when}`, async () => {
+      const { kit, ann, kobe, osaka } = await stranded();
+      kit.write(ann, 'gone', 20_000);
+      await kit.take(ann);
+      await kit.pass(HOUR_MS);
+      osaka.crash();
+      ann.node.files.remove('/home/gone');
+      let seen = -1;
+      const end = kit.simulation.observe(({ node, detail, changes }) => {
+        if (node !== 'ann' || !changes || (seen < 0 && !detail.includes('/losses'))) return undefined;
+        return ++seen === operation ? 'crash-before' : undefined;
+      });
+      await assert.rejects(kit.rejoin(ann, [kobe]), 'it never came up');
+      end();
+      await kit.boot(ann);
+      await kit.pass(HOUR_MS);
+      assert.deepEqual(await kit.states(ann), ['home#1 tokyo: safe', 'home#2 tokyo: stuck custody-lost']);
+      assert.deepEqual(await lost(kit, ann), ['home#2 /home/gone']);
+    });
+  }
 
   it('is no loss if another center has it, or if it is back and passes it on', async () => {
     const kit = new RelayKit();

@@ -4,7 +4,7 @@ import { walkRefs } from '../format/refs.ts';
 import { copiesOf, setPhase } from '../ledger/copies.ts';
 import { appendHistory } from '../ledger/history.ts';
 import { unfinishedRuns, updateJob } from '../ledger/jobs.ts';
-import { forgetLoss, listLosses } from '../ledger/losses.ts';
+import { listLosses } from '../ledger/losses.ts';
 import {
   drainable,
   findSnapshot,
@@ -19,6 +19,7 @@ import { type CenterId, shortId, type SnapshotId } from '../model/ids.ts';
 import { DAY_MS } from '../model/time.ts';
 import { closeAt } from '../uplink/closing.ts';
 import { type AgentParts, META_GROUP } from './agent-parts.ts';
+import { dropLoss } from './loss-notes.ts';
 
 /** So long it can be listed what was lost with a relay. */
 const LOSSES_KEPT_MS = 90 * DAY_MS;
@@ -114,11 +115,12 @@ export async function dropOldBases(parts: AgentParts): Promise<void> {
 }
 
 /** What was lost with relays of late, each with the snapshots that it leans on, up to one that a center has. */
-async function toldOfLosses({ ledger, world }: AgentParts): Promise<SnapshotId[]> {
+async function toldOfLosses(parts: AgentParts): Promise<SnapshotId[]> {
+  const { ledger, world } = parts;
   const told: SnapshotId[] = [];
   for (const { snapshot, at } of await listLosses(ledger.db)) {
     if (world.clock.now() - at > LOSSES_KEPT_MS) {
-      await forgetLoss(ledger.db, snapshot);
+      await dropLoss(parts, snapshot);
       continue;
     }
     for (let next: SnapshotId | null = snapshot; next !== null && !told.includes(next);) {

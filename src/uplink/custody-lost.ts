@@ -16,18 +16,21 @@ export async function loseCustody(
   snapshot: SnapshotId,
   holder: Pick<CenterFace, 'id' | 'name'>,
 ): Promise<boolean> {
-  if (!(await dropCustody(ledger.db, snapshot, holder.id))) return false;
+  const custodies = await custodiesOf(ledger.db, snapshot);
+  if (!custodies.some((custody) => custody.holder === holder.id)) return false;
   const row = await findSnapshot(ledger.db, snapshot);
   const held = (await copiesOf(ledger.db, snapshot)).filter(({ phase }) => phase === 'held');
-  const elsewhere = (await custodiesOf(ledger.db, snapshot)).length > 0;
-  if (row === null || held.length === 0 || elsewhere) return true;
-  if (row.pack_group === null) await sender.custodyLost(snapshot, holder);
-  else {
-    for (const { center } of held) {
-      const waiting = { phase: 'waiting', code: 'custody-lost', until: null } as const;
-      await setPhase(ledger.db, { snapshot, center, ...waiting }, world.clock.now());
+  if (row !== null && held.length > 0 && custodies.length === 1) {
+    if (row.pack_group === null) await sender.custodyLost(snapshot, holder);
+    else {
+      for (const { center } of held) {
+        const waiting = { phase: 'waiting', code: 'custody-lost', until: null } as const;
+        await setPhase(ledger.db, { snapshot, center, ...waiting }, world.clock.now());
+      }
     }
   }
+  // Last: what a crash before this leaves undone is done when it is heard of again.
+  await dropCustody(ledger.db, snapshot, holder.id);
   return true;
 }
 

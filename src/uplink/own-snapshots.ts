@@ -3,7 +3,7 @@ import type { Depot } from '../depot/depot.ts';
 import { copiesOf, setPhase } from '../ledger/copies.ts';
 import { appendHistory } from '../ledger/history.ts';
 import { updateJob } from '../ledger/jobs.ts';
-import { noteLoss } from '../ledger/losses.ts';
+import { type Loss as Lost, noteLoss } from '../ledger/losses.ts';
 import type { Database, Ledger } from '../ledger/ledger.ts';
 import { chainEnd, findSnapshot } from '../ledger/snapshots.ts';
 import type { SnapshotRow } from '../ledger/tables.ts';
@@ -27,6 +27,8 @@ export interface OwnerParts {
   readonly holds: () => Promise<boolean>;
   /** What is nowhere any more if nobody has this snapshot: how many files, and at most `most` of them. Null: nobody can say. */
   readonly lostFiles: (snapshot: SnapshotId, most: number) => Promise<LostFiles | null>;
+  /** Puts on record, durably, what a relay has lost, for a ledger that will be made anew. */
+  readonly keepLoss: (loss: Lost) => Promise<void>;
 }
 
 /** Files that were lost with a snapshot. */
@@ -99,15 +101,17 @@ export class OwnSnapshots implements Sender {
   }
 
   async custodyLost(snapshot: SnapshotId, holder: Pick<CenterFace, 'name'>): Promise<void> {
-    const { ledger, world } = this.#parts;
+    const { ledger, world, keepLoss } = this.#parts;
     const now = world.clock.now();
+    const loss = { snapshot, at: now, holder: holder.name };
+    await keepLoss(loss);
     await ledger.transaction(async (db) => {
       for (const { center, phase } of await copiesOf(db, snapshot)) {
         if (phase !== 'held') continue;
         await setPhase(db, { snapshot, center, phase: 'stuck', code: 'custody-lost', until: null }, now);
         await appendHistory(db, snapshot, 'failed', now, { center, code: 'custody-lost' });
       }
-      await noteLoss(db, { snapshot, at: now, holder: holder.name });
+      await noteLoss(db, loss);
       await needEverything(db, snapshot);
     });
     const job = (await findSnapshot(ledger.db, snapshot))?.job ?? 'its job';

@@ -1,4 +1,4 @@
-import { copiesIn, downgradeCopy, findCopy, OPEN_PHASES, setPhase } from '../ledger/copies.ts';
+import { copiesIn, copiesOf, downgradeCopy, findCopy, OPEN_PHASES, setPhase } from '../ledger/copies.ts';
 import { heldBy } from '../ledger/custodies.ts';
 import { appendHistory } from '../ledger/history.ts';
 import { findSnapshot, instancesOf, newestSafeAt } from '../ledger/snapshots.ts';
@@ -201,18 +201,30 @@ const rowsAtOnce = ({ world, centers }: UplinkWork): number =>
   Math.max(1, Math.floor(world.limits.page_rows / (centers.length + 2)));
 
 /**
- * What never came to the relay above may have gone past it: asked as for a restore, it asks those above itself. Only for
- * a relay, which waits for such things from below.
+ * What never came to the relay above may have gone past it: asked as for a restore, it asks those above itself. For a
+ * relay, which waits for such things from below, and for what a machine has let go and knows nothing of any more.
  */
 async function passedRowsOf(
-  { upstream, node }: UplinkWork,
+  work: UplinkWork,
   api: CenterApi,
   asked: readonly SnapshotId[],
   told: readonly CopyRecord[],
 ): Promise<readonly CopyRecord[]> {
-  if (upstream.kind === 'center' || node === null) return [];
-  const unknown = asked.filter((id) => !told.some(({ snapshot }) => snapshot === id));
+  if (work.upstream.kind === 'center') return [];
+  let unknown = asked.filter((id) => !told.some(({ snapshot }) => snapshot === id));
+  if (work.node === null) unknown = await forgottenOf(work, unknown);
   return unknown.length === 0 ? [] : (await api.copies({ snapshots: unknown, manifests: true })).rows;
+}
+
+/** Those that wait although nothing of them is in the spool: their story went with a ledger that was made anew. */
+async function forgottenOf({ ledger }: UplinkWork, snapshots: readonly SnapshotId[]): Promise<SnapshotId[]> {
+  const forgotten: SnapshotId[] = [];
+  for (const id of snapshots) {
+    const row = await findSnapshot(ledger.db, id);
+    if (row === null || row.pack_group !== null) continue;
+    if ((await copiesOf(ledger.db, id)).some(({ phase }) => phase === 'waiting')) forgotten.push(id);
+  }
+  return forgotten;
 }
 
 /** Of these; no more than a node may have that owes them to as many centers as a wish may name. */
