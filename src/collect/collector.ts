@@ -1,13 +1,16 @@
 import { listClients } from '../ledger/clients.ts';
 import { endTransit } from '../ledger/copies.ts';
+import { type Held, heldOf } from '../ledger/holds.ts';
 import { findOffer, queuedOffers } from '../ledger/offers.ts';
 import { sendersFor } from '../ledger/members.ts';
 import { findSnapshot } from '../ledger/snapshots.ts';
+import type { ClientRow } from '../ledger/tables.ts';
 import type { ClientId, SnapshotId } from '../model/ids.ts';
 import type { CenterApi } from '../protocol/center-api.ts';
 import { ClientFace } from './client-face.ts';
 import { lineOf, plannerConditions } from './conditions.ts';
 import { Foresight } from './foresight.ts';
+import { heldBack, holdBack } from './holding-back.ts';
 import { Owners } from './known-above.ts';
 import { withdrawSnapshot } from './withdrawing.ts';
 import { OrderBook, type Session } from './order-book.ts';
@@ -80,8 +83,12 @@ export class Collector {
       const kept = (await findSnapshot(ledger.db, id))?.pack_group ?? null;
       if (kept === null && (await findOffer(ledger.db, id)) === null) await depot.unpin(id);
     }
-    for (const { id, name, address } of await listClients(ledger.db))
+    for (const row of await listClients(ledger.db)) {
+      const { id, name, address } = row;
       collector.#places.set(id, { client: id, name, address });
+      const held = heldOf(row, world.clock.now());
+      if (held !== null) collector.planning.tell(heldBack(id, held));
+    }
     collector.setConditions(conditions);
     const queued: QueuedOffer[] = [];
     for (const offer of await queuedOffers(ledger.db, center.id)) {
@@ -200,6 +207,11 @@ export class Collector {
 
   #lineOf(client: ClientId): string | null {
     return lineOf(this.#conditions, this.book.placeOf(client));
+  }
+
+  /** The operator lets nothing be collected from a client for the time being; null: he does again. Counts at once. */
+  async setHeld(row: ClientRow, held: Held | null): Promise<void> {
+    await holdBack(this.parts, (event) => this.planning.tell(event), row, held);
   }
 
   /** Somebody waits for bytes that this client fetches. Call what it answers when that is over. */

@@ -19,11 +19,7 @@ export async function noteConditions(ledger: Ledger, written: Written, now: Unix
     .map((key) => ({ key, before: before?.[key] ?? null, after: written[key] ?? null }))
     .filter((change) => before !== null && change.before !== change.after);
   await ledger.transaction(async (db) => {
-    if (changes.length > 0)
-      await db
-        .insertInto('audit')
-        .values(changes.map((change) => ({ ...change, at: now })))
-        .execute();
+    for (const change of changes) await noteChange(db, change, now);
     await db
       .insertInto('facts')
       .values({ name: FACT, value })
@@ -31,6 +27,14 @@ export async function noteConditions(ledger: Ledger, written: Written, now: Unix
       .execute();
   });
   return changes;
+}
+
+/** One that was made by a command. */
+export async function noteChange(db: Database, change: Change, now: UnixMillis): Promise<void> {
+  await db
+    .insertInto('audit')
+    .values({ ...change, at: now })
+    .execute();
 }
 
 /** Newest first. */

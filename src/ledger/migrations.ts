@@ -10,6 +10,7 @@ const migrations: readonly ((database: Kysely<Tables>) => Promise<void>)[] = [
   forecasts,
   audit,
   bounds,
+  holding,
 ];
 
 /**
@@ -137,4 +138,11 @@ async function audit(database: Kysely<Tables>): Promise<void> {
 /** How many machines a relay may tell of. */
 async function bounds(database: Kysely<Tables>): Promise<void> {
   await sql`ALTER TABLE clients ADD COLUMN members_max INTEGER`.execute(database);
+}
+
+/** From whom nothing is collected for the time being, by the operator's word. */
+async function holding(database: Kysely<Tables>): Promise<void> {
+  for (const column of ['held_since INTEGER', 'held_until INTEGER', 'held_why TEXT']) {
+    await sql.raw(`ALTER TABLE clients ADD COLUMN ${column}`).execute(database);
+  }
 }

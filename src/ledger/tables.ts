@@ -51,6 +51,10 @@ interface ClientTable {
   quota: ColumnType<number | null, number | null | undefined, number | null>;
   /** How many machines it may tell of, if it is a relay; null for `MEMBERS_MAX`. */
   members_max: ColumnType<number | null, number | null | undefined, number | null>;
+  /** Since when, until when (null: until it is released) and why the operator lets nothing be collected from it; `held_since` null: he does not. */
+  held_since: ColumnType<UnixMillis | null, UnixMillis | null | undefined, UnixMillis | null>;
+  held_until: ColumnType<UnixMillis | null, UnixMillis | null | undefined, UnixMillis | null>;
+  held_why: ColumnType<string | null, string | null | undefined, string | null>;
 }
 
 /** Which machine has joined which node, here and in the subtrees of relays (format F61). */

@@ -1,5 +1,6 @@
 import { listClients } from '../ledger/clients.ts';
 import { historyOf } from '../ledger/history.ts';
+import { type Held, heldOf } from '../ledger/holds.ts';
 import type { Database } from '../ledger/ledger.ts';
 import { listMembers } from '../ledger/members.ts';
 import type { ClientRow, HistoryRow, MemberRow } from '../ledger/tables.ts';
@@ -140,9 +141,11 @@ export interface ClientLine {
   readonly snapshots: number;
   /** Bytes that it may bring, with its subtree if it is a relay; null for no bound. */
   readonly quota: number | null;
+  /** The operator lets nothing be collected from it for the time being. */
+  readonly held: Held | null;
 }
 
-export async function clientLines(db: Database): Promise<ClientLine[]> {
+export async function clientLines(db: Database, now: UnixMillis): Promise<ClientLine[]> {
   const counts = await db
     .selectFrom('snapshots')
     .select((e) => ['client', e.fn.countAll<number>().as('count')])
@@ -164,6 +167,7 @@ export async function clientLines(db: Database): Promise<ClientLine[]> {
     revokedAt: row.revoked_at,
     snapshots: byClient.get(row.id) ?? 0,
     quota: row.quota,
+    held: heldOf(row, now),
   }));
 }
 

@@ -1,10 +1,9 @@
 import { z } from 'zod';
 import { formatAddress } from '../identity/addresses.ts';
-import { findClient, findClientByName, revokeClient } from '../ledger/clients.ts';
+import { revokeClient } from '../ledger/clients.ts';
 import { type ForecastErrors, forecastErrors } from '../ledger/forecasts.ts';
 import { listOffers } from '../ledger/offers.ts';
 import { broughtBy, MEMBERS_MAX, membersTold, setMembersMax, setQuota } from '../ledger/quotas.ts';
-import type { ClientRow } from '../ledger/tables.ts';
 import { LowtideError } from '../model/errors.ts';
 import type { CenterId, ClientId, SnapshotId } from '../model/ids.ts';
 import { parseManifest } from '../format/manifest.ts';
@@ -22,6 +21,8 @@ import { type ConditionTable, conditionTable } from './condition-table.ts';
 import { forecastOf } from './center-forecast.ts';
 import { type ClientLine, clientLines } from './center-view.ts';
 import type { CollectingSettings } from './collecting-settings.ts';
+import { type HeldClient, type HoldAsk, holdAsk, holdClient, releaseClient } from './held-clients.ts';
+import { clientNamed, directClientNamed } from './named-client.ts';
 import { checked } from './people.ts';
 
 /** What people may ask of a node that others join: over its local socket while it runs, else of the data folder itself. */
@@ -35,6 +36,9 @@ export interface CenterPeople {
   revoke(ask: { readonly client: string }): Promise<Revoked>;
   /** Bounds what a computer may bring, or a relay with its subtree; counts at once. */
   setQuota(ask: QuotaAsk): Promise<ClientQuota>;
+  /** Collects nothing from a computer, or a relay with its subtree, for a while or until it is released; counts at once. */
+  hold(ask: HoldAsk): Promise<HeldClient>;
+  releaseClient(ask: { readonly client: string }): Promise<HeldClient>;
 }
 
 /** What is left out stays as it is. */
@@ -140,17 +144,20 @@ const tokenAsk = z.strictObject({
 const planAsk = z.strictObject({ night: z.string().nullable().default(null) });
 const bound = z.number().int().min(0).nullable().optional();
 const quotaAsk = z.strictObject({ client: z.string(), quota: bound, machines: bound });
+const oneClient = z.strictObject({ client: z.string() });
 const nothing = z.strictObject({});
 
 export function centerPeople(desk: CenterDesk): CenterPeople {
-  const { ledger } = desk.node;
+  const { ledger, world } = desk.node;
   return {
     plan: checked(planAsk, ({ night }) => planOf(desk, night)),
     conditions: checked(nothing, () => conditionTable(desk)),
     token: checked(tokenAsk, (ask) => makeToken(desk, ask)),
-    clients: checked(nothing, async () => ({ clients: await clientLines(ledger.db) })),
-    revoke: checked(z.strictObject({ client: z.string() }), ({ client }) => revoke(desk, client)),
+    clients: checked(nothing, async () => ({ clients: await clientLines(ledger.db, world.clock.now()) })),
+    revoke: checked(oneClient, ({ client }) => revoke(desk, client)),
     setQuota: checked(quotaAsk, (ask) => giveQuota(desk, ask)),
+    hold: checked(holdAsk, (ask) => holdClient(desk, ask)),
+    releaseClient: checked(oneClient, ({ client }) => releaseClient(desk, client)),
   };
 }
 
@@ -169,10 +176,10 @@ async function makeToken(desk: CenterDesk, ask: z.output<typeof tokenAsk>): Prom
 
 async function planOf({ node, authority, running }: CenterDesk, night: string | null): Promise<CenterPlan> {
   const { ledger, collector, world } = node;
-  const names = new Map((await clientLines(ledger.db)).map(({ id, name }) => [id, name]));
-  const nameOf = (client: ClientId): string => names.get(client) ?? client.slice(0, 12);
-  const offers = await listOffers(ledger.db);
   const now = world.clock.now();
+  const clients = new Map((await clientLines(ledger.db, now)).map((line) => [line.id, line]));
+  const nameOf = (client: ClientId): string => clients.get(client)?.name ?? client.slice(0, 12);
+  const offers = await listOffers(ledger.db);
   const everybody = !running;
   const forecast = forecastOf(collector, { night, everybody }, now);
   const expected = new Map(forecast?.offers.map((offer) => [offer.snapshot, offer]));
@@ -189,7 +196,8 @@ async function planOf({ node, authority, running }: CenterDesk, night: string | 
       const { snapshot, wishes, offeredAt, received } = offer;
       const { client, job, takenAt } = parseManifest(offer.manifest).manifest;
       const reason = collector.planning.reasonFor(snapshot) ?? UNPLANNED;
-      const { code, until, text } = reason;
+      const { code, until } = reason;
+      const why = code === 'held-back' ? (clients.get(offer.client)?.held?.why ?? '') : '';
       return {
         snapshot,
         client,
@@ -204,7 +212,7 @@ async function planOf({ node, authority, running }: CenterDesk, night: string | 
         transferZone: wishes.zone,
         code,
         until,
-        text,
+        text: why === '' ? reason.text : `${reason.text} (${why})`,
         expected: expectedOf(expected.get(snapshot)),
       };
     }),
@@ -233,11 +241,8 @@ const UNPLANNED = {
 async function giveQuota(desk: CenterDesk, ask: QuotaAsk): Promise<ClientQuota> {
   const { node, authority } = desk;
   const { ledger } = node;
-  const { id, name, pass, role, ...known } = await clientNamed(desk, ask.client);
-  if (pass === '') {
-    const message = `${name} comes through a relay only: give that a quota, which counts for all that is below it`;
-    throw new LowtideError('wrong-state', message);
-  }
+  const instead = 'give that a quota, which counts for all that is below it';
+  const { id, name, role, ...known } = await directClientNamed(desk, ask.client, instead);
   if (ask.machines !== undefined && role !== 'relay') {
     throw new LowtideError('wrong-state', `${name} is no relay: nobody comes through it`);
   }
@@ -253,24 +258,11 @@ async function giveQuota(desk: CenterDesk, ask: QuotaAsk): Promise<ClientQuota> 
   return { client: id, name, quota, brought, machines: bounds };
 }
 
-async function clientNamed({ node, authority }: CenterDesk, text: string): Promise<ClientRow> {
-  const { ledger } = node;
-  const row: ClientRow | null =
-    (await findClientByName(ledger.db, text)) ?? (await findClient(ledger.db, text as ClientId));
-  if (row === null) {
-    throw new LowtideError(
-      'not-found',
-      `there is no client ${text}: 'lowtide ${authority.face.kind} client list' shows them`,
-    );
-  }
-  return row;
-}
-
 async function revoke(desk: CenterDesk, text: string): Promise<Revoked> {
   const { ledger, world } = desk.node;
   const row = await clientNamed(desk, text);
   await revokeClient(ledger.db, row.id, world.clock.now());
-  const lines = await clientLines(ledger.db);
+  const lines = await clientLines(ledger.db, world.clock.now());
   const below = lines
     .filter(({ via, direct }) => !direct && via.length === 1 && via[0] === row.name)
     .map(({ name }) => name);

@@ -1,3 +1,4 @@
+import { listClients } from '../ledger/clients.ts';
 import { copiesOf, copyState } from '../ledger/copies.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import { spooledSnapshots } from '../ledger/snapshots.ts';
@@ -5,7 +6,6 @@ import type { CenterFace, CopyState } from '../model/exchange.ts';
 import type { CenterId, ClientId, SnapshotId } from '../model/ids.ts';
 import type { UnixMillis } from '../model/time.ts';
 import type { NamedCenter } from './center-names.ts';
-import { clientLines } from './center-view.ts';
 import type { CenterStatus, UpstreamStatus } from './upstream-view.ts';
 
 /** Everything that `lowtide relay status` says, as plain data. Times are milliseconds since 1970. */
@@ -57,7 +57,7 @@ export interface HeldSnapshot {
 
 export async function heldSnapshots(ledger: Ledger, self: CenterFace): Promise<HeldSnapshot[]> {
   const { db } = ledger;
-  const names = new Map((await clientLines(db)).map(({ id, name }) => [id, name]));
+  const names = new Map((await listClients(db)).map(({ id, name }) => [id, name]));
   const held: HeldSnapshot[] = [];
   for (const row of await spooledSnapshots(db)) {
     const copies = await copiesOf(db, row.id);

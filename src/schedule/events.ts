@@ -2,7 +2,7 @@ import type { ClientId, SnapshotId } from '../model/ids.ts';
 import { backOff, markAbsent, punish } from './backing-off.ts';
 import { estimate } from './estimates.ts';
 import { noteClosing, noteSetUp } from './handling.ts';
-import { setHold } from './holds.ts';
+import { releaseHold, setHold } from './holds.ts';
 import { leaveLane } from './lanes.ts';
 import {
   beginSample,
@@ -62,7 +62,7 @@ export function take(work: Work, event: PlannerEvent): void {
     case 'hold':
       return setHold(work, event.hold);
     case 'release':
-      return void state.holds.delete(event.name);
+      return releaseHold(state, event.name);
     case 'restores':
       return setRestores(work, event.line, event.count);
     case 'learnt':

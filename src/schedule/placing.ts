@@ -118,7 +118,7 @@ export function moveClient(state: PlannerState, client: ClientRecord, name: stri
 export function place(state: PlannerState, record: OfferRecord): void {
   const { client, retryAt, lane } = record;
   const free = client.online && client.run === null && client.pause === null;
-  const ready = free && retryAt === null && isFirst(record);
+  const ready = free && !state.heldBack.has(client.id) && retryAt === null && isFirst(record);
   if (ready && lane === null) enterLane(state, record);
   if (!ready) leaveLane(state, record);
 }

@@ -61,7 +61,7 @@ export function conditionsWith(
 }
 
 /** Why the center collects nothing for the time being, measured by whoever tells it (S66). */
-export type HoldCode = 'free-space' | 'load' | 'disk-pressure' | 'not-while' | 'held';
+export type HoldCode = 'free-space' | 'load' | 'disk-pressure' | 'not-while' | 'held' | 'held-back';
 
 export interface Hold {
   /** Of this hold: the same name again replaces it. */
@@ -69,6 +69,8 @@ export interface Hold {
   readonly code: HoldCode;
   /** Only what comes by this line; null: everything. */
   readonly line: string | null;
+  /** Only this client, whatever its line is; left out: all of the line. */
+  readonly client?: ClientId;
   /** True: transfers are stopped. False: they go on, and nothing is started. */
   readonly stops: boolean;
   /** When it ends by itself; null: when it is released. */

@@ -132,9 +132,12 @@ function eventOf(action: Action, slow: SlowPlanner, now: number): PlannerEvent {
   return { kind: 'tick' };
 }
 
-const holdOf = ({ client, line, streams, wait }: Action, now: number): Hold => ({
+/** Some of everything or a line, some of one client. */
+const holdOf = ({ client, line, streams, wait, rate }: Action, now: number): Hold => ({
   name: `hold-${client}`,
-  code: streams < 2 ? 'load' : 'free-space',
+  ...(rate % 3 === 0
+    ? { client: clientId(streams % 4), code: 'held-back' }
+    : { code: streams < 2 ? 'load' : 'free-space' }),
   line: LINES[line]!,
   stops: streams % 2 === 1,
   until: now + wait,

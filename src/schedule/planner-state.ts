@@ -20,6 +20,7 @@ export function newPlanner(conditions: CenterConditions, now: UnixMillis): Plann
     retries: newHeap('retryPlace'),
     pauses: newHeap('pausePlace'),
     holds: new Map(),
+    heldBack: new Map(),
     learnt: {
       clients: new Map(),
       lines: new Map(),

@@ -31,6 +31,7 @@ const texts: Record<ReasonCode, string> = {
   'disk-pressure': "the center's disks are busy with other work",
   'not-while': 'the center must not collect while something else is running there',
   held: 'the center was told to wait',
+  'held-back': "the center's operator lets nothing be collected from this computer for the time being",
 };
 
 /** How the time is added to the sentence of a code that has one. */
@@ -46,6 +47,7 @@ const endings: Partial<Record<ReasonCode, string>> = {
   'disk-pressure': ', until',
   'not-while': ', until',
   held: ', until',
+  'held-back': ', until',
 };
 
 export function reasonsOf(state: PlannerState): Reasons {
@@ -76,6 +78,8 @@ function verdict(state: PlannerState, record: OfferRecord, first: OfferRecord | 
   const run = state.runs.get(record.offer.snapshot);
   if (run?.phase === 'running') return { code: 'running', until: standing.until };
   if (run?.phase === 'ordered') return { code: 'next', until: null };
+  const heldBack = state.heldBack.get(client.id);
+  if (heldBack !== undefined) return { code: heldBack.code, until: heldBack.until };
   if (!standing.open && track.windows.text === 'never') return { code: 'client-held', until: null };
   if (!standing.open) return { code: standing.code, until: standing.until };
   if (!client.online) return { code: 'client-offline', until: null };

@@ -30,6 +30,8 @@ export interface PlannerState {
   /** Clients that are backing off, by when that ends. */
   readonly pauses: Heap<ClientRecord>;
   readonly holds: Map<string, Hold>;
+  /** Holds of one client each. */
+  readonly heldBack: Map<ClientId, Hold>;
   readonly learnt: Learnt;
   /** False while a night is only played: nothing can be learnt from what was made up. */
   learns: boolean;

@@ -96,7 +96,13 @@ export class SlowBook {
   stoppingHold({ client }: PlannedOffer): StopCode | null {
     const line = this.clients.get(client)!.line;
     const holds = [...this.holds.values()].filter(({ stops }) => stops);
-    return holds.find((hold) => hold.line === null || hold.line === line)?.code ?? null;
+    const isOn = ({ client: only, line: name }: Hold): boolean =>
+      only === undefined ? name === null || name === line : only === client;
+    return holds.find(isOn)?.code ?? null;
+  }
+
+  heldBack(client: ClientId): Hold | undefined {
+    return [...this.holds.values()].find((hold) => hold.client === client);
   }
 
   client(id: ClientId, line: string | null): Client {
@@ -146,7 +152,9 @@ export class SlowBook {
   }
 
   hold(hold: Hold): void {
-    this.holds.delete(hold.name);
+    for (const { name, client } of this.holds.values()) {
+      if (name === hold.name || (client !== undefined && client === hold.client)) this.holds.delete(name);
+    }
     if ((hold.until ?? Infinity) > this.now) this.holds.set(hold.name, hold);
   }
 

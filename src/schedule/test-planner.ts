@@ -95,7 +95,9 @@ export class SlowPlanner extends SlowBook {
   }
 
   holdOn(line: string | null): Hold | null {
-    const holds = [...this.holds.values()].filter((hold) => hold.line === null || hold.line === line);
+    const holds = [...this.holds.values()].filter(
+      (hold) => hold.client === undefined && (hold.line === null || hold.line === line),
+    );
     return holds.sort((a, b) => (b.until ?? Infinity) - (a.until ?? Infinity) || 0)[0] ?? null;
   }
 
@@ -112,6 +114,7 @@ export class SlowPlanner extends SlowBook {
       const { online, pause, line } = this.clients.get(offer.client)!;
       const free = online && pause === null && !busy.has(offer.client) && retryAt === null;
       if (!free || this.closedSide(offer) !== null || this.first(offer) !== offer.snapshot) continue;
+      if (this.heldBack(offer.client) !== undefined) continue;
       if (this.holdOn(line) === null) lines.set(line, [...(lines.get(line) ?? []), known]);
     }
     return lines;
@@ -233,6 +236,8 @@ export class SlowPlanner extends SlowBook {
     const run = this.runs.get(snapshot);
     if (run?.phase === 'running') return 'running';
     if (run?.phase === 'ordered') return 'next';
+    const heldBack = this.heldBack(offer.client);
+    if (heldBack !== undefined) return heldBack.code;
     if (this.closedSide(offer) !== null)
       return offer.windows.text === 'never' ? 'client-held' : this.waitsForWindow(offer);
     const { online, pause, line } = this.clients.get(offer.client)!;

@@ -180,6 +180,30 @@ describe('a relay', () => {
     await fails('not-found', /client list/, quota('nobody', 'none'));
   });
 
+  it('is held back with all below it for as long as its operator says, which is shown and kept', async () => {
+    const at = (...words: string[]): string[] => ['center', ...words, '--data', tokyo.data];
+    const held = await ok(
+      at('client', 'hold', 'shop', '--for', '3 d', '--why', 'the line is being repaired'),
+    );
+    const { name, until, since, why } = held.message('held');
+    assert.deepEqual(
+      [name, Number(until) - Number(since), why],
+      ['shop', 3 * 86_400_000, 'the line is being repaired'],
+    );
+    const list = await lowtide(at('client', 'list'));
+    assert.match(list.stdout, /^shop .*held back until .* \(the line is being repaired\)/m);
+    assert.match(
+      (await lowtide(at('conditions'))).stdout,
+      /hold shop: nothing -> until .*: the line is being repaired/,
+    );
+    const again = await lowtide(at('client', 'release', 'shop'));
+    assert.match(again.stdout, /shop is collected again/);
+    assert.match((await lowtide(at('client', 'release', 'shop'))).stdout, /shop was not held back/);
+    await fails('wrong-state', /comes through a relay only/, at('client', 'hold', 'ann'));
+    await fails('bad-schedule', /expected/, at('client', 'hold', 'shop', '--for', 'long'));
+    await fails('bad-request', /one line/, at('client', 'hold', 'shop', '--why', 'a\nb'));
+  });
+
   it('is shut out with what comes only through it', async () => {
     const revoked = await ok(['center', 'client', 'revoke', 'shop', '--data', tokyo.data]);
     assert.deepEqual(revoked.message('revoked')['below'], ['ann', 'desk']);

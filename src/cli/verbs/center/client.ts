@@ -6,6 +6,7 @@ import type { Context } from '../../context.ts';
 import { withCollecting } from '../../reach.ts';
 import { bytesText, countText, plural, timeText } from '../../text.ts';
 import { action, newGroup, newVerb } from '../../verb.ts';
+import { heldText, holdVerb, releaseVerb } from './hold.ts';
 import { type NodeOptions, type NodeRole, withNodeData } from './options.ts';
 
 /** Of a center and of a relay. */
@@ -13,7 +14,7 @@ export function clientGroup(role: NodeRole): Command {
   return newGroup(
     'client',
     `The computers whose backups come to this ${role}`,
-    [listVerb(role), quotaVerb(role), revokeVerb(role)],
+    [listVerb(role), holdVerb(role), releaseVerb(role), quotaVerb(role), revokeVerb(role)],
     `${role} client`,
   );
 }
@@ -101,7 +102,7 @@ async function list(context: Context, role: NodeRole, options: NodeOptions): Pro
       },
       { title: `Seen (${zone})`, text: ({ seen_at, direct }) => (direct ? time(seen_at) : '-') },
       { title: 'Snapshots', align: 'right', text: ({ snapshots }) => countText(snapshots) },
-      { title: 'Standing', text: (row) => standingText(row, out) },
+      { title: 'Standing', text: (row) => standingText(row, out, context) },
       { title: 'Id', text: ({ id }) => id.slice(0, 12), below: (cell) => `id ${cell}` },
     ],
     `No computer has joined yet: 'lowtide ${role} token' lets one in.`,
@@ -110,12 +111,19 @@ async function list(context: Context, role: NodeRole, options: NodeOptions): Pro
 
 /** One that comes through relays only is shut out with all of them. */
 function standingText(
-  { revoked_at, direct, via }: Pick<ClientLine, 'via' | 'direct'> & { readonly revoked_at: number | null },
+  {
+    revoked_at,
+    direct,
+    via,
+    held,
+  }: Pick<ClientLine, 'via' | 'direct' | 'held'> & { readonly revoked_at: number | null },
   out: ReadonlySet<string>,
+  context: Context,
 ): string {
   if (revoked_at !== null) return 'shut out';
   const cutOff = !direct && via.length > 0 && via.every((name) => out.has(name));
-  return cutOff ? `shut out with ${via.join(' and ')}` : 'let in';
+  if (cutOff) return `shut out with ${via.join(' and ')}`;
+  return held === null ? 'let in' : `held back ${heldText(held, context)}`;
 }
 
 const viaText = ({ via, direct }: Pick<ClientLine, 'via' | 'direct'>): string =>
