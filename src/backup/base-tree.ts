@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto';
-import { openBlock, parseBlockHeader } from '../format/block.ts';
+import { openBlock } from '../format/block.ts';
+import type { DomainKeys } from '../format/domain-keys.ts';
 import { type ManifestDetails, openManifestDetails, type SignedManifest } from '../format/manifest.ts';
 import { walkRefs } from '../format/refs.ts';
 import { type LoadPage, TreeReader } from '../format/tree-reader.ts';
@@ -11,6 +12,7 @@ import type { PathKey } from '../model/paths.ts';
 import type { World } from '../world/ports.ts';
 import { type BlockTable, IN_BASE } from './block-table.ts';
 import { PackedKeys } from './packed-keys.ts';
+import { type OpenedPage, PagesAhead } from './pages-ahead.ts';
 import type { BackupPlan } from './plan.ts';
 
 /** What a run needs of its base. */
@@ -22,6 +24,8 @@ export interface Base {
   readonly refsPages: PackedKeys;
   /** Pages of its tree that were read not long ago. */
   readonly treePages: RecentPages;
+  /** Nothing of it is read any more when this resolves. */
+  settled(): Promise<void>;
 }
 
 const RECENT_MAX = 64;
@@ -31,10 +35,11 @@ export class RecentPages {
   readonly #blocks = new Map<string, SealedPage>();
   readonly #byId = new Map<BlockId, SealedPage>();
 
-  /** @param block under the keys that are in use now: sealed again, the payload would be this very block */
-  read(payload: Uint8Array, block: SealedPage): void {
-    remember(this.#blocks, hash('sha256', payload), block);
-    remember(this.#byId, block.id, block);
+  /** @param page under the keys that are in use now: sealed again, its payload would be this very block */
+  read({ id, hash: payloadHash, length }: OpenedPage): void {
+    const block = { id, length };
+    remember(this.#blocks, payloadHash, block);
+    remember(this.#byId, id, block);
   }
 
   /** Null if it was not read lately, or is not under the keys that are in use now. */
@@ -69,19 +74,11 @@ export function treePageLoader(world: World, depot: Depot, plan: Pick<BackupPlan
 }
 
 /** The same, and remembers pages that need not be sealed again if they come up unchanged. */
-function remembering(
-  world: World,
-  depot: Depot,
-  plan: Pick<BackupPlan, 'keyStore' | 'keys'>,
-  pages: RecentPages,
-): LoadPage {
-  const max = world.limits.block_bytes_max;
-  return async (id) => {
-    const bytes = await depot.readOne(id);
-    const payload = openBlock(plan.keyStore, bytes, 'tree', max);
-    const { domain } = parseBlockHeader(bytes, max);
-    if (domain === plan.keys.id) pages.read(payload, { id, length: bytes.length });
-    return payload;
+function remembering(ahead: PagesAhead, keys: DomainKeys, pages: RecentPages): LoadPage {
+  return async (id, row) => {
+    const page = await ahead.take(id, row);
+    if (page.domain === keys.id) pages.read(page);
+    return page.payload;
   };
 }
 
@@ -104,9 +101,10 @@ export async function openBase(
     else for (const { id, length } of step.refs) table.add(id, length, IN_BASE);
   }
   const treePages = new RecentPages();
+  const ahead = new PagesAhead(world, depot, plan.keyStore);
   const tree = new TreeReader(
     signed.manifest.tree.id,
-    remembering(world, depot, plan, treePages),
+    remembering(ahead, plan.keys, treePages),
     ({ id, error }) => {
       const number = table.find(id);
       if (number >= 0) table.unmark(number, IN_BASE);
@@ -118,7 +116,8 @@ export async function openBase(
       });
     },
   );
-  return { signed, details: openManifestDetails(plan.keyStore, signed.manifest), tree, refsPages, treePages };
+  const details = openManifestDetails(plan.keyStore, signed.manifest);
+  return { signed, details, tree, refsPages, treePages, settled: () => ahead.settled() };
 }
 
 /** Whether the base has anything but directories within `root`. */

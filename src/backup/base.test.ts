@@ -17,10 +17,21 @@ async function withBase(): Promise<SimulatedRig & { readonly lost: Set<BlockId> 
   await setup.rig.take();
   const lost = new Set<BlockId>();
   const { depot } = setup.rig;
-  const readOne = depot.readOne.bind(depot);
+  const read = depot.read.bind(depot);
+  const damaged = new LowtideError('damaged-block', 'a block is damaged');
+  depot.read = async function* (ids, stop) {
+    for (const id of ids) if (lost.has(id)) yield { id, error: damaged };
+    yield* read(
+      ids.filter((id) => !lost.has(id)),
+      stop,
+    );
+  };
   depot.readOne = async (id) => {
-    if (lost.has(id)) throw new LowtideError('damaged-block', 'a block is damaged');
-    return await readOne(id);
+    for await (const found of depot.read([id])) {
+      if ('bytes' in found) return found.bytes;
+      throw found.error;
+    }
+    throw damaged;
   };
   return { ...setup, lost };
 }
@@ -76,4 +87,26 @@ test('small changes far apart do not wait for each other: a run of chunks ends a
   const types = setup.rig.storedTypes(setup.rig.taken[1]!);
   assert.equal(types.filter((type) => type === 'data').length, 3);
   await setup.rig.assertBaseRule();
+});
+
+test('an unchanged base is read a batch of pages at a time, each page once, and opened by threads', async () => {
+  const setup = await simulatedRig();
+  for (let i = 1000; i < 1600; i++) setup.node.files.write(`/home/${i}`, noise(i, 20));
+  await setup.simulation.run(MINUTE);
+  await setup.rig.take();
+  const pages = await blocksOfType(setup, 'tree');
+  const batches: (readonly BlockId[])[] = [];
+  const { depot } = setup.rig;
+  const read = depot.read.bind(depot);
+  depot.read = (ids, stop) => {
+    batches.push(ids);
+    return read(ids, stop);
+  };
+  await setup.simulation.run(MINUTE);
+  const { unchanged } = await setup.rig.take();
+  assert.equal(unchanged, 600);
+  const asked = batches.flat();
+  assert.deepEqual(asked.filter((id) => pages.includes(id)).sort(), pages.toSorted());
+  // A page here has some four children: production's has hundreds.
+  assert.ok(batches.length < pages.length / 2, `${batches.length} batches for ${pages.length} pages`);
 });

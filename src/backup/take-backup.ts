@@ -79,6 +79,7 @@ export async function takeBackup(
     for (const writer of run.writers) await writer.abandon().catch(() => undefined);
     throw error;
   } finally {
+    await run.base?.settled();
     await run.known.close().catch(() => undefined);
   }
 }

@@ -8,13 +8,23 @@ import {
   decodeTreePage,
   isLeafPage,
   keyOf,
+  type TreeChild,
   type TreeKey,
   type TreePage,
   type TreeRecord,
 } from './tree-page.ts';
 
-/** The opened payload of a tree block. */
-export type LoadPage = (id: BlockId) => Promise<Uint8Array>;
+/** Where a page stands among its siblings. */
+export interface PageRow {
+  readonly children: readonly TreeChild[];
+  readonly at: number;
+}
+
+/**
+ * The opened payload of a tree block.
+ * @param row of a walk that comes to all pages behind it in the row
+ */
+export type LoadPage = (id: BlockId, row?: PageRow) => Promise<Uint8Array>;
 
 /**
  * A part of the tree that cannot be read: everything after `after` (null: from the start) up to `last` (null: to the
@@ -108,16 +118,16 @@ export class TreeReader {
     }
   }
 
-  async *#leaves(id: BlockId, place: Place, levels: number): AsyncGenerator<ReadLeaf> {
-    const page = await this.#page(id, place, levels, viewTreePage);
+  async *#leaves(id: BlockId, place: Place, levels: number, row?: PageRow): AsyncGenerator<ReadLeaf> {
+    const page = await this.#page(id, place, levels, viewTreePage, row);
     if (page === null) return;
     if (page.kind === 'view') {
       yield { id, view: page.view };
       return;
     }
     let after = place.after;
-    for (const { id, last } of page.children) {
-      yield* this.#leaves(id, { after, last }, page.level);
+    for (const [at, { id, last }] of page.children.entries()) {
+      yield* this.#leaves(id, { after, last }, page.level, { children: page.children, at });
       after = last;
     }
   }
@@ -127,9 +137,10 @@ export class TreeReader {
     place: Place,
     levels: number,
     decode: (payload: Uint8Array) => Page,
+    row?: PageRow,
   ): Promise<Page | null> {
     try {
-      const page = decode(await this.#load(id));
+      const page = decode(await this.#load(id, row));
       if (page.kind === 'inner' && page.level >= levels) {
         throw new LowtideError('damaged-page', 'an inner page stands below one of its own level');
       }
