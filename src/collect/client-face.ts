@@ -21,7 +21,7 @@ import type {
 } from '../model/exchange.ts';
 import type { BlockId, CenterId, ClientId, DomainKeyId, OrderId, SnapshotId } from '../model/ids.ts';
 import { untilStopped } from '../model/stopping.ts';
-import type { CenterApi, CommitAnswer } from '../protocol/center-api.ts';
+import type { CenterApi, CommitAnswer, DeclineReason } from '../protocol/center-api.ts';
 import { bringBase } from './base-above.ts';
 import { caching } from './caching.ts';
 import type { Collector } from './collector.ts';
@@ -149,6 +149,12 @@ export class ClientFace implements CenterApi {
       const from = { order, domains, address: this.#address };
       return await commitOrder(this.#collector, order.snapshot, from);
     });
+  }
+
+  /** As if it had begun and failed: the snapshot waits a while, and its stream is free now. */
+  async decline(id: OrderId, why: DeclineReason): Promise<void> {
+    const { orders } = this.#collector;
+    orders.settle(orders.begin(this.#client, id), `declined-${why}`);
   }
 
   async clients(after: ClientId | null): Promise<Page<KnownClient>> {

@@ -37,6 +37,27 @@ describe('an order', () => {
     assert.deepEqual(lines, ['offered ', 'ordered ', 'failed order-idle']);
   });
 
+  it('R36: that its client declines is over at once: the next has the stream, and its snapshot waits as after a failure', async () => {
+    const { kit, ann, ben, anns, bens, listener, waiting, order } = await twoAndOneStream();
+    await assert.rejects(ben.api.decline(order, 'busy'), ended, "another's order");
+    await ann.api.decline(order, 'not-here');
+    await kit.pass(10);
+    assert.equal(waiting.sends[0]?.snapshot, bens.id);
+    await assert.rejects(ann.api.missing(order, []), ended);
+    await assert.rejects(ann.api.decline(order, 'not-here'), ended, 'over is over');
+    const lines = (await historyOf(kit.ledger.db, anns.id)).map(({ what, code }) => `${what} ${code}`);
+    assert.deepEqual(lines, ['offered ', 'ordered ', 'failed declined-not-here']);
+    const sent = waiting.sends[0].order;
+    await ben.send(sent, bens);
+    await ben.api.commit(sent);
+    await kit.pass(25 * SECOND_MS);
+    assert.equal(listener.sends.length, 1, 'not asked again at once');
+    const more = await ann.snapshot({ job: 'mail' });
+    await ann.offer(more);
+    await kit.pass(SECOND_MS);
+    assert.equal(listener.sends[1]?.snapshot, more.id, 'only the one, not all that is its own');
+  });
+
   it('whose stream of blocks stands still ends too, with what had come kept', async () => {
     const { kit, ann, anns, waiting, order } = await twoAndOneStream();
     const heard = new Acknowledged(ann.api.blocks(order, hanging(anns.blocks[0]!)));

@@ -128,6 +128,8 @@ const calls: readonly ((api: CenterApi) => Promise<unknown>)[] = [
   (api) => api.commit(order),
   (api) => Array.fromAsync(api.blocks(order, each(blocks.slice(7)))),
   (api) => api.commit(order),
+  (api) => api.decline(order, 'not-here'),
+  (api) => api.decline('00'.repeat(16) as OrderId, 'busy'),
   (api) => api.enroll([]),
   (api) => api.enroll(members),
   (api) => api.stored(ann.identity.client, ids.slice(0, 8)),
@@ -171,8 +173,8 @@ async function runAll(connect: () => CenterApi): Promise<{ answers: unknown[]; s
   const api = connect();
   const answers: unknown[] = [];
   for (const call of calls) answers.push(await outcome(() => call(api)));
-  const { offers, members, withdrawn, blocks: held, open } = fresh;
-  const left = { offers, members, withdrawn, held: [...held], open };
+  const { offers, members, withdrawn, declined, blocks: held, open } = fresh;
+  const left = { offers, members, withdrawn, declined, held: [...held], open };
   return { answers: plain(answers) as unknown[], shelf: plain(left) };
 }
 

@@ -13,6 +13,7 @@ import {
   commitMessage,
   copyPageMessage,
   copyQueryMessage,
+  declineMessage,
   copyStatesMessage,
   helloMessage,
   keyringPageMessage,
@@ -147,6 +148,10 @@ class CenterClient implements CenterConnection {
   commit: CenterApi['commit'] = (order) => {
     const { commit_ms } = this.#requester.limits;
     return this.#ask(`/v1/orders/${order}/commit`, Buffer.alloc(0), commitMessage(this.#limits), commit_ms);
+  };
+
+  decline: CenterApi['decline'] = async (order, why) => {
+    await this.#ask(`/v1/orders/${order}/decline`, encodeMessage(declineMessage, { why }), null);
   };
 
   clients: CenterApi['clients'] = (after) =>

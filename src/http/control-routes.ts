@@ -7,6 +7,7 @@ import {
   commitMessage,
   copyPageMessage,
   copyQueryMessage,
+  declineMessage,
   copyStatesMessage,
   helloMessage,
   keyringPageMessage,
@@ -60,6 +61,12 @@ export const controlRoutes: readonly Route[] = [
     const bounded =
       answer.kind === 'missing' ? { ...answer, missing: answer.missing.slice(0, most) } : answer;
     return json(encodeMessage(commitMessage(world.limits), bounded));
+  }),
+
+  post('/v1/orders/:id/decline', async (_service, exchange) => {
+    const { why } = await readMessage(exchange, declineMessage, SMALL_BYTES_MAX);
+    await exchange.api.decline(parseOrderId(exchange.id), why);
+    return json(Buffer.from('{}'));
   }),
 
   post('/v1/members', async (_service, exchange) => {

@@ -52,6 +52,8 @@ export interface CenterApi extends BlockSource {
   blocks(order: OrderId, from: AsyncIterable<SealedBlock>): AsyncIterable<readonly BlockId[]>;
   /** Closes the order if everything is there. Repeated: the same receipt, byte for byte. */
   commit(order: OrderId): Promise<CommitAnswer>;
+  /** This order will not be carried out: its stream is somebody else's at once. Errors: `order-ended`. */
+  decline(order: OrderId, why: DeclineReason): Promise<void>;
   /**
    * The clients that the caller may read: itself, a relay its subtree, a peer everybody. With `copies`, `keyrings` and
    * `fetch` it is all that a peer may ask (beside hello). In order of id, at most limits.page_rows.
@@ -67,6 +69,10 @@ export interface CenterApi extends BlockSource {
    */
   withdraw(id: SnapshotId, record: Uint8Array, centers: readonly CenterId[]): Promise<void>;
 }
+
+/** Protocol R36. */
+export const DECLINE_REASONS = ['busy', 'not-owed', 'not-here'] as const;
+export type DeclineReason = (typeof DECLINE_REASONS)[number];
 
 export type CommitAnswer =
   | { readonly kind: 'receipt'; readonly receipt: Uint8Array }

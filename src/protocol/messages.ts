@@ -16,7 +16,7 @@ import type {
 } from '../model/exchange.ts';
 import type { BlockId, CenterId, ClientId, InstanceId, OrderId, SnapshotId } from '../model/ids.ts';
 import type { Limits } from '../model/limits.ts';
-import type { CommitAnswer } from './center-api.ts';
+import { type CommitAnswer, DECLINE_REASONS, type DeclineReason } from './center-api.ts';
 import { LowtideError } from '../model/errors.ts';
 import { bytesText, idText, instant, textUpTo, wholeNumber } from './fields.ts';
 import { errorOf } from './frames.ts';
@@ -211,6 +211,10 @@ export interface Withdrawal {
 export const withdrawMessage: z.ZodType<Withdrawal> = z.strictObject({
   record: bytesText(1, RECEIPT_BYTES_MAX),
   centers: z.array(center).max(100),
+});
+
+export const declineMessage: z.ZodType<{ readonly why: DeclineReason }> = z.strictObject({
+  why: z.enum(DECLINE_REASONS),
 });
 
 const order = idText<OrderId>(32);

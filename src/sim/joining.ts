@@ -23,6 +23,7 @@ const CENTER_METHODS: MethodKinds<CenterApi> = {
   stored: 'call',
   blocks: 'stream',
   commit: 'call',
+  decline: 'call',
   clients: 'call',
   keyrings: 'call',
   copies: 'call',

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { assertRestoresFrom } from '../../test/crash/checks.ts';
 import { DATA, SmallFleet } from '../../test/support/fleet-kit.ts';
+import { historyOf } from '../ledger/history.ts';
 import { HOUR_MS, MINUTE_MS } from '../model/time.ts';
 
 /** One snapshot in the spool whose data blocks have gone bad before they travelled. */
@@ -132,6 +133,13 @@ describe('P1, P6: a snapshot whose blocks the spool has lost', () => {
     await small.restart(small.agent);
     await small.pass(HOUR_MS);
     assert.deepEqual(await small.states(), ['home#1 oslo: stuck damaged-manifest']);
+    const { ledger } = small.center.running!;
+    const history = await small.finish(historyOf(ledger.db, first));
+    assert.ok(
+      history.some(({ code }) => code === 'declined-not-here'),
+      'the center need not wait for it',
+    );
+    assert.ok(history.every(({ code }) => code !== 'order-idle'));
     await small.take();
     await small.pass(HOUR_MS);
     assert.deepEqual(await small.states(), ['home#1 oslo: void voided', 'home#2 oslo: safe']);

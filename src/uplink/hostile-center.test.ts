@@ -133,8 +133,12 @@ describe('P1: a center', () => {
   it('that orders what is not owed to it, or is safe already, is not obeyed', async () => {
     const extra: Order[] = [];
     const asked: OrderId[] = [];
+    const declined: string[] = [];
     const small = await SmallFleet.make({
-      meddle: (api) => withExtraOrders(api, extra, asked),
+      meddle: (api) => ({
+        ...withExtraOrders(api, extra, asked),
+        decline: async (id, why) => void declined.push(`${id[0]} ${why}`),
+      }),
     });
     const { face } = small.center;
     const elsewhere = 'ee'.repeat(16) as CenterId;
@@ -157,6 +161,7 @@ describe('P1: a center', () => {
     await small.restart(small.center);
     await small.pass(HOUR_MS);
     assert.deepEqual(asked, []);
+    assert.deepEqual(declined.toSorted(), ['a not-owed', 'b not-owed', 'c not-owed']);
     assert.deepEqual(small.alarmCodes(), ['wrong-state'], 'it is one trouble, however much it orders');
     assert.deepEqual(await small.states(), ['home#1 oslo: safe']);
   });

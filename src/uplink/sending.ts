@@ -40,6 +40,7 @@ interface Sending {
  * of first use, commits, and stores the receipt. Resuming needs no offsets: what arrived before is not asked for again.
  * The caller has seen that it is owed there: a center has a right to that, and to nothing else; a relay, to what is owed to
  * where it leads.
+ * @returns false if the spool has lost something of it: it cannot be sent from here
  * @throws LowtideError what the center says; `disk-failed`
  */
 export async function sendSnapshot(
@@ -48,11 +49,12 @@ export async function sendSnapshot(
   order: SendOrder,
   pace: Pace,
   stop: AbortSignal,
-): Promise<void> {
+): Promise<boolean> {
   const sending = await openSending(work, api, order, pace, stop);
-  if (sending === null) return;
+  if (sending === null) return false;
   try {
     await sendAll(sending);
+    return true;
   } catch (error) {
     if (sending.damage === null && !isLowtideError(error)) throw error;
     const { snapshot } = order;
@@ -61,13 +63,15 @@ export async function sendSnapshot(
       const { code, message: why } = sending.damage;
       const block = sending.damaged === null ? {} : { block: sending.damaged };
       await work.sender.lost(snapshot, { centers: work.centers, code, why, ...block });
-    } else if (isLowtideError(error, 'base-unknown')) {
-      const since = work.world.clock.now();
-      const behind = { phase: 'behind', code: 'base-unknown', until: null, since, holder: null } as const;
-      for (const { center } of await openCopies(work, snapshot)) {
-        await noteState(work, { snapshot, center, ...behind });
-      }
-    } else throw error;
+      return false;
+    }
+    if (!isLowtideError(error, 'base-unknown')) throw error;
+    const since = work.world.clock.now();
+    const behind = { phase: 'behind', code: 'base-unknown', until: null, since, holder: null } as const;
+    for (const { center } of await openCopies(work, snapshot)) {
+      await noteState(work, { snapshot, center, ...behind });
+    }
+    return true;
   }
 }
 

@@ -16,6 +16,7 @@ export function stoppable(api: CenterApi, stop: AbortSignal): CenterApi {
     stored: (client, ids) => unlessStopped(stop, () => api.stored(client, ids)),
     blocks: (order, from) => untilStopped(api.blocks(order, from), stop),
     commit: (order) => unlessStopped(stop, () => api.commit(order)),
+    decline: (order, why) => unlessStopped(stop, () => api.decline(order, why)),
     clients: (after) => unlessStopped(stop, () => api.clients(after)),
     keyrings: (client, after) => unlessStopped(stop, () => api.keyrings(client, after)),
     copies: (query) => unlessStopped(stop, () => api.copies(query)),

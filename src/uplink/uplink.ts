@@ -5,7 +5,7 @@ import type { Order, Welcome } from '../model/exchange.ts';
 import { type OrderId, shortId, type SnapshotId } from '../model/ids.ts';
 import { ENDED, untilStopped } from '../model/stopping.ts';
 import { MINUTE_MS } from '../model/time.ts';
-import { type CenterApi, PROTOCOL_VERSION } from '../protocol/center-api.ts';
+import { type CenterApi, type DeclineReason, PROTOCOL_VERSION } from '../protocol/center-api.ts';
 import { Pace } from '../protocol/pace.ts';
 import { Alarms } from './alarms.ts';
 import { openCopies, wasOwed } from './copy-states.ts';
@@ -31,6 +31,8 @@ const NEEDS_SOMEBODY: readonly ErrorCode[] = [
 ];
 /** Orders that are carried out at the same time. */
 const SENDING_MAX = 100;
+/** Orders that are declined at the same time: a center that orders without end hears no more than that. */
+const DECLINING_MAX = 10;
 /** How an order may end without anybody having to hear of it: it goes on in the next one, or in a snapshot without base. */
 const GOES_ON: readonly ErrorCode[] = ['order-ended', 'center-unreachable', 'interrupted', 'base-unknown'];
 
@@ -55,6 +57,7 @@ export class Uplink {
   /** Snapshots whose sending ended without an answer. */
   readonly #unsure = new Set<SnapshotId>();
   readonly #told: MembersTold;
+  #declining = 0;
 
   constructor(parts: UplinkParts) {
     this.#work = {
@@ -263,9 +266,10 @@ export class Uplink {
 
   #startSending(api: CenterApi, order: Order & { kind: 'send' }, sending: Map<OrderId, UnderWay>): void {
     const { snapshot } = order;
+    if (sending.has(order.order)) return;
     // One snapshot is sent once at a time, whatever a center orders, and what is too much is ordered again.
-    if (sending.size >= SENDING_MAX) return;
-    if ([...sending.values()].some((other) => other.snapshot === snapshot)) return;
+    const twice = [...sending.values()].some((other) => other.snapshot === snapshot);
+    if (twice || sending.size >= SENDING_MAX) return void this.#decline(api, order, 'busy');
     const abort = new AbortController();
     const { clock } = this.#work.world;
     const pace = new Pace(clock, order.rate);
@@ -296,12 +300,27 @@ export class Uplink {
     const { alarms, upstream } = this.#work;
     if ((await openCopies(this.#work, snapshot)).length === 0) {
       // It may have come another way, or have been closed, since it was offered here.
+      await this.#decline(api, order, 'not-owed');
       if (await wasOwed(this.#work, snapshot)) return;
       const message = `${upstream.name} orders snapshot ${shortId(snapshot)}, which is not owed to it`;
       return alarms.raise('orders', 'wrong-state', message);
     }
-    await sendSnapshot(this.#work, api, order, pace, stop);
+    const sent = await sendSnapshot(this.#work, api, order, pace, stop);
+    if (!sent) return await this.#decline(api, order, 'not-here');
     alarms.clear(`sending ${snapshot}`);
+  }
+
+  /** So that its stream is somebody else's at once. One that does not hear of it, or does not know what it means, sees the order idle. */
+  async #decline(api: CenterApi, { order }: Order & { kind: 'send' }, why: DeclineReason): Promise<void> {
+    if (this.#declining >= DECLINING_MAX) return;
+    this.#declining++;
+    try {
+      await api.decline(order, why);
+    } catch (error) {
+      if (!isLowtideError(error)) throw error;
+    } finally {
+      this.#declining--;
+    }
   }
 
   /** What hello will be told too is told there. */

@@ -13,7 +13,7 @@ import type {
   Wishes,
 } from '../../src/model/exchange.ts';
 import type { BlockId, CenterId, ClientId, OrderId, SnapshotId } from '../../src/model/ids.ts';
-import type { CenterApi, CommitAnswer } from '../../src/protocol/center-api.ts';
+import type { CenterApi, CommitAnswer, DeclineReason } from '../../src/protocol/center-api.ts';
 
 /** What a center in memory has of one client. */
 export class ClientShelf {
@@ -24,6 +24,7 @@ export class ClientShelf {
   clients: KnownClient[] = [];
   keyrings: Uint8Array[] = [];
   readonly withdrawn: { id: SnapshotId; record: Uint8Array; centers: readonly CenterId[] }[] = [];
+  readonly declined: DeclineReason[] = [];
   readonly snapshots = new Set<SnapshotId>();
   readonly orders: Order[] = [{ kind: 'news' }];
   copies: CopyRecord[] = [];
@@ -160,6 +161,11 @@ class MemoryFace implements CenterApi {
     return missing.length > 0
       ? { kind: 'missing', missing }
       : { kind: 'receipt', receipt: new Uint8Array([1, 2, 3]) };
+  }
+
+  async decline(order: OrderId, why: DeclineReason): Promise<void> {
+    this.#checkOrder(order);
+    this.#shelf.declined.push(why);
   }
 
   async clients(after: ClientId | null): Promise<Page<KnownClient>> {
