@@ -86,6 +86,7 @@ function killing(work: Work, name: string, time: number, onKill: () => void): Wo
       }
       return work.run(task, input, transfer);
     },
+    sha256: (parts) => work.sha256(parts),
   };
 }
 

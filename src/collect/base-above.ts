@@ -195,7 +195,7 @@ async function store(
   const stored = receiveBlocks(writers, {
     from,
     domains,
-    limits: world.limits,
+    world,
     stop,
     onBlock: () => {},
     working: (storing) => storing(),

@@ -1,5 +1,6 @@
 import type { BlockWriter } from '../depot/block-writer.ts';
 import { parseBlockHeader, type SealedBlock } from '../format/block.ts';
+import { freeAtOnce } from '../model/bytes.ts';
 import { isLowtideError } from '../model/errors.ts';
 import type { DomainKeyId } from '../model/ids.ts';
 import type { Limits } from '../model/limits.ts';
@@ -54,7 +55,9 @@ class Keeper {
         return;
       }
       this.#writer ??= writers.take();
-      await this.#writer.add({ id, bytes });
+      // The reader has the bytes to itself.
+      const copy = new Uint8Array(bytes);
+      await this.#writer.add({ id, bytes: copy }, () => freeAtOnce(copy));
       this.#pending += bytes.length;
       if (this.#pending >= limits.flush_bytes) await this.#flush();
     });

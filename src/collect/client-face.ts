@@ -261,7 +261,7 @@ export class ClientFace implements CenterApi {
     yield* receiveBlocks(collector.writers, {
       from,
       domains: await this.#domains(await this.#owner(order)),
-      limits: collector.parts.world.limits,
+      world: collector.parts.world,
       stop: order.stop.signal,
       onBlock: (bytes) => collector.orders.arrived(order, bytes),
       working: (work) => collector.orders.working(order, work),

@@ -1,8 +1,8 @@
 import { checkBlockId, HEADER_BYTES, parseBlockHeader, type SealedBlock } from '../format/block.ts';
 import { isLowtideError, LowtideError } from '../model/errors.ts';
 import { type BlockId, type DomainKeyId, shortId, type SnapshotId } from '../model/ids.ts';
-import type { Limits } from '../model/limits.ts';
 import { untilStopped } from '../model/stopping.ts';
+import type { World } from '../world/ports.ts';
 import type { OpenSource, PullWork } from './pull-parts.ts';
 import { isSourceTrouble } from './pull-patience.ts';
 import { receiveBlocks } from './receiving.ts';
@@ -45,7 +45,7 @@ export async function fetchBlocks(work: PullWork, wanted: Wanted): Promise<Fetch
       const stored = receiveBlocks(collector.writers, {
         from,
         domains: wanted.domains,
-        limits: world.limits,
+        world,
         stop: hours.signal,
         onBlock: () => {},
         working: (storing) => storing(),
@@ -87,27 +87,34 @@ async function* soundBlocks(
   stop: AbortSignal,
   refuse: (message: string) => void,
 ): AsyncGenerator<SealedBlock> {
-  const { limits } = collector.parts.world;
+  const { world } = collector.parts;
+  const { limits } = world;
   const asked = new Set(ids);
   for (let at = 0; at < ids.length && !stop.aborted; at += limits.ids_per_message) {
     const some = ids.slice(at, at + limits.ids_per_message);
     for await (const block of untilStopped(api.fetch(scope, some, stop), stop)) {
       if (!asked.delete(block.id)) continue;
+      const { length } = block.bytes;
+      let sound: SealedBlock;
       try {
-        checkPulled(block, domains, limits);
+        sound = await checkPulled(block, domains, world);
       } catch (error) {
         if (!isLowtideError(error)) throw error;
         refuse(error.message);
         continue;
       }
-      yield block;
-      await budget.spend(block.bytes.length, stop);
+      yield sound;
+      await budget.spend(length, stop);
     }
   }
 }
 
-function checkPulled(block: SealedBlock, domains: ReadonlySet<DomainKeyId>, limits: Limits): void {
-  checkBlockId(block);
+async function checkPulled(
+  pulled: SealedBlock,
+  domains: ReadonlySet<DomainKeyId>,
+  { work, limits }: World,
+): Promise<SealedBlock> {
+  const block = await checkBlockId(work, pulled);
   const header = parseBlockHeader(block.bytes, limits.block_bytes_max);
   if (block.bytes.length !== HEADER_BYTES + header.sealedLength) {
     throw new LowtideError(
@@ -118,4 +125,5 @@ function checkPulled(block: SealedBlock, domains: ReadonlySet<DomainKeyId>, limi
   if (!domains.has(header.domain)) {
     throw new LowtideError('forbidden', `block ${shortId(block.id)} belongs to another key domain`);
   }
+  return block;
 }

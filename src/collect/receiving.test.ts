@@ -11,6 +11,7 @@ import {
   streamOf,
   type TestClient,
 } from '../../test/support/collect-kit.ts';
+import type { SealedBlock } from '../format/block.ts';
 import { historyOf } from '../ledger/history.ts';
 import { findOffer } from '../ledger/offers.ts';
 import { isLowtideError, LowtideError } from '../model/errors.ts';
@@ -107,6 +108,36 @@ describe('blocks', () => {
       new Set([second!.id]),
       'what came before it is kept',
     );
+  });
+
+  it('takes blocks while those before them are made durable, and acknowledges these meanwhile', async () => {
+    const data = Array.from({ length: 60 }, (_, at) => `${at} `.repeat(300));
+    const { kit, ann, snapshot, order } = await ordered({}, data);
+    let given = 0;
+    let givenAtSync = 0;
+    kit.node.simulation.observe(({ kind, detail }) => {
+      if (kind === 'disk.sync' && detail.includes('.pack') && givenAtSync === 0) givenAtSync = given;
+      return undefined;
+    });
+    async function* counted(): AsyncGenerator<SealedBlock> {
+      for (const block of snapshot.blocks) {
+        given++;
+        yield block;
+      }
+    }
+    const acknowledged: BlockId[] = [];
+    let givenAtFirst = 0;
+    for await (const some of ann.api.blocks(order, counted())) {
+      if (givenAtFirst === 0) givenAtFirst = given;
+      assert.deepEqual(await kit.depot.has(null, some), new Set(some));
+      acknowledged.push(...some);
+    }
+    assert.deepEqual(acknowledged, ids(snapshot.blocks));
+    assert.ok(
+      givenAtFirst > givenAtSync && givenAtSync > 0,
+      `${givenAtSync} at the sync, ${givenAtFirst} at the answer`,
+    );
+    assert.ok(givenAtFirst < snapshot.blocks.length, 'the first answer comes before the last block');
   });
 
   it("refuses a block of a key domain that is not the client's", async () => {

@@ -3,8 +3,10 @@ import type { Depot } from '../depot/depot.ts';
 import { checkBlockId, HEADER_BYTES, parseBlockHeader, type SealedBlock } from '../format/block.ts';
 import { LowtideError } from '../model/errors.ts';
 import type { BlockId, DomainKeyId } from '../model/ids.ts';
-import type { Limits } from '../model/limits.ts';
+import { mappedAhead } from '../model/ahead.ts';
+import { freeAtOnce } from '../model/bytes.ts';
 import { untilStopped } from '../model/stopping.ts';
+import type { World } from '../world/ports.ts';
 
 /** The pack group of everything that was collected: retention alone drains it. */
 export const SHARED_GROUP = 'shared';
@@ -33,9 +35,10 @@ export class WriterPool {
 }
 
 export interface Stream {
+  /** Given up: their memory is freed once they are durable. */
   readonly from: AsyncIterable<SealedBlock>;
   readonly domains: ReadonlySet<DomainKeyId>;
-  readonly limits: Limits;
+  readonly world: Pick<World, 'limits' | 'work'>;
   /** Ends the stream at the next block: what came before is made durable and acknowledged. */
   readonly stop: AbortSignal;
   /** Told of every good block that comes. */
@@ -46,50 +49,94 @@ export interface Stream {
   readonly onDurable: (bytes: number) => Promise<void>;
 }
 
+/** What is hashed, or was and waits for its turn, as a share of a group. */
+const AHEAD_SHARE = 1 / 2;
+
 /**
  * Receives blocks (SEED fig. 5, S4): each is checked against its id and domain, then made durable in groups, and only
- * then acknowledged. What a broken stream leaves behind in the writer is made durable too: it need not travel again.
+ * then acknowledged. One group is made durable while the next comes in. What a broken stream leaves behind in the writer
+ * is made durable too: it need not travel again.
  */
 export async function* receiveBlocks(pool: WriterPool, stream: Stream): AsyncGenerator<readonly BlockId[]> {
-  const writer = pool.take();
-  let pending = 0;
-  let sound = true;
-  const storing = async <T>(work: () => Promise<T>): Promise<T> => {
-    sound = false;
-    const result = await stream.working(work);
-    sound = true;
-    return result;
-  };
-  const flush = async (): Promise<readonly BlockId[]> => {
-    const ids = await storing(() => writer.flush());
-    const bytes = pending;
-    pending = 0;
-    await stream.onDurable(bytes);
-    return ids;
-  };
+  const intake = new Intake(pool, stream);
+  const blocks = mappedAhead(untilStopped(stream.from, stream.stop), (block) => checked(block, stream), {
+    weigh: ({ bytes }) => bytes.length,
+    most: stream.world.limits.flush_bytes * AHEAD_SHARE,
+  });
   try {
-    for await (const block of untilStopped(stream.from, stream.stop)) {
-      checkIncoming(block, stream);
-      stream.onBlock(block.bytes.length);
-      await storing(() => writer.add(block));
-      pending += block.bytes.length;
-      if (pending >= stream.limits.flush_bytes) yield await flush();
+    for await (const block of blocks) {
+      const durable = await intake.add(block);
+      if (durable.length > 0) yield durable;
     }
-    if (pending > 0) yield await flush();
+    const rest = await intake.flush();
+    if (rest.length > 0) yield rest;
   } finally {
-    if (sound && pending > 0) await flush();
-    if (sound) pool.giveBack(writer);
-    else await writer.abandon();
+    await intake.end();
   }
 }
 
-function checkIncoming(block: SealedBlock, stream: Stream): void {
-  const header = parseBlockHeader(block.bytes, stream.limits.block_bytes_max);
+/** The writer of one stream, and what it was given. */
+class Intake {
+  readonly #pool: WriterPool;
+  readonly #stream: Stream;
+  readonly #writer: BlockWriter;
+  /** Lengths of the blocks that are not known to be durable, in order. */
+  readonly #lengths: number[] = [];
+  /** Nothing has failed in the writer. */
+  #sound = true;
+
+  constructor(pool: WriterPool, stream: Stream) {
+    this.#pool = pool;
+    this.#stream = stream;
+    this.#writer = pool.take();
+  }
+
+  /** @returns what has become durable meanwhile */
+  async add(block: SealedBlock): Promise<readonly BlockId[]> {
+    this.#lengths.push(block.bytes.length);
+    await this.#storing(() => this.#writer.add(block, () => freeAtOnce(block.bytes)));
+    return await this.#tell(this.#writer.takeDurable());
+  }
+
+  async flush(): Promise<readonly BlockId[]> {
+    return await this.#tell(await this.#storing(() => this.#writer.flush()));
+  }
+
+  async end(): Promise<void> {
+    try {
+      if (this.#sound && this.#lengths.length > 0) await this.flush();
+    } finally {
+      if (this.#sound) this.#pool.giveBack(this.#writer);
+      else await this.#writer.abandon();
+    }
+  }
+
+  async #tell(ids: readonly BlockId[]): Promise<readonly BlockId[]> {
+    if (ids.length === 0) return ids;
+    const bytes = this.#lengths.splice(0, ids.length).reduce((sum, length) => sum + length, 0);
+    await this.#stream.onDurable(bytes);
+    return ids;
+  }
+
+  async #storing<T>(work: () => Promise<T>): Promise<T> {
+    this.#sound = false;
+    const result = await this.#stream.working(work);
+    this.#sound = true;
+    return result;
+  }
+}
+
+async function checked(block: SealedBlock, stream: Stream): Promise<SealedBlock> {
+  const { world, domains, onBlock } = stream;
+  const { length } = block.bytes;
+  const header = parseBlockHeader(block.bytes, world.limits.block_bytes_max);
   if (block.bytes.length !== HEADER_BYTES + header.sealedLength) {
     throw new LowtideError('damaged-block', 'a block is longer or shorter than its header says');
   }
-  if (!stream.domains.has(header.domain)) {
+  if (!domains.has(header.domain)) {
     throw new LowtideError('forbidden', "a block belongs to a key domain that is not this client's");
   }
-  checkBlockId(block);
+  const good = await checkBlockId(world.work, block);
+  onBlock(length);
+  return good;
 }

@@ -1,4 +1,5 @@
-import { blockIdOf, HEADER_BYTES } from '../format/block.ts';
+import { checkBlockIds, type Hashing, HEADER_BYTES, type SealedBlock } from '../format/block.ts';
+import { mappedAhead } from '../model/ahead.ts';
 import { freeAtOnce } from '../model/bytes.ts';
 import { isLowtideError, LowtideError } from '../model/errors.ts';
 import { shortId, type BlockId } from '../model/ids.ts';
@@ -23,6 +24,7 @@ export interface ReaderParts {
   readonly store: PackStore;
   readonly index: BlockIndex;
   readonly monitor: Monitor;
+  readonly work: Hashing;
   /** Null in a depot opened for reading: what is damaged is only told. */
   readonly quarantine: ((location: BlockLocation) => Promise<boolean>) | null;
 }
@@ -65,30 +67,39 @@ export class BlockReader {
       if (!believable(location)) yield { location, error: await this.#damaged(location) };
     }
     const sorted = locations.filter(believable).sort((a, b) => a.pack - b.pack || a.offset - b.offset);
-    for (const run of runsOf(sorted, limits.file_read_bytes)) {
+    const read = (run: readonly BlockLocation[]): Promise<PlaceRead[]> => {
       if (stop?.aborted === true) throw new LowtideError('interrupted', 'reading blocks was interrupted');
-      yield* this.#readRun(run);
+      return this.#readRun(run);
+    };
+    // One run is read and hashed while the one before is worked on.
+    const ahead = { weigh: () => 1, most: 1 };
+    for await (const places of mappedAhead(runsOf(sorted, limits.file_read_bytes), read, ahead)) {
+      while (places.length > 0) yield places.shift()!;
     }
   }
 
-  async *#readRun(run: readonly BlockLocation[]): AsyncGenerator<PlaceRead> {
+  /** Neighbours, in one read and hashed together. */
+  async #readRun(run: readonly BlockLocation[]): Promise<PlaceRead[]> {
     const first = run[0]!;
     const last = run.at(-1)!;
     const bytes = await this.#tryRead(first, last.offset + last.length - first.offset);
-    for (const location of run) {
+    if (bytes instanceof LowtideError) {
       // One bad sector must not cost its neighbours.
-      const part =
-        bytes instanceof LowtideError
-          ? run.length === 1
-            ? bytes
-            : await this.#tryRead(location, location.length)
-          : partOf(bytes, location, first.offset, run.length > 1);
-      if (part instanceof LowtideError) yield { location, error: await this.#fault(location, part) };
-      else if (part.length === location.length && blockIdOf(part) === location.id) {
-        yield { location, bytes: part };
-      } else yield { location, error: await this.#damaged(location) };
+      if (run.length > 1) return (await Promise.all(run.map((place) => this.#readRun([place])))).flat();
+      return [{ location: first, error: await this.#fault(first, bytes) }];
     }
-    if (run.length > 1 && !(bytes instanceof LowtideError)) freeAtOnce(bytes);
+    const blocks = run.map((location) => ({
+      id: location.id,
+      bytes: partOf(bytes, location, first.offset, run.length > 1),
+    }));
+    if (run.length > 1) freeAtOnce(bytes);
+    const checked = await checkBlockIds(this.#parts.work, blocks);
+    return await Promise.all(run.map((location, at) => this.#read(location, checked[at] ?? null)));
+  }
+
+  async #read(location: BlockLocation, block: SealedBlock | null): Promise<PlaceRead> {
+    if (block?.bytes.length === location.length) return { location, bytes: block.bytes };
+    return { location, error: await this.#damaged(location) };
   }
 
   async #tryRead(from: BlockLocation, length: number): Promise<Uint8Array | LowtideError> {
@@ -122,9 +133,8 @@ export class BlockReader {
     if (places.length === 0) return { id: tried.id, error: unavailable(tried.id) };
     for (const place of places.toSorted(byState)) {
       if (place.pack === tried.pack || !isBelievable(place, this.#parts.limits.block_bytes_max)) continue;
-      for await (const read of this.#readRun([place])) {
-        if ('bytes' in read) return { id: tried.id, bytes: read.bytes };
-      }
+      const [read] = await this.#readRun([place]);
+      if (read !== undefined && 'bytes' in read) return { id: tried.id, bytes: read.bytes };
     }
     return { id: tried.id, error };
   }

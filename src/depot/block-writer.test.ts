@@ -238,6 +238,43 @@ test('add makes whole groups durable, and flush names everything since the last 
   await assertHeld(await afterCrash(node), list);
 });
 
+test('what add made durable is told at once, each block once, in order', async () => {
+  const node = newNode();
+  const world = node.boot();
+  const depot = await newDepot(world);
+  const writer = depot.writer('shared');
+  const list = blocks(60);
+  const told: string[] = [];
+  for (const one of list) {
+    await writer.add(one);
+    const durable = writer.takeDurable();
+    assert.deepEqual(await depot.has(null, durable), new Set(durable));
+    told.push(...durable);
+  }
+  assert.ok(told.length > 0, 'groups became durable meanwhile');
+  assert.deepEqual([...told, ...(await writer.flush())], idsOf(list));
+  assert.deepEqual(writer.takeDurable(), []);
+});
+
+test('a group that failed is not told of before it has become durable after all', async () => {
+  const node = newNode();
+  const depot = await newDepot(node.boot());
+  const writer = depot.writer('shared');
+  const list = blocks(60);
+  node.faults.inject({ kind: 'disk.sync', path: '.pack', times: 2 });
+  const failures: unknown[] = [];
+  const told: string[] = [];
+  for (const one of list) {
+    await writer.add(one).catch((error: unknown) => failures.push(error));
+    const durable = writer.takeDurable();
+    assert.deepEqual(await depot.has(null, durable), new Set(durable));
+    told.push(...durable);
+  }
+  assert.equal(failures.length, 1);
+  told.push(...(await writer.flush()));
+  assert.deepEqual(told, idsOf(list));
+});
+
 test('a block added twice is stored once in a pack and named twice', async () => {
   const depot = await newDepot(newNode().boot());
   const writer = depot.writer('shared');

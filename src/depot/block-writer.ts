@@ -17,8 +17,13 @@ export interface BlockWriter {
    * @param release called when the bytes are no longer looked at: until then they must stay as they are
    */
   add(block: SealedBlock, release?: () => void): Promise<void>;
-  /** The ids added since the last flush: all of them are durable and indexed now. Call it now and then. */
+  /**
+   * Makes all that was added durable. The ids of it that nobody was told of before: durable and indexed now. Call it
+   * now and then.
+   */
   flush(): Promise<readonly BlockId[]>;
+  /** Those that are durable already, in the order in which they were added; each is told of once, here or by `flush`. */
+  takeDurable(): readonly BlockId[];
   /** Flushes, completes the pack and closes it. The writer is of no use afterwards. */
   finish(): Promise<void>;
   /** Throws away what was never made durable; durable blocks stay. */
@@ -45,7 +50,10 @@ export class GroupWriter implements BlockWriter {
   /** The group being made durable; never rejects. */
   #underWay: Promise<void> = Promise.resolve();
   #failure: { readonly error: unknown } | null = null;
+  /** Of the group that is filled, in order, one that was added twice twice. */
   #added: BlockId[] = [];
+  /** Not told of yet. */
+  #durable: BlockId[] = [];
   #bytes = 0;
   #closed = false;
 
@@ -77,7 +85,11 @@ export class GroupWriter implements BlockWriter {
   async flush(): Promise<readonly BlockId[]> {
     this.#requireOpen();
     await this.#store(false);
-    return this.#added.splice(0);
+    return this.takeDurable();
+  }
+
+  takeDurable(): readonly BlockId[] {
+    return this.#durable.splice(0);
   }
 
   async finish(): Promise<void> {
@@ -117,15 +129,19 @@ export class GroupWriter implements BlockWriter {
   /** Stores what is pending while the caller goes on. Only one group at a time. */
   #start(seal: boolean): void {
     const blocks = this.#pending;
+    const ids = this.#added.splice(0);
     this.#pending = [];
     this.#pendingBytes = 0;
     this.#pendingIds.clear();
-    this.#underWay = this.#commit(blocks, seal).catch((error: unknown) => {
+    const stored = (): void => void (this.#durable = this.#durable.concat(ids));
+    this.#underWay = this.#commit(blocks, seal).then(stored, (error: unknown) => {
       this.#failure = { error };
       const since = this.#pending;
       this.#pending = [];
       this.#pendingBytes = 0;
+      this.#pendingIds.clear();
       for (const block of [...blocks, ...since]) this.#pend(block);
+      this.#added.unshift(...ids);
     });
   }
 

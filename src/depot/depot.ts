@@ -59,6 +59,7 @@ export class Depot {
       store: room.store,
       index: room.index,
       monitor: world.monitor,
+      work: world.work,
       quarantine: lock === null ? null : (place) => room.index.quarantine(place.pack, place.id),
     });
   }
@@ -176,12 +177,12 @@ export class Depot {
     return await this.#records.hasManifest(id);
   }
 
-  /** In order of id. */
   /** Every snapshot's id, sorted. */
   async snapshots(): Promise<SnapshotId[]> {
     return await this.#records.snapshots();
   }
 
+  /** In order of id. */
   manifests(): AsyncIterable<ManifestRead> {
     return this.#records.manifests();
   }

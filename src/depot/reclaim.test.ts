@@ -144,7 +144,7 @@ test('a commit beside a compaction has all of its blocks or is told which are mi
   let committed = 0;
   let refused = 0;
   // Turns that the compaction starts before the commit, or after it.
-  for (let ahead = -300; ahead < 60; ahead += 6) {
+  for (let ahead = -480; ahead < 60; ahead += 6) {
     const depot = await newDepot(newNode({}, ahead).boot());
     const [content, alive] = [blocks(12, 'race', 300), blocks(4, 'alive', 300)];
     const built = await snapshotOf(content);

@@ -5,7 +5,8 @@ import type { SealedBlock } from './block.ts';
 export interface BlockSource {
   /**
    * The blocks of `ids` that this source has, each at most once, in any order. A block it lacks is left out. The
-   * caller checks every block against its id. Throws LowtideError when the source as a whole cannot answer.
+   * caller checks every block against its id, and has the memory of its bytes to itself. Throws LowtideError when the
+   * source as a whole cannot answer.
    * @param scope the snapshot whose refs name the blocks: the right to read is the right to read that snapshot
    */
   fetch(scope: SnapshotId, ids: readonly BlockId[], stop: AbortSignal): AsyncIterable<SealedBlock>;

@@ -1,6 +1,6 @@
 import { createCipheriv, createDecipheriv, createHash, createHmac } from 'node:crypto';
 import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
-import { bufferOf, equalBytes, freeAtOnce } from '../model/bytes.ts';
+import { bufferOf, equalBytes, freeAtOnce, hexOf } from '../model/bytes.ts';
 import { LowtideError } from '../model/errors.ts';
 import type { BlockId, ChunkDigest, DomainKeyId } from '../model/ids.ts';
 import type { DomainKeys, KeyStore } from './domain-keys.ts';
@@ -147,11 +147,28 @@ export function blockIdOf(bytes: Uint8Array): BlockId {
   return createHash('sha256').update(bytes).digest('hex') as BlockId;
 }
 
-/** @throws LowtideError `hash-mismatch` */
-export function checkBlockId(block: SealedBlock): void {
-  if (blockIdOf(block.bytes) !== block.id) {
-    throw new LowtideError('hash-mismatch', `block ${block.id.slice(0, 12)} does not hash to its id`);
-  }
+/** Hashes beside what the caller does, if it can be: of the port Work, whose rules for memory these are. */
+export interface Hashing {
+  sha256(parts: readonly Uint8Array[]): Promise<readonly { bytes: Uint8Array; digest: Uint8Array }[]>;
+}
+
+/** Those of these blocks that hash to their ids, in memory that comes back; null for others. */
+export async function checkBlockIds(
+  hashing: Hashing,
+  blocks: readonly SealedBlock[],
+): Promise<(SealedBlock | null)[]> {
+  const hashed = await hashing.sha256(blocks.map(({ bytes }) => bytes));
+  return hashed.map(({ bytes, digest }, at) => {
+    const { id } = blocks[at]!;
+    return hexOf(digest) === id ? { id, bytes } : null;
+  });
+}
+
+/** As `checkBlockIds` of one. @throws LowtideError `hash-mismatch` */
+export async function checkBlockId(hashing: Hashing, block: SealedBlock): Promise<SealedBlock> {
+  const [checked] = await checkBlockIds(hashing, [block]);
+  if (checked) return checked;
+  throw new LowtideError('hash-mismatch', `block ${block.id.slice(0, 12)} does not hash to its id`);
 }
 
 /**

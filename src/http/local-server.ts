@@ -8,7 +8,8 @@ import { parseStrictJson } from '../protocol/strict-json.ts';
 import type { World } from '../world/ports.ts';
 import { readLines } from './lines.ts';
 import { type LocalLine, REQUEST_BYTES_MAX, type Verbs } from './local-verbs.ts';
-import { type Patience, patiently, send } from './patience.ts';
+import { Outflow } from './outflow.ts';
+import { type Patience, patiently } from './patience.ts';
 
 /** The system's limit for the path of a socket, its final NUL included. */
 const SOCKET_PATH_BYTES_MAX = 108;
@@ -68,8 +69,8 @@ async function serveOne(world: World, verbs: Verbs, socket: net.Socket, closing:
   socket.on('error', () => {});
   socket.once('close', () => gone.abort());
   const patience: Patience = { idle_ms: READER_MS, bytes_per_second_min: 0, late: broken, broken };
-  const say = (line: LocalLine): Promise<void> =>
-    send(socket, patience, Buffer.from(JSON.stringify(line) + '\n'));
+  const outflow = new Outflow(socket, patience);
+  const say = (line: LocalLine): Promise<void> => outflow.send([Buffer.from(JSON.stringify(line) + '\n')]);
   try {
     const { verb, args } = await readRequest(socket);
     // Whatever else comes is dropped; that the asker goes away is noticed.

@@ -1,4 +1,4 @@
-import type { Readable, Writable } from 'node:stream';
+import type { Readable } from 'node:stream';
 
 /** How long to wait for a peer, and what to throw when that was in vain. */
 export interface Patience {
@@ -103,7 +103,8 @@ class Chunks {
   readonly #rouse = (): void => this.#wake();
 }
 
-async function within<T>(result: Promise<T>, ms: number, patience: Patience): Promise<T> {
+/** The result, if it comes in time. */
+export async function within<T>(result: Promise<T>, ms: number, patience: Patience): Promise<T> {
   const { stop, late, broken } = patience;
   const { promise, reject } = Promise.withResolvers<never>();
   const timer = setTimeout(() => reject(late()), ms);
@@ -120,35 +121,6 @@ async function within<T>(result: Promise<T>, ms: number, patience: Patience): Pr
   } finally {
     clearTimeout(timer);
     stop?.removeEventListener('abort', stopped);
-  }
-}
-
-/** Writes, and resolves when the peer has taken enough of it for more to be welcome. */
-export async function send(
-  stream: Writable,
-  patience: Patience,
-  ...pieces: readonly Uint8Array[]
-): Promise<void> {
-  patience.stop?.throwIfAborted();
-  if (stream.destroyed) throw patience.broken(stream.errored);
-  let flowing = true;
-  for (const piece of pieces) flowing = stream.write(piece);
-  if (!flowing) await drained(stream, patience);
-}
-
-async function drained(stream: Writable, patience: Patience): Promise<void> {
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  const closed = (): void => reject(patience.broken(stream.errored));
-  stream.once('drain', resolve);
-  stream.once('close', closed);
-  try {
-    await within(promise, patienceFor(stream.writableLength, patience), {
-      ...patience,
-      broken: (error) => error as Error,
-    });
-  } finally {
-    stream.off('drain', resolve);
-    stream.off('close', closed);
   }
 }
 

@@ -4,10 +4,12 @@ import { LowtideError } from '../model/errors.ts';
 import type { BlockId } from '../model/ids.ts';
 import type { Limits } from '../model/limits.ts';
 import { untilStopped } from '../model/stopping.ts';
+import { freeAtOnce } from '../model/bytes.ts';
 import { blockFrame, decodeIds, END_FRAME, ID_BYTES, readFrames } from '../protocol/frames.ts';
 import { type Pace, PacedBlocks } from '../protocol/pace.ts';
 import { connectError } from './connecting.ts';
-import { patiently, send } from './patience.ts';
+import { FAST_AHEAD_BYTES, Outflow } from './outflow.ts';
+import { patiently } from './patience.ts';
 import type { Asking, Requester } from './requester.ts';
 
 /**
@@ -59,6 +61,23 @@ class Sending {
     this.#requester = requester;
   }
 
+  /** False if it is over. */
+  async #send(block: SealedBlock, outflow: Outflow, pace: Pace | null, over: AbortSignal): Promise<boolean> {
+    const parts = blockFrame(block);
+    let left = parts.reduce((sum, part) => sum + part.length, 0);
+    for (const part of parts) {
+      for (const piece of piecesOf(part, pace)) {
+        await pace?.take(piece.length, over);
+        if (over.aborted) return false;
+        await outflow.send([piece], isUnpaced(pace) ? FAST_AHEAD_BYTES : undefined, () => {
+          left -= piece.length;
+          if (left === 0) freeAtOnce(block.bytes);
+        });
+      }
+    }
+    return true;
+  }
+
   /** Never rejects. */
   async pump(from: AsyncIterable<SealedBlock>, over: AbortSignal): Promise<void> {
     const { limits } = this.#requester;
@@ -71,15 +90,10 @@ class Sending {
     };
     const pace = from instanceof PacedBlocks ? from.pace : null;
     pace?.inPieces();
+    const outflow = new Outflow(this.#request, patience);
     try {
       for await (const block of untilStopped(from, over)) {
-        for (const part of blockFrame(block)) {
-          for (const piece of piecesOf(part, pace)) {
-            await pace?.take(piece.length, over);
-            if (over.aborted) return;
-            await send(this.#request, patience, piece);
-          }
-        }
+        if (!(await this.#send(block, outflow, pace, over))) return;
       }
       if (!over.aborted) this.#request.end(END_FRAME);
     } catch (error) {
@@ -93,10 +107,15 @@ class Sending {
 /** As they are to be written, one by one, so that a slow grant is kept within a block too. */
 function* piecesOf(bytes: Uint8Array, pace: Pace | null): Generator<Uint8Array> {
   for (let at = 0; at < bytes.length;) {
-    const end = pace === null || pace.bytesPerSecond === null ? bytes.length : at + pace.pieceBytes;
+    const end = isUnpaced(pace) ? bytes.length : at + pace.pieceBytes;
     yield bytes.subarray(at, end);
     at = end;
   }
+}
+
+/** It goes as fast as it can, now. */
+function isUnpaced(pace: Pace | null): pace is null | (Pace & { readonly bytesPerSecond: null }) {
+  return pace === null || pace.bytesPerSecond === null;
 }
 
 /** The other side does not listen any more. */

@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import type { SealedBlock } from '../format/block.ts';
+import { freeAtOnce } from '../model/bytes.ts';
 import { LowtideError } from '../model/errors.ts';
 import { type BlockId, parseOrderId, parseSnapshotId } from '../model/ids.ts';
 import type { Limits } from '../model/limits.ts';
@@ -19,7 +20,8 @@ import { withBeats } from './beats.ts';
 import { checkType, cutOff, readIds, slow } from './bodies.ts';
 import { checkStanding } from './caller.ts';
 import { FRAMES_TYPE, LINES_TYPE } from './http-limits.ts';
-import { type Patience, patiently, send } from './patience.ts';
+import { FAST_AHEAD_BYTES, Outflow } from './outflow.ts';
+import { type Patience, patiently } from './patience.ts';
 import type { Refusal } from './refusals.ts';
 import type { Answer, CallerExchange, Route, Service } from './routing.ts';
 
@@ -71,7 +73,8 @@ async function giveBlocks(service: Service, exchange: CallerExchange): Promise<A
   const ids = await readIds(exchange, service.world.limits.ids_per_message);
   const watch = watchStream(service, exchange);
   try {
-    await writeStream(response, watch, framesWriting, api.fetch(snapshot, ids, watch.signal), blockFrame);
+    const blocks = api.fetch(snapshot, ids, watch.signal);
+    await writeStream(response, watch, blocksWriting, blocks, blockFrame, ({ bytes }) => freeAtOnce(bytes));
   } finally {
     watch.end();
   }
@@ -101,6 +104,8 @@ interface Writing {
   readonly begin: string;
   readonly end: Uint8Array;
   readonly error: (refusal: Refusal) => Uint8Array;
+  /** Bytes that the peer need not have taken before the next item is asked for. */
+  readonly ahead?: number;
 }
 
 const framesWriting: Writing = {
@@ -109,12 +114,15 @@ const framesWriting: Writing = {
   error: ({ code, message }) => errorFrame(code, message),
 };
 
+const blocksWriting: Writing = { ...framesWriting, ahead: FAST_AHEAD_BYTES };
+
 const errorLine: Writing['error'] = ({ code, message }) =>
   Buffer.from(`{"error":${encodeError(code, message).toString()}}\n`);
 
 /**
  * Writes the items as they come. An error before the first of them is thrown, and so becomes a plain refusal; a later
  * one ends the stream in its own way.
+ * @param taken told of each item whose bytes nobody looks at any more
  */
 async function writeStream<T>(
   response: ServerResponse,
@@ -122,14 +130,16 @@ async function writeStream<T>(
   writing: Writing,
   items: AsyncIterable<T>,
   piecesOf: (item: T) => readonly Uint8Array[],
+  taken?: (item: T) => void,
 ): Promise<void> {
+  const outflow = new Outflow(response, watch.patience);
   const begin = (): void => {
     if (!response.headersSent) response.writeHead(200, { 'content-type': writing.begin });
   };
   try {
     for await (const item of items) {
       begin();
-      await send(response, watch.patience, ...piecesOf(item));
+      await outflow.send(piecesOf(item), writing.ahead, () => taken?.(item));
     }
     watch.throwIfShutOut();
     begin();

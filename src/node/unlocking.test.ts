@@ -28,7 +28,7 @@ function worldOf(): { readonly world: World; readonly tasks: string[] } {
     tasks.push(task.name);
     return inline.run(task, input);
   };
-  return { world: { ...realWorld({ monitor, limits: tinyLimits }), work: { lanes: 1, run } }, tasks };
+  return { world: { ...realWorld({ monitor, limits: tinyLimits }), work: { ...inline, run } }, tasks };
 }
 
 test('a password that was begun with is derived once, in a thread, before the depot is open', async () => {

@@ -46,7 +46,7 @@ export interface CenterApi extends BlockSource {
    */
   stored(client: ClientId, ids: readonly BlockId[]): Promise<readonly BlockId[]>;
   /**
-   * Sends blocks; answers with ids that are durable now, in groups. May end early: what was not answered was not
+   * Sends blocks, whose memory is given up; answers with ids that are durable now, in groups. May end early: what was not answered was not
    * taken. Errors: `order-ended` (the window closed: go on in the next order), `hash-mismatch`, `disk-full`, `forbidden`.
    */
   blocks(order: OrderId, from: AsyncIterable<SealedBlock>): AsyncIterable<readonly BlockId[]>;

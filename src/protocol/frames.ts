@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { bufferOf } from '../model/bytes.ts';
+import { bufferOf, freeAtOnce, NO_BYTES } from '../model/bytes.ts';
 import { type ErrorCode, errorRegistry, LowtideError } from '../model/errors.ts';
 import type { BlockId } from '../model/ids.ts';
 import type { SealedBlock } from '../format/block.ts';
@@ -96,6 +96,7 @@ export type Side = 'below' | 'above';
 
 /**
  * The frames of a stream, up to its end frame; an error frame is thrown. What a center says went wrong keeps its code.
+ * @param chunks given up to the reader, which frees them
  * @param frameBytesMax of one frame; nothing is kept beyond one frame and one chunk
  * @throws LowtideError from below `bad-request`, `too-large`; from above `center-unreachable` if the stream was cut,
  *   `bad-answer`, or what the center says
@@ -130,11 +131,14 @@ async function readError(reader: ChunkReader, length: number, side: Side): Promi
   );
 }
 
-/** Cuts chunks of any size into the lengths that are asked for. */
+/** Cuts chunks of any size into the lengths that are asked for. A chunk is freed when nothing is left of it. */
 class ChunkReader {
   readonly #chunks: AsyncIterator<Uint8Array>;
   readonly #side: Side;
-  #rest: Uint8Array = new Uint8Array(0);
+  #chunk: Uint8Array = NO_BYTES;
+  #rest: Uint8Array = NO_BYTES;
+  /** The longest that came so far: a stream of blocks need not grow its memory for each. */
+  #longest = 0;
 
   constructor(chunks: AsyncIterable<Uint8Array>, side: Side) {
     this.#chunks = chunks[Symbol.asyncIterator]();
@@ -142,14 +146,23 @@ class ChunkReader {
   }
 
   async take(length: number): Promise<Uint8Array> {
-    const gatherer = new Gatherer(length);
-    this.#rest = this.#rest.subarray(gatherer.push(this.#rest));
+    const gatherer = new Gatherer(length, this.#longest);
+    this.#moveTo(gatherer);
     while (gatherer.missing > 0) {
       const next = await this.#chunks.next();
       if (next.done === true) throw this.#wasCut();
-      this.#rest = next.value.subarray(gatherer.push(next.value));
+      this.#chunk = this.#rest = next.value;
+      this.#moveTo(gatherer);
     }
+    this.#longest = Math.max(this.#longest, length);
     return gatherer.bytes();
+  }
+
+  #moveTo(gatherer: Gatherer): void {
+    this.#rest = this.#rest.subarray(gatherer.push(this.#rest));
+    if (this.#rest.length > 0) return;
+    freeAtOnce(this.#chunk);
+    this.#chunk = this.#rest = NO_BYTES;
   }
 
   #wasCut(): LowtideError {

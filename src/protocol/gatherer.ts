@@ -9,10 +9,13 @@ export class Gatherer {
   #bytes: Buffer;
   #length = 0;
 
-  /** @param max bytes that may be gathered */
-  constructor(max: number) {
+  /**
+   * @param max bytes that may be gathered
+   * @param first memory that is there at once: no more than the sender has shown that it sends
+   */
+  constructor(max: number, first = FIRST_BYTES) {
     this.#max = max;
-    this.#bytes = Buffer.allocUnsafeSlow(Math.min(max, FIRST_BYTES));
+    this.#bytes = Buffer.allocUnsafeSlow(Math.min(max, Math.max(first, FIRST_BYTES)));
   }
 
   get missing(): number {

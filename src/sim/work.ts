@@ -14,5 +14,9 @@ export function simulatedWork(incarnation: Incarnation, lanes: number): Work {
       await incarnation.answer(() => {});
       return await running;
     },
+    sha256: async (parts) => {
+      await incarnation.answer(() => {});
+      return await inline.sha256(parts);
+    },
   };
 }

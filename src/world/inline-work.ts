@@ -1,3 +1,4 @@
+import { hashHere } from './hashing.ts';
 import { plainKernels } from './kernels.ts';
 import type { Task, Work } from './ports.ts';
 
@@ -19,5 +20,6 @@ export function inlineWork(lanes = 1, kernels = plainKernels): Work {
       const output = task.run(given, kernels);
       return structuredClone(output instanceof Promise ? await output : output);
     },
+    sha256: async (parts) => parts.map(hashHere),
   };
 }

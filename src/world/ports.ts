@@ -280,6 +280,16 @@ export interface Work {
     transfer?: readonly ArrayBuffer[],
     stop?: AbortSignal,
   ): Promise<Output>;
+  /**
+   * SHA-256 of each of these, beside what the caller does if this World can. Their memory is given up, with all that
+   * lies around them in it, and comes back in the answer. Errors: LowtideError `crashed`; then it is lost.
+   */
+  sha256(parts: readonly Uint8Array[]): Promise<readonly Hashed[]>;
+}
+
+export interface Hashed {
+  readonly bytes: Uint8Array;
+  readonly digest: Uint8Array;
 }
 
 /** Programs of the machine: hooks of jobs, and commands whose output is backed up. */

@@ -4,7 +4,8 @@ import { dirname } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { LowtideError, messageOf, type ErrorCode } from '../model/errors.ts';
 import { exitAtOnce } from './native.ts';
-import type { Task, Work } from './ports.ts';
+import { HashThread } from './hashing.ts';
+import type { Hashed, Task, Work } from './ports.ts';
 import type { Answer, Question } from './work-thread.ts';
 
 /** The one a thread works at, and the next, so that it never waits for the main thread. */
@@ -45,6 +46,7 @@ class ThreadPool implements WorkPool {
   readonly lanes: number;
   readonly #threads = new Set<Thread>();
   readonly #waiting: Job[] = [];
+  readonly #hashing = new HashThread();
   #nextId = 0;
   #closed = false;
 
@@ -90,6 +92,10 @@ class ThreadPool implements WorkPool {
     this.#dispatch();
   }
 
+  sha256(parts: readonly Uint8Array[]): Promise<readonly Hashed[]> {
+    return this.#hashing.hash(parts);
+  }
+
   prepare(): void {
     if (!this.#closed && this.#threads.size < this.lanes) this.#start();
   }
@@ -100,7 +106,7 @@ class ThreadPool implements WorkPool {
     for (const job of this.#waiting.splice(0)) job.reject(error);
     const threads = [...this.#threads];
     for (const thread of threads) this.#lose(thread, error);
-    await Promise.all(threads.map(({ worker }) => worker.terminate()));
+    await Promise.all([this.#hashing.close(), ...threads.map(({ worker }) => worker.terminate())]);
   }
 
   #dispatch(): void {

@@ -6,6 +6,7 @@
  * `make()` gives a Work; `close` is called after the test.
  */
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { describe, test } from 'node:test';
 import { isLowtideError } from '../../src/model/errors.ts';
 import type { Work } from '../../src/world/ports.ts';
@@ -80,6 +81,22 @@ export function workConformance(name: string, make: () => Promise<WorkUnderTest>
         assert.ok(isLowtideError(error, 'damaged-block'), String(error));
         return error.message === 'the block is damaged';
       });
+    });
+
+    on('bytes are hashed, however many they are, and come back', async (work) => {
+      const parts = [0, 1, 1000, 300_000].map((length) => new Uint8Array(length).fill(length % 251));
+      const wanted = parts.map((bytes) => createHash('sha256').update(bytes).digest('hex'));
+      const lengths = parts.map(({ length }) => length);
+      const hashed = await work.sha256(parts);
+      assert.deepEqual(
+        hashed.map(({ digest }) => Buffer.from(digest).toString('hex')),
+        wanted,
+      );
+      assert.deepEqual(
+        hashed.map(({ bytes }) => bytes.length),
+        lengths,
+      );
+      assert.deepEqual(await work.sha256([]), []);
     });
 
     on('what cannot be cloned is refused', async (work) => {

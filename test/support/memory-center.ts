@@ -14,6 +14,7 @@ import type {
 } from '../../src/model/exchange.ts';
 import type { BlockId, CenterId, ClientId, OrderId, SnapshotId } from '../../src/model/ids.ts';
 import type { CenterApi, CommitAnswer, DeclineReason } from '../../src/protocol/center-api.ts';
+import { inlineWork } from '../../src/world/inline-work.ts';
 
 /** What a center in memory has of one client. */
 export class ClientShelf {
@@ -142,7 +143,7 @@ class MemoryFace implements CenterApi {
           if (shelf.complains) throw new LowtideError('order-ended', 'the window is closed');
           return;
         }
-        checkBlockId(block);
+        await checkBlockId(inlineWork(), block);
         shelf.blocks.set(block.id, new Uint8Array(block.bytes));
         group.push(block.id);
         if (group.length < this.#center.groupSize) continue;
@@ -202,7 +203,7 @@ class MemoryFace implements CenterApi {
     try {
       for (const id of ids) {
         const bytes = this.#shelf.blocks.get(id);
-        if (bytes !== undefined && !stop.aborted) yield { id, bytes };
+        if (bytes !== undefined && !stop.aborted) yield { id, bytes: new Uint8Array(bytes) };
       }
     } finally {
       this.#shelf.open--;

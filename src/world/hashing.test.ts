@@ -1,0 +1,61 @@
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { after, test } from 'node:test';
+import { HashThread } from './hashing.ts';
+
+const threads: HashThread[] = [];
+after(() => Promise.all(threads.map((thread) => thread.close())));
+
+function newThread(): HashThread {
+  const thread = new HashThread();
+  threads.push(thread);
+  return thread;
+}
+
+const digestOf = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
+const filled = (length: number, value: number): Uint8Array => new Uint8Array(length).fill(value);
+
+test('every part has its digest, and its bytes come back, whether they went to the thread or not', async () => {
+  const shared = filled(2 ** 20, 7);
+  const parts = [filled(2 ** 20, 1), filled(10, 2), shared.subarray(32), filled(200_000, 3), filled(0, 0)];
+  const digests = parts.map(digestOf);
+  const copies = parts.map((part) => new Uint8Array(part));
+  const hashed = await newThread().hash(parts);
+  assert.deepEqual(
+    hashed.map(({ digest }) => Buffer.from(digest).toString('hex')),
+    digests,
+  );
+  assert.deepEqual(
+    hashed.map(({ bytes }) => new Uint8Array(bytes)),
+    copies,
+  );
+  assert.equal(shared.length, 0, 'memory went to the thread, not a copy of it');
+});
+
+test('two parts of one buffer go there together', async () => {
+  const both = filled(2 ** 20, 9);
+  const halves = [both.subarray(0, 2 ** 19), both.subarray(2 ** 19)];
+  const [one, other] = await newThread().hash(halves);
+  assert.equal(one!.bytes.buffer, other!.bytes.buffer);
+  assert.deepEqual(Buffer.from(one!.digest), Buffer.from(other!.digest));
+});
+
+test('many at once all answer, each its own', async () => {
+  const thread = newThread();
+  const all = Array.from({ length: 30 }, (_, at) => filled(150_000, at));
+  const digests = all.map(digestOf);
+  const answers = await Promise.all(all.map((bytes) => thread.hash([bytes])));
+  assert.deepEqual(
+    answers.map(([hashed]) => Buffer.from(hashed!.digest).toString('hex')),
+    digests,
+  );
+});
+
+test('what a stopped thread was asked is refused, and so is what it is asked later', async () => {
+  const thread = newThread();
+  const asked = thread.hash([filled(2 ** 20, 1)]);
+  const refused = assert.rejects(asked, { code: 'interrupted' });
+  await thread.close();
+  await refused;
+  await assert.rejects(thread.hash([filled(2 ** 20, 1)]), { code: 'interrupted' });
+});
