@@ -17,11 +17,63 @@ test('a database is durable at each commit, and its files are its owner’s only
   await connection.execute('CREATE TABLE t (id)', []);
   const setting = async (name: string) => (await connection.execute(`PRAGMA ${name}`, [])).rows[0]?.[name];
   assert.equal(await setting('journal_mode'), 'wal');
-  assert.equal(await setting('synchronous'), 2);
+  assert.equal(
+    await setting('synchronous'),
+    1,
+    'SQLite leaves the log to the journal, which is synced below',
+  );
   assert.equal(await setting('foreign_keys'), 1);
   const names = await readdir(inner);
   assert.deepEqual(names.sort(), ['database', 'database-shm', 'database-wal']);
   for (const name of names) assert.equal((await stat(`${inner}/${name}`)).mode & 0o777, 0o600, name);
+  await connection.close();
+});
+
+/** Counts, and fails when it is told to. */
+class HandJournal {
+  syncs = 0;
+  broken = false;
+
+  async sync(): Promise<void> {
+    this.syncs++;
+    if (this.broken) throw new Error('input/output error');
+  }
+
+  async close(): Promise<void> {}
+}
+
+test('nobody is told of a commit before its log is synced: once a transaction, never for what only reads', async () => {
+  const journal = new HandJournal();
+  const connection = await realDatabases(() => journal).open(`${directory}/synced`);
+  await connection.execute('CREATE TABLE t (id)', []);
+  assert.equal(journal.syncs, 1);
+  await connection.execute('INSERT INTO t VALUES (1)', []);
+  assert.equal(journal.syncs, 2);
+  await connection.execute('BEGIN IMMEDIATE', []);
+  await connection.execute('INSERT INTO t VALUES (2)', []);
+  await connection.execute('UPDATE t SET id = id + 1 RETURNING id', []);
+  assert.equal(journal.syncs, 2);
+  await connection.execute('COMMIT', []);
+  assert.equal(journal.syncs, 3);
+  await connection.execute('SELECT * FROM t', []);
+  await connection.execute('BEGIN IMMEDIATE', []);
+  await connection.execute('INSERT INTO t VALUES (3)', []);
+  await connection.execute('ROLLBACK', []);
+  assert.equal(journal.syncs, 3);
+  await connection.close();
+});
+
+test('after a log that could not be synced nothing is committed or read any more (P1)', async () => {
+  const journal = new HandJournal();
+  const connection = await realDatabases(() => journal).open(`${directory}/broken`);
+  await connection.execute('CREATE TABLE t (id)', []);
+  journal.broken = true;
+  const failed = (error: unknown): boolean => isLowtideError(error, 'disk-failed');
+  await assert.rejects(connection.execute('INSERT INTO t VALUES (1)', []), failed);
+  journal.broken = false;
+  await assert.rejects(connection.execute('INSERT INTO t VALUES (2)', []), failed);
+  await assert.rejects(connection.execute('SELECT * FROM t', []), failed);
+  assert.equal(journal.syncs, 2, 'a sync that failed is never tried again');
   await connection.close();
 });
 

@@ -4,23 +4,27 @@ import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { diskError, errnoName } from './errno.ts';
 import type { Databases, SqlConnection, SqlResult, SqlValue } from './ports.ts';
+import { Commits, type Journal, journalOf } from './sql-journal.ts';
 import { SqliteStatements, sqlError } from './sql-statements.ts';
 
 const FILE_MODE = 0o600;
 const BUSY_MS = 5000;
 
-/** SQLite files through node:sqlite, which answers synchronously: a statement must be short. */
-export function realDatabases(): Databases {
+/**
+ * SQLite files through node:sqlite, which answers synchronously: a statement must be short. What a commit needs of the
+ * disk is waited for without keeping anybody else waiting.
+ */
+export function realDatabases(journalFor: (path: string) => Journal = journalOf): Databases {
   return {
     async open(path) {
       await createPrivately(path);
-      return openConnection(path, false);
+      return openConnection(path, new Commits(journalFor(path), path));
     },
     async openReadOnly(path) {
       await fs.access(path).catch((error: unknown) => {
         throw diskError(error, 'open', path);
       });
-      return openConnection(path, true);
+      return openConnection(path, null);
     },
   };
 }
@@ -41,7 +45,9 @@ async function createPrivately(path: string): Promise<void> {
   }
 }
 
-function openConnection(path: string, readOnly: boolean): SqlConnection {
+/** @param commits null: for reading only */
+function openConnection(path: string, commits: Commits | null): SqlConnection {
+  const readOnly = commits === null;
   const database = new DatabaseSync(path, {
     open: false,
     readOnly,
@@ -51,28 +57,46 @@ function openConnection(path: string, readOnly: boolean): SqlConnection {
   });
   try {
     database.open();
-    if (!readOnly) database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL');
+    const logs = !readOnly && logsAhead(database);
     // Nothing is read before this: it tells a file that is no database from one.
     database.exec('SELECT count(*) FROM sqlite_schema');
-    return new SqliteConnection(path, database);
+    return new SqliteConnection(path, database, logs ? commits : null);
   } catch (error) {
     if (database.isOpen) database.close();
     throw sqlError(error, path);
   }
 }
 
+/** False if the file system cannot have a write-ahead log: then SQLite syncs by itself. */
+function logsAhead(database: DatabaseSync): boolean {
+  const mode = database.prepare('PRAGMA journal_mode = WAL').get();
+  const isLogging = mode?.['journal_mode'] === 'wal';
+  // NORMAL keeps the file sound, and leaves it to whoever commits to make that durable.
+  database.exec(`PRAGMA synchronous = ${isLogging ? 'NORMAL' : 'FULL'}`);
+  return isLogging;
+}
+
 class SqliteConnection implements SqlConnection {
   readonly #path: string;
   readonly #database: DatabaseSync;
   readonly #statements: SqliteStatements;
+  readonly #commits: Commits | null;
 
-  constructor(path: string, database: DatabaseSync) {
+  constructor(path: string, database: DatabaseSync, commits: Commits | null) {
     this.#path = path;
     this.#database = database;
     this.#statements = new SqliteStatements(database);
+    this.#commits = commits;
   }
 
   async execute(sql: string, parameters: readonly SqlValue[]): Promise<SqlResult> {
+    this.#commits?.check();
+    const result = this.#run(sql, parameters);
+    await this.#commits?.done(sql, this.#database.isTransaction);
+    return result;
+  }
+
+  #run(sql: string, parameters: readonly SqlValue[]): SqlResult {
     try {
       return this.#statements.run(sql, parameters);
     } catch (error) {
@@ -82,6 +106,7 @@ class SqliteConnection implements SqlConnection {
 
   async close(): Promise<void> {
     this.#statements.forget();
+    await this.#commits?.close();
     if (this.#database.isOpen) this.#database.close();
   }
 }

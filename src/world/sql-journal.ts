@@ -1,0 +1,80 @@
+import { constants } from 'node:fs';
+import * as fs from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { LowtideError, messageOf } from '../model/errors.ts';
+
+/** What makes a commit of a database in WAL mode durable. */
+export interface Journal {
+  /** Errors: whatever the disk says; then nothing more may be committed. */
+  sync(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/**
+ * The write-ahead log beside a database that is open, synced in libuv's threads: SQLite itself would keep everybody
+ * waiting for the disk. No lock of SQLite's is on this file, so closing it takes none away.
+ */
+export function journalOf(path: string): Journal {
+  let handle: fs.FileHandle | null = null;
+  return {
+    async sync() {
+      if (handle === null) {
+        handle = await fs.open(`${path}-wal`, 'r+');
+        await syncDirectory(dirname(path));
+      }
+      await handle.datasync();
+    },
+    close: async () => await handle?.close(),
+  };
+}
+
+async function syncDirectory(path: string): Promise<void> {
+  const directory = await fs.open(path, constants.O_RDONLY | constants.O_DIRECTORY);
+  try {
+    await directory.sync();
+  } finally {
+    await directory.close();
+  }
+}
+
+const READS = /^\s*(?:select|begin|rollback|explain|values)\b/i;
+
+/**
+ * Has each commit synced before anybody is told of it. After a sync that failed nothing is done any more: a later commit
+ * could be behind a gap in the log, and the first crash would take it away.
+ */
+export class Commits {
+  readonly #journal: Journal;
+  readonly #path: string;
+  #written = false;
+  #failed: LowtideError | null = null;
+
+  constructor(journal: Journal, path: string) {
+    this.#journal = journal;
+    this.#path = path;
+  }
+
+  /** @throws LowtideError `disk-failed` once a sync has failed */
+  check(): void {
+    if (this.#failed !== null) throw this.#failed;
+  }
+
+  /** A statement has been carried out. Resolves when all that was committed is durable. */
+  async done(sql: string, inTransaction: boolean): Promise<void> {
+    if (!READS.test(sql)) this.#written = true;
+    if (inTransaction || !this.#written) return;
+    this.#written = false;
+    if (/^\s*rollback\b/i.test(sql)) return;
+    try {
+      await this.#journal.sync();
+    } catch (error) {
+      const message = `the database ${this.#path} could not be made durable (${messageOf(error)}): start this program again`;
+      this.#failed = new LowtideError('disk-failed', message, { cause: error });
+    }
+    this.check();
+  }
+
+  close(): Promise<void> {
+    return this.#journal.close();
+  }
+}
