@@ -29,14 +29,14 @@ export interface Served {
 
 /**
  * The life of a center or relay, until `stop`.
- * @param onAnswering called once machines and people can ask it
+ * @param onAnswering called once machines and people can ask it, with where: `listens on 0.0.0.0:7700, reached at ...`
  */
 export async function serveNode(
   context: Context,
   log: LogMonitor,
   served: Served,
   stop: AbortSignal,
-  onAnswering: () => void,
+  onAnswering: (where: string) => void,
 ): Promise<void> {
   const { node, authority, settings, people, socket } = served;
   log.names.set(authority.face.id, authority.face.name);
@@ -47,9 +47,8 @@ export async function serveNode(
   open.defer(closeServer);
   const local = await serveLocal(context.world, socket, verbsOf(people));
   open.defer(() => local.close());
-  onAnswering();
   const reached = settings.addresses.map(formatAddress).join(', ');
-  context.output.line(`  listens on ${formatAddress(settings.listen)}, reached at ${reached}`);
+  onAnswering(`listens on ${formatAddress(settings.listen)}, reached at ${reached}`);
   await runParts(stop, [
     (until) => node.run(until),
     (until) => keepUp(context, log, served, until),

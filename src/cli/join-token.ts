@@ -2,11 +2,21 @@ import { createInterface } from 'node:readline/promises';
 import { connectLocal } from '../http/local-client.ts';
 import { formatAddress } from '../identity/addresses.ts';
 import type { JoinedCenter } from '../identity/client-identity.ts';
+import { LowtideError } from '../model/errors.ts';
 import type { Context } from './context.ts';
 import { readText } from './place.ts';
 
-/** The token that was given, or read from stdin, or asked for. */
+/** The token that was given, or read from stdin, or asked for. @throws LowtideError `token-bad` if there is none */
 export async function tokenText(given: string | undefined): Promise<string> {
+  const text = await tokenFrom(given);
+  if (text.trim() !== '') return text;
+  throw new LowtideError(
+    'token-bad',
+    "no token was given: put it behind the verb, or '-' and give it on stdin",
+  );
+}
+
+async function tokenFrom(given: string | undefined): Promise<string> {
   if (given !== undefined && given !== '-') return given;
   if (given === '-' || !process.stdin.isTTY) return await readText('-', 'the token');
   const lines = createInterface({ input: process.stdin, output: process.stderr });

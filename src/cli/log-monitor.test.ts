@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
+import type { JoinedCenter } from '../identity/client-identity.ts';
 import type { Event } from '../model/events.ts';
+import type { CenterFace } from '../model/exchange.ts';
 import type { CenterId, ClientId, OrderId, SnapshotId } from '../model/ids.ts';
-import { describe } from './log-monitor.ts';
+import { describe, learnCenters, LogMonitor } from './log-monitor.ts';
+import { Output } from './output.ts';
 
 const snapshot = 'abcdef0123456789'.repeat(4) as SnapshotId;
 const center = '1'.repeat(32) as CenterId;
@@ -18,6 +21,17 @@ it('events name centers and computers as people do', () => {
     say({ kind: 'reception', client, job: 'docs', snapshot, bytes: 2048 }),
     'ann offers docs abcdef012345, 2.0 KiB',
   );
+});
+
+it("a relay's receipt is not taken for a center's, and the centers behind it have names", () => {
+  assert.equal(say({ kind: 'receipted', snapshot, center, receipt: 'center' }), 'abcdef012345 by tokyo');
+  const custody = { kind: 'receipted', snapshot, center, receipt: 'custody' } as const;
+  assert.equal(say(custody), 'abcdef012345 by tokyo, which has it in custody');
+  const log = new LogMonitor(new Output({ json: false, quiet: true }), 'UTC');
+  const faceOf = (name: string) => ({ id: name.repeat(8), name }) as unknown as CenterFace;
+  const shop = { face: faceOf('shop'), centers: [faceOf('oslo'), faceOf('kobe')] } as unknown as JoinedCenter;
+  learnCenters(log, { centers: [shop] });
+  assert.deepEqual([...log.names.values()], ['shop', 'oslo', 'kobe']);
 });
 
 it('a backup that is not whole says so', () => {

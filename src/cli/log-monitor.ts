@@ -1,3 +1,4 @@
+import type { ClientIdentity } from '../identity/client-identity.ts';
 import type { Event, EventKind, Problem, Progress } from '../model/events.ts';
 import { shortId } from '../model/ids.ts';
 import type { VerbMonitor } from './context.ts';
@@ -57,6 +58,13 @@ export class LogMonitor implements VerbMonitor {
   }
 }
 
+/** Who is above, by name, and where that leads. */
+export function learnCenters({ names }: LogMonitor, { centers }: Pick<ClientIdentity, 'centers'>): void {
+  for (const joined of centers) {
+    for (const { id, name } of [joined.face, ...joined.centers]) names.set(id, name);
+  }
+}
+
 type Names = (id: string) => string;
 type Texts = { [K in EventKind]: (event: Extract<Event, { kind: K }>, nameOf: Names) => string };
 
@@ -78,7 +86,8 @@ const texts: Texts = {
   paused: ({ snapshot, bytes, code }) => `${shortId(snapshot)} after ${bytesText(bytes)} (${code})`,
   committed: ({ snapshot, client, bytes }, nameOf) =>
     `${shortId(snapshot)} of ${nameOf(client)}, ${bytesText(bytes)}`,
-  receipted: ({ snapshot, center }, nameOf) => `${shortId(snapshot)} by ${nameOf(center)}`,
+  receipted: ({ snapshot, center, receipt }, nameOf) =>
+    `${shortId(snapshot)} by ${nameOf(center)}${receipt === 'custody' ? ', which has it in custody' : ''}`,
   freed: ({ snapshot, bytes }) =>
     `${bytesText(bytes)} of ${shortId(snapshot)}, which need not be here any more`,
   voided: ({ snapshot, code }) => `${shortId(snapshot)}: ${code}`,

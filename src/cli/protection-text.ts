@@ -25,8 +25,12 @@ const texts: Texts = {
   'no-center': () => "this machine has joined no center: 'lowtide agent join' does",
   'never-taken': () => 'no backup has been taken yet',
   partial: () => 'the first backup is still passing through the spool in parts',
-  'not-collected': ({ count }) =>
-    `${plural(count, 'snapshot is', 'snapshots are')} only in the spool of this machine so far`,
+  'not-collected': ({ count, held }) => {
+    const snapshots = plural(count, 'snapshot is', 'snapshots are');
+    if (held === 0) return `${snapshots} only in the spool of this machine so far`;
+    const some = held === count ? '' : `${held} of them `;
+    return `${snapshots} at no center so far, ${some}in the custody of a relay`;
+  },
   'still-owed': ({ centers }, status) => `not yet at ${namesOf(centers, status)}`,
   unreadable: ({ count }) =>
     `${plural(count, 'entry', 'entries')} could not be read and ${count === 1 ? 'is' : 'are'} not in it`,

@@ -58,6 +58,11 @@ export function parseDuration(text: string): number {
   );
 }
 
+/** `22:00-06:00 (UTC)`; `at any time`. */
+export function hoursText(windows: string, zone: string): string {
+  return windows === 'any' ? 'at any time' : `${windows} (${zone})`;
+}
+
 /** `2026-03-02 22:00`, in `zone`. */
 export function timeText(at: number, zone: string): string {
   return timeOf(at, zone, 'minute');

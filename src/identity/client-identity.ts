@@ -98,7 +98,10 @@ export async function createClientIdentity(world: World, directory: string): Pro
 export async function loadClientIdentity(world: World, directory: string): Promise<ClientIdentity> {
   const file = await ifThere(readPrivateJson(world, `${directory}/${CLIENT_FILE}`, clientShape));
   if (file === null) {
-    throw new LowtideError('not-a-node', `${directory} holds no identity: make one with lowtide agent join`);
+    throw new LowtideError(
+      'not-a-node',
+      `there is no agent here, as ${directory} holds no keys: 'lowtide agent join' makes one`,
+    );
   }
   const key = async (name: string): Promise<SigningKey> =>
     readPrivateKeyPem(await readPrivate(world, `${directory}/${name}`), `${directory}/${name}`);

@@ -42,11 +42,12 @@ describe('a job is not protected', () => {
     assert.deepEqual(kinds(of([], { centers: [] })), ['no-center', 'never-taken']);
   });
 
-  it('while only the spool has it, whatever the copy waits for', () => {
+  it('while only the spool has it, or a relay, whatever the copy waits for', () => {
     for (const phase of ['waiting', 'in-transit', 'held', 'behind', 'stuck'] as const) {
       const protection = of([taken(1, [phase])]);
       assert.equal(protection.level, 'none');
-      assert.deepEqual(protection.remarks, [{ kind: 'not-collected', count: 1 }]);
+      const held = phase === 'held' ? 1 : 0;
+      assert.deepEqual(protection.remarks, [{ kind: 'not-collected', count: 1, held }]);
     }
   });
 
@@ -75,7 +76,7 @@ describe('a job is protected', () => {
     assert.equal(protection.level, 'protected');
     assert.equal(protection.asOf, 2000);
     assert.deepEqual(protection.at, [tokyo]);
-    assert.deepEqual(protection.remarks, [{ kind: 'not-collected', count: 1 }]);
+    assert.deepEqual(protection.remarks, [{ kind: 'not-collected', count: 1, held: 0 }]);
   });
 
   it('only partly while a center that it is owed to lacks it', () => {

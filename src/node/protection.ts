@@ -21,8 +21,8 @@ export interface Protection {
 export type Remark =
   | { readonly kind: 'no-center' }
   | { readonly kind: 'never-taken' }
-  /** Snapshots that only this machine has. */
-  | { readonly kind: 'not-collected'; readonly count: number }
+  /** Snapshots that no center has; `held` of them some relay has in custody. */
+  | { readonly kind: 'not-collected'; readonly count: number; readonly held: number }
   /** The backup is still on its way through the spool in parts. */
   | { readonly kind: 'partial' }
   | { readonly kind: 'still-owed'; readonly centers: readonly CenterId[] }
@@ -57,7 +57,7 @@ export function protectionOf(facts: JobFacts): Protection {
   const remarks: Remark[] = [
     ...failure(facts),
     ...(missing.length > 0 ? [{ kind: 'still-owed', centers: missing } as const] : []),
-    ...(newer.length > 0 ? [{ kind: 'not-collected', count: newer.length } as const] : []),
+    ...(newer.length > 0 ? [notCollected(newer)] : []),
     ...(row.problems > 0 ? [{ kind: 'unreadable', count: row.problems } as const] : []),
   ];
   const level = missing.length > 0 ? 'partly' : 'protected';
@@ -69,11 +69,16 @@ function whyNone(facts: JobFacts): Remark[] {
   const remarks: Remark[] = [];
   if (facts.centers.length === 0) remarks.push({ kind: 'no-center' });
   remarks.push(...failure(facts));
-  const whole = waiting.filter(({ row }) => row.complete === 1).length;
-  if (whole > 0) remarks.push({ kind: 'not-collected', count: whole });
+  const whole = waiting.filter(({ row }) => row.complete === 1);
+  if (whole.length > 0) remarks.push(notCollected(whole));
   else if (facts.snapshots.some(({ row }) => row.complete === 0)) remarks.push({ kind: 'partial' });
   else if (remarks.every(({ kind }) => kind !== 'failed')) remarks.push({ kind: 'never-taken' });
   return remarks;
+}
+
+function notCollected(snapshots: JobFacts['snapshots']): Remark {
+  const held = snapshots.filter(({ copies }) => copies.some(({ phase }) => phase === 'held'));
+  return { kind: 'not-collected', count: snapshots.length, held: held.length };
 }
 
 /** Not given up by its owner: some copy of it is still owed or kept. */

@@ -74,6 +74,17 @@ describe('a relay', () => {
     );
   });
 
+  it('answers a verb that comes while it starts, and one that comes beside another', async () => {
+    const desk = ['--data', join(folder, 'early')];
+    await ok(await relayInit('early', ...desk));
+    const starting = running(ends, ['relay', 'run', ...desk]);
+    for (let at = 0; at < 3; at++) {
+      const both = [lowtide(['relay', 'status', ...desk]), lowtide(['relay', 'client', 'list', ...desk])];
+      for (const { exit, stderr } of await Promise.all(both)) assert.equal(exit, 0, stderr);
+    }
+    await (await starting).stop();
+  });
+
   it('does not join below itself', async () => {
     const own = await tokenOf('relay', 'token', '--relay', ...shop);
     await fails('joined-in-circle', /cannot join itself/, ['relay', 'join', own, ...shop]);

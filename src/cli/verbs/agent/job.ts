@@ -5,7 +5,7 @@ import { absolute, type Context } from '../../context.ts';
 import { readPatterns } from '../../place.ts';
 import { protectionLines, dueText } from '../../protection-text.ts';
 import { type DataOptions, withAgent } from '../../reach.ts';
-import { plural } from '../../text.ts';
+import { hoursText, plural } from '../../text.ts';
 import { action, collect, newGroup, newVerb } from '../../verb.ts';
 import { jobRunVerb } from './job-run.ts';
 import { withAgentData } from './options.ts';
@@ -111,7 +111,7 @@ async function add(context: Context, name: string, paths: string[], options: Add
   const { job, warnings } = await withAgent(context, options, ({ people }) => people.addJob(wish));
   output.message({ message_type: 'job_added', ...job, warnings });
   for (const warning of warnings) output.warn(`warning: ${warning}`);
-  output.line(`Added the job ${name}: taken ${job.backup}, may travel ${job.transfer} (${job.zone}).`);
+  output.line(`Added the job ${name}: taken ${job.backup}, may travel ${hoursText(job.transfer, job.zone)}.`);
   output.line(`'lowtide job run ${name}' takes a backup now; 'lowtide status' says how it is protected.`);
 }
 
@@ -134,7 +134,7 @@ async function list(context: Context, options: DataOptions): Promise<void> {
     [
       { title: 'Job', text: ({ name }) => name },
       { title: 'Taken', text: ({ backup }) => backup },
-      { title: 'May travel', text: ({ transfer, zone }) => `${transfer} (${zone})` },
+      { title: 'May travel', text: ({ transfer, zone }) => hoursText(transfer, zone) },
       { title: `Next (${zone})`, text: (job) => dueText(job, status) },
       { title: 'Protected', text, below: (cell) => cell },
       { title: 'Paths', text: ({ paths }) => paths.join(' '), below: (cell) => cell },

@@ -7,7 +7,7 @@ import { agentPeople } from '../../../node/people-agent.ts';
 import { httpsConnector } from '../../connector.ts';
 import { type Context, dataFolder } from '../../context.ts';
 import { runParts } from '../../daemon.ts';
-import type { LogMonitor } from '../../log-monitor.ts';
+import { learnCenters, type LogMonitor } from '../../log-monitor.ts';
 import { type DataOptions, verbsOf } from '../../reach.ts';
 import { software } from '../../software.ts';
 import { daemonAction, newVerb } from '../../verb.ts';
@@ -35,7 +35,7 @@ async function run(context: Context, log: LogMonitor, options: DataOptions): Pro
     const connector = httpsConnector(world, agentPaths(data).identity);
     open.defer(async () => connector.close());
     const home = await openAgentHome(world, data, software(), connector);
-    for (const { face } of home.client.centers) log.names.set(face.id, face.name);
+    learnCenters(log, home.client);
     const first = name === '';
     name = home.identity.name;
     await liveUntilReload(context, log, home, () => {

@@ -7,7 +7,16 @@ import type { Context } from '../../context.ts';
 import { dueText, protectionLines } from '../../protection-text.ts';
 import { type DataOptions, withAgent } from '../../reach.ts';
 import { spoolLines } from '../../spool-text.ts';
-import { bytesText, joinedLines, pairLines, plural, timeText, WIDTH, wrapLines } from '../../text.ts';
+import {
+  hoursText,
+  bytesText,
+  joinedLines,
+  pairLines,
+  plural,
+  timeText,
+  WIDTH,
+  wrapLines,
+} from '../../text.ts';
 import { action, newVerb } from '../../verb.ts';
 import { withAgentData } from './options.ts';
 
@@ -79,7 +88,7 @@ function upstreamText(
   columns: number,
 ): string[] {
   const state = connected ? 'connected' : `NOT CONNECTED: ${message}${code === '' ? '' : ` (${code})`}`;
-  const hours = windows === null ? [] : [`collects ${windows} (${zone})`];
+  const hours = windows === null || zone === null ? [] : [`collects ${hoursText(windows, zone)}`];
   const lines = joinedLines([state, ...hours, `at ${addresses.join(', ')}`], columns);
   if (kind === 'center') return lines;
   const led = centers.filter(({ ways }) => ways.includes(id)).map(({ name }) => name);
@@ -90,7 +99,7 @@ function jobLines(state: AgentStatus): string[] {
   const pairs = state.jobs.flatMap((job): [string, string][] => {
     const [first = '', ...rest] = protectionLines(job, state);
     const last = job.lastTaken === null ? 'never yet' : timeText(job.lastTaken, state.zone);
-    const hours = `${job.backup}; may travel ${job.transfer} (${job.zone})`;
+    const hours = `${job.backup}; may travel ${hoursText(job.transfer, job.zone)}`;
     const next = `taken ${hours}; last ${last}, next ${dueText(job, state)}`;
     return [[job.name, first], ...[...rest, next].map((text): [string, string] => ['', text])];
   });

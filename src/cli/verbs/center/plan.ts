@@ -8,7 +8,7 @@ import type { Context } from '../../context.ts';
 import { withCollecting } from '../../reach.ts';
 import { drawPlan } from '../../plan-picture.ts';
 import { barText, errorsText, expectedText, nightTexts } from '../../plan-text.ts';
-import { bytesText, plural, timeText } from '../../text.ts';
+import { hoursText, bytesText, plural, timeText } from '../../text.ts';
 import { action, newVerb } from '../../verb.ts';
 import { type NodeOptions, type NodeRole, withNodeData } from './options.ts';
 
@@ -45,7 +45,7 @@ async function plan(context: Context, role: NodeRole, options: PlanOptions): Pro
   output.message({ message_type: 'conditions', ...conditions });
   const { name, windows, zone, streams, running } = answer;
   output.line(
-    `${name} collects ${windows} (${zone}), ${streams} at a time${running ? '' : '; it is not running now'}.`,
+    `${name} collects ${hoursText(windows, zone)}, ${streams} at a time${running ? '' : '; it is not running now'}.`,
   );
   if (offers.length > 0) output.line('');
   output.table(
@@ -70,7 +70,7 @@ async function plan(context: Context, role: NodeRole, options: PlanOptions): Pro
       },
       {
         title: 'May travel',
-        text: ({ transfer, transferZone }) => `${transfer} (${transferZone})`,
+        text: ({ transfer, transferZone }) => hoursText(transfer, transferZone),
         below: (cell) => `may travel ${cell}`,
       },
       { title: 'Now', text: (offer) => whyText(offer, answer), below: (cell) => cell },

@@ -35,8 +35,9 @@ async function run(context: Context, log: LogMonitor, options: NodeOptions): Pro
   try {
     const people = { ...centerPeople({ ...home, running: true }), ...pulls.people };
     const served = { ...home, people, socket, refresh: () => file.current() };
-    await serveNode(context, log, served, stop, () => {
+    await serveNode(context, log, served, stop, (where) => {
       world.monitor.event({ kind: 'started', role: 'center', name });
+      context.output.line(`  ${where}`);
     });
   } finally {
     await pulls.end();

@@ -4,7 +4,7 @@ import { relayPeople } from '../../../node/people-relay.ts';
 import { serveNode } from '../../collecting-daemon.ts';
 import { httpsConnector } from '../../connector.ts';
 import { type Context, dataFolder } from '../../context.ts';
-import type { LogMonitor } from '../../log-monitor.ts';
+import { learnCenters, type LogMonitor } from '../../log-monitor.ts';
 import { softwareName } from '../../software.ts';
 import { daemonAction, newVerb } from '../../verb.ts';
 import { type NodeOptions, withNodeData } from '../center/options.ts';
@@ -32,8 +32,10 @@ async function run(context: Context, log: LogMonitor, options: NodeOptions): Pro
     open.defer(() => home.node.close());
     const first = name === '';
     name = home.authority.face.name;
-    await liveUntilReload(context, log, home, () => {
-      if (first) world.monitor.event({ kind: 'started', role: 'relay', name });
+    await liveUntilReload(context, log, home, (where) => {
+      if (!first) return;
+      world.monitor.event({ kind: 'started', role: 'relay', name });
+      context.output.line(`  ${where}`);
     });
   }
   if (name !== '') world.monitor.event({ kind: 'stopped', role: 'relay', name });
@@ -44,13 +46,11 @@ async function liveUntilReload(
   context: Context,
   log: LogMonitor,
   home: RelayHome,
-  onAnswering: () => void,
+  onAnswering: (where: string) => void,
 ): Promise<void> {
   const reload = new AbortController();
   const until = AbortSignal.any([context.stop, reload.signal]);
-  for (const { face, centers } of home.client.centers) {
-    for (const { id, name } of [face, ...centers]) log.names.set(id, name);
-  }
+  learnCenters(log, home.client);
   const people = relayPeople({ home, running: true, reload: () => reload.abort() });
   const served = { ...home, people, socket: relayPaths(home.data).socket };
   await serveNode(context, log, served, until, onAnswering);

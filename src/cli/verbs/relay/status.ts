@@ -4,7 +4,7 @@ import type { RelayStatus } from '../../../node/relay-view.ts';
 import type { Context } from '../../context.ts';
 import { withRelay } from '../../reach.ts';
 import { copyLines } from '../../spool-text.ts';
-import { bytesText, plural, notedTable, timeText } from '../../text.ts';
+import { hoursText, bytesText, plural, notedTable, timeText } from '../../text.ts';
 import { action, newVerb } from '../../verb.ts';
 import { section, upstreamLines } from '../agent/status.ts';
 import { type NodeOptions, withNodeData } from '../center/options.ts';
@@ -29,7 +29,7 @@ async function status(context: Context, options: NodeOptions): Promise<void> {
   tellScripts(context, state);
   const { name, node, software, zone, running, transfer, transferZone, store, owed } = state;
   output.result(`${name} (relay ${shortId(node)}), ${software}. Times are in ${zone}.`);
-  if (running) output.result(`The relay is running; it may send on ${transfer} (${transferZone}).`);
+  if (running) output.result(`The relay is running; it may send on ${hoursText(transfer, transferZone)}.`);
   else output.result("The relay is NOT RUNNING: nothing comes or goes until 'lowtide relay run'.");
   const to = owed.map((center) => center.name).join(' and ');
   output.result(
@@ -45,7 +45,7 @@ async function status(context: Context, options: NodeOptions): Promise<void> {
     upstreamLines(state),
     "nothing yet: 'lowtide relay join' joins a center or relay",
   );
-  section(context, storeTitle(store), heldLines(state), 'everything that came has been passed on');
+  section(context, storeTitle(store), heldLines(state), 'nothing is in custody');
 }
 
 function storeTitle({ bytes, custody, quota, cacheQuota }: RelayStatus['store']): string {
