@@ -6,6 +6,18 @@ import type { BlockJob } from './sequencer.ts';
 import { sharedBytes } from './slabs.ts';
 import { type SealOutput, sealTask } from './tasks.ts';
 
+/** zstd's own default, and ours. */
+const DEFAULT_LEVEL = 3;
+const RUN_LEVEL = 2;
+
+/**
+ * The level for one block. Small files are compressed a MiB together, which saves more than a level does: by default
+ * they get one less, which takes three quarters of the time for 1 % (text) to 5 % (source, programs) more bytes.
+ */
+function levelFor(level: number, isRun: boolean): number {
+  return isRun && level === DEFAULT_LEVEL ? RUN_LEVEL : level;
+}
+
 interface Sealing {
   readonly job: BlockJob;
   readonly target: Uint8Array;
@@ -42,7 +54,8 @@ export class Sealer {
   async submit(job: BlockJob): Promise<void> {
     const { payload, chunk } = job;
     const target = this.#listOf(payload.length).pop() ?? this.#newTarget(payload.length);
-    const input = { keys: this.#keys, level: this.#level, payload, chunk, target };
+    const level = levelFor(this.#level, chunk === null);
+    const input = { keys: this.#keys, level, payload, chunk, target };
     const sealed = later(this.#world.work.run(sealTask, input).finally(job.release));
     this.#sealing.push({ job, target, sealed });
     while (this.#sealing.length > this.#most) await this.#storeOldest();
