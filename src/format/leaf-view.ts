@@ -54,23 +54,30 @@ export class LeafView {
   readonly shared: Uint16Array;
   /** Where the bytes of its path that are its own are. */
   readonly names: Uint32Array;
+  /** Where the list of its extents is; its end, if it has none. */
+  readonly #extents: Uint32Array;
+  /** How many bytes of the file these are. */
+  readonly #covered: Float64Array;
   readonly first: TreeKey | null;
   readonly last: TreeKey | null;
 
   /** @throws LowtideError `damaged-page` */
   constructor(payload: Uint8Array) {
     this.payload = bufferOf(payload);
-    const scan = new Scan(this.payload);
+    const scan = new Scan(this.payload, LEAF_HEAD_BYTES);
+    const path = new LastPath(scan);
     this.count = scan.u32(1);
     if (this.count > this.payload.length) throw scan.damaged();
     this.starts = new Uint32Array(this.count + 1);
     this.bodies = new Uint32Array(this.count);
     this.shared = new Uint16Array(this.count);
     this.names = new Uint32Array(this.count);
-    for (let number = 0; number < this.count; number++) this.#pass(scan, number);
+    this.#extents = new Uint32Array(this.count);
+    this.#covered = new Float64Array(this.count);
+    for (let number = 0; number < this.count; number++) this.#pass(scan, path, number);
     this.starts[this.count] = scan.at;
     if (scan.at !== this.payload.length) throw scan.damaged();
-    this.last = this.count === 0 ? null : this.#keyAt(this.count - 1, scan.path());
+    this.last = this.count === 0 ? null : this.#keyAt(this.count - 1, path.toKey());
     this.first = this.count === 0 ? null : this.#keyAt(0, this.pathAt(0));
   }
 
@@ -101,7 +108,7 @@ export class LeafView {
     const body = this.bodies[number]!;
     const flags = this.payload[body + 1]!;
     if (!this.isEntry(number) || (flags & (UNSETTLED | PARTIAL)) !== 0 || (flags & EXTRA) === 0) return false;
-    return this.payload[body] !== FILE || this.#covered(number) === this.sizeAt(number);
+    return this.payload[body] !== FILE || this.#covered[number] === this.sizeAt(number);
   }
 
   /** The size that an entry says. */
@@ -136,7 +143,7 @@ export class LeafView {
   chunksAt(number: number): ViewedChunk[] {
     const chunks: ViewedChunk[] = [];
     const { payload } = this;
-    const scan = new Scan(payload, this.#extentsAt(number));
+    const scan = new Scan(payload, this.#extents[number]!);
     if (scan.at === this.starts[number + 1]!) return chunks;
     for (let left = scan.varint(); left > 0; left--) {
       const at = scan.at + 1;
@@ -160,15 +167,17 @@ export class LeafView {
     return { files, directories, others, bytes };
   }
 
-  #pass(scan: Scan, number: number): void {
+  #pass(scan: Scan, path: LastPath, number: number): void {
     this.starts[number] = scan.at;
     this.shared[number] = scan.varint();
     const own = scan.varint();
     this.names[number] = scan.at;
-    const isSame = scan.nextPath(this.shared[number], own, number === 0);
+    const isSame = path.next(this.shared[number], own, number === 0);
     this.bodies[number] = scan.at;
     if (isSame && (number === 0 || this.isEntry(number))) throw scan.damaged();
-    scan.body();
+    const hasExtents = scan.head();
+    this.#extents[number] = scan.at;
+    if (hasExtents) this.#covered[number] = scan.extents();
   }
 
   #keyAt(number: number, path: PathKey): TreeKey {
@@ -176,32 +185,15 @@ export class LeafView {
     const offset = isEntry ? 0 : new Scan(this.payload, this.bodies[number]! + 1).varint();
     return { path, offset };
   }
-
-  /** Where an entry's extents begin; its end if it is no file. */
-  #extentsAt(number: number): number {
-    const body = this.bodies[number]!;
-    const scan = new Scan(this.payload, body);
-    if (!this.isEntry(number)) scan.continuationHead();
-    else scan.entryHead();
-    return scan.at;
-  }
-
-  #covered(number: number): number {
-    const scan = new Scan(this.payload, this.#extentsAt(number));
-    let covered = 0;
-    for (let left = scan.varint(); left > 0; left--) covered += scan.extent();
-    return covered;
-  }
 }
 
 /** Goes over the bytes of a page. */
 class Scan {
-  readonly #payload: Buffer;
-  readonly #path = { bytes: Buffer.allocUnsafe(256), length: 0 };
+  readonly payload: Buffer;
   at: number;
 
-  constructor(payload: Buffer, at = LEAF_HEAD_BYTES) {
-    this.#payload = payload;
+  constructor(payload: Buffer, at: number) {
+    this.payload = payload;
     this.at = at;
   }
 
@@ -210,14 +202,14 @@ class Scan {
   }
 
   u32(at: number): number {
-    if (at + 4 > this.#payload.length) throw this.damaged();
-    return this.#payload.readUInt32BE(at);
+    if (at + 4 > this.payload.length) throw this.damaged();
+    return this.payload.readUInt32BE(at);
   }
 
   varint(): number {
     let value = 0;
     for (let scale = 1; ; scale *= 0x80) {
-      const byte = this.#payload[this.at++];
+      const byte = this.payload[this.at++];
       if (byte === undefined || scale > Number.MAX_SAFE_INTEGER) throw this.damaged();
       value += (byte & 0x7f) * scale;
       if (byte < 0x80) return value;
@@ -226,38 +218,15 @@ class Scan {
 
   skip(count: number): void {
     this.at += count;
-    if (this.at > this.#payload.length) throw this.damaged();
+    if (this.at > this.payload.length) throw this.damaged();
   }
 
-  path(): PathKey {
-    return this.#path.bytes.toString('latin1', 0, this.#path.length) as PathKey;
-  }
-
-  /** Takes the path of the next record, which must not come before the last. Whether it is the same. */
-  nextPath(shared: number, own: number, isFirst: boolean): boolean {
-    const path = this.#path;
-    const length = shared + own;
-    const from = this.at;
-    this.skip(own);
-    if (shared > path.length || length > PATH_BYTES_MAX) throw this.damaged();
-    const isSame = own === 0 && shared === path.length;
-    const grows = shared === path.length || (own > 0 && this.#payload[from]! > path.bytes[shared]!);
-    if (!isFirst && !isSame && !grows) throw this.damaged();
-    if (length > path.bytes.length) path.bytes = Buffer.concat([path.bytes], 2 * length);
-    for (let byte = 0; byte < own; byte++) path.bytes[shared + byte] = this.#payload[from + byte]!;
-    path.length = length;
-    return isSame && !isFirst;
-  }
-
-  body(): void {
-    const type = this.#payload[this.at];
-    if (type === CONTINUATION) {
-      this.continuationHead();
-      this.extents();
-      return;
-    }
-    this.entryHead();
-    if (type === FILE) this.extents();
+  /** Passes what a record has before its extents; false if it has none. */
+  head(): boolean {
+    const type = this.payload[this.at];
+    if (type === CONTINUATION) this.continuationHead();
+    else this.entryHead();
+    return type === CONTINUATION || type === FILE;
   }
 
   continuationHead(): void {
@@ -266,8 +235,8 @@ class Scan {
   }
 
   entryHead(): void {
-    const type = this.#payload[this.at]!;
-    const flags = this.#payload[this.at + 1]!;
+    const type = this.payload[this.at]!;
+    const flags = this.payload[this.at + 1]!;
     if (type === undefined || type < FILE || type > BLOCK_DEVICE || flags > 15) throw this.damaged();
     this.skip(HEAD_BYTES);
     if ((flags & LINKED) !== 0) this.varint();
@@ -276,13 +245,16 @@ class Scan {
     if ((flags & EXTRA) !== 0) this.skip(this.varint());
   }
 
-  extents(): void {
-    for (let left = this.varint(); left > 0; left--) this.extent();
+  /** Passes them and says how many bytes of the file they stand for. */
+  extents(): number {
+    let covered = 0;
+    for (let left = this.varint(); left > 0; left--) covered += this.extent();
+    return covered;
   }
 
   /** Passes one and says how many bytes of the file it stands for. */
   extent(): number {
-    const kind = this.#payload[this.at++];
+    const kind = this.payload[this.at++];
     let length = 0;
     if (kind === DATA) {
       length = this.u32(this.at + ID_BYTES + 4);
@@ -296,5 +268,36 @@ class Scan {
     }
     if (length === 0) throw this.damaged();
     return length;
+  }
+}
+
+/** The path of the record that a scan is at. */
+class LastPath {
+  readonly #scan: Scan;
+  #bytes = Buffer.allocUnsafe(256);
+  #length = 0;
+
+  constructor(scan: Scan) {
+    this.#scan = scan;
+  }
+
+  toKey(): PathKey {
+    return this.#bytes.toString('latin1', 0, this.#length) as PathKey;
+  }
+
+  /** Takes the path of the next record, which must not come before the last. Whether it is the same. */
+  next(shared: number, own: number, isFirst: boolean): boolean {
+    const scan = this.#scan;
+    const { payload, at: from } = scan;
+    const length = shared + own;
+    scan.skip(own);
+    if (shared > this.#length || length > PATH_BYTES_MAX) throw scan.damaged();
+    const isSame = own === 0 && shared === this.#length;
+    const grows = shared === this.#length || (own > 0 && payload[from]! > this.#bytes[shared]!);
+    if (!isFirst && !isSame && !grows) throw scan.damaged();
+    if (length > this.#bytes.length) this.#bytes = Buffer.concat([this.#bytes], 2 * length);
+    for (let byte = 0; byte < own; byte++) this.#bytes[shared + byte] = payload[from + byte]!;
+    this.#length = length;
+    return isSame && !isFirst;
   }
 }

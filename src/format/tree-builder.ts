@@ -35,6 +35,8 @@ export function boundedSum(a: number, b: number): number {
 }
 
 const TWO_TO_32 = 2 ** 32;
+/** Level and offset. */
+const KEY_HEAD_BYTES = 9;
 /** What a child costs beside its path, about: for the bound of an inner page (format F23). */
 const INNER_CHILD_BYTES = 64;
 
@@ -43,22 +45,30 @@ const INNER_CHILD_BYTES = 64;
  * Level 0 is leaves.
  */
 export class PageEnds {
-  readonly #key: Buffer;
+  /** The key, and room for what is hashed with it. */
+  readonly #text: Buffer;
+  readonly #keyLength: number;
   readonly #threshold: number;
 
   constructor(keys: DomainKeys, limits: Limits) {
-    this.#key = keys.page;
+    this.#keyLength = keys.page.length;
+    this.#text = Buffer.alloc(this.#keyLength + KEY_HEAD_BYTES + PATH_BYTES_MAX);
+    this.#text.set(keys.page);
     this.#threshold = TWO_TO_32 / limits.tree_page_entries_average;
   }
 
-  endsAfter(level: number, key: TreeKey): boolean {
-    const text = Buffer.allocUnsafe(this.#key.length + 9 + key.path.length);
-    text.set(this.#key, 0);
-    let at = this.#key.length;
+  endsAfter(level: number, { path, offset }: TreeKey): boolean {
+    const text = this.#text;
+    let at = this.#keyLength;
     text[at++] = level;
-    at = text.writeBigUInt64BE(BigInt(key.offset), at);
-    text.write(key.path, at, 'latin1');
-    return hash('sha256', text, 'buffer').readUInt32BE(0) < this.#threshold;
+    at = text.writeUInt32BE(Math.floor(offset / TWO_TO_32), at);
+    at = text.writeUInt32BE(offset % TWO_TO_32, at);
+    at += text.write(path, at, 'latin1');
+    // As a string, which is made in a third of the time that a Buffer takes.
+    const digest = hash('sha256', text.subarray(0, at), 'latin1');
+    let first = 0;
+    for (let byte = 0; byte < 4; byte++) first = first * 256 + digest.charCodeAt(byte);
+    return first < this.#threshold;
   }
 }
 
