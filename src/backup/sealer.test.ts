@@ -13,7 +13,7 @@ test('by default small files together get one level less than a large chunk; wha
     asked.push([level, chunk === null]);
     return rig.world.work.run(task, input);
   };
-  const world = { limits: rig.world.limits, work: { lanes: 1, run } };
+  const world = { limits: rig.world.limits, work: { ...rig.world.work, lanes: 1, run } };
   const payload = Buffer.alloc(2000, 'the same again ');
   const digest = chunkDigest(rig.keys, payload);
   for (const level of [3, 1, 15, 0]) {
