@@ -15,6 +15,8 @@ export interface Contender {
   readonly family: 'planner' | 'jitter' | 'fifo' | 'other' | 'ablation';
   readonly tuned: readonly number[];
   readonly make: (fleet: Fleet, value: number, seed: number) => Controller;
+  /** Backups are taken while they are sent: nobody knows their size before, and what was stopped begins anew. */
+  readonly spoolless?: true;
 }
 
 const SLOTS = [10, 50, 150, 400];
@@ -209,6 +211,15 @@ const changed =
     return { tell: (told, now) => decision(inner.tell(event(told), now)) };
   };
 
+const unpreempted = changed(
+  (event) => event,
+  undefined,
+  (decision) => ({
+    ...decision,
+    grants: decision.grants.filter((grant) => grant.kind === 'start' || grant.code !== 'more-urgent'),
+  }),
+);
+
 const ANY = parseWindows('any', 'UTC');
 const ablations: readonly Contender[] = [
   {
@@ -233,14 +244,16 @@ const ablations: readonly Contender[] = [
     title: 'planner without pre-emption',
     family: 'ablation',
     tuned: [0],
-    make: changed(
-      (event) => event,
-      undefined,
-      (decision) => ({
-        ...decision,
-        grants: decision.grants.filter((grant) => grant.kind === 'start' || grant.code !== 'more-urgent'),
-      }),
-    ),
+    make: unpreempted,
+  },
+  {
+    name: 'P-spool',
+    title: 'planner without a spool, sizes guessed',
+    family: 'ablation',
+    tuned: [0],
+    // To take a turn back would cost all that was sent.
+    make: unpreempted,
+    spoolless: true,
   },
   {
     name: 'P-age',

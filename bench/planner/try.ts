@@ -3,6 +3,7 @@ import type { Fleet } from '../../src/simulate/fleet.ts';
 import { measure, type Metrics } from '../../src/simulate/metrics.ts';
 import { simulateNight } from '../../src/simulate/night.ts';
 import { progressEvery } from '../../src/simulate/simulate.ts';
+import { Reach } from '../../src/simulate/reach.ts';
 import { intersect, clip, totalTime } from '../../src/schedule/spans.ts';
 import { intervalsBetween } from '../../src/schedule/windows.ts';
 import type { Contender } from './contenders.ts';
@@ -19,6 +20,8 @@ export interface Trial {
   readonly uncollected: number;
   /** Clients whose newest copy got older than twice its target before the next arrived; the oldest over its target. */
   readonly starved: number;
+  /** Those of them that were connected for long enough before that, had there been no other. */
+  readonly starvedInReach: number;
   readonly worstAge: number;
   readonly jain: number;
   readonly peakOfCap: number;
@@ -31,19 +34,26 @@ export interface Trial {
 
 const HOUR = 3_600_000;
 
-export function tryOut(fleet: Fleet, contender: Contender, value: number, seed: number): Trial {
+export function tryOut(drawn: Fleet, contender: Contender, value: number, seed: number): Trial {
+  const { spoolless = false } = contender;
+  const fleet = spoolless ? withGuessedSizes(drawn, seed) : drawn;
   const night = simulateNight(fleet, contender.make(fleet, value, seed), {
     yields: false,
     random: new RandomStream(seed, 'failures'),
     progressMs: progressEvery(fleet.clients.length),
+    resumes: !spoolless,
   });
   const metrics: Metrics = measure(night);
   const { opening, allCollected } = metrics;
   // Nothing is taken on the later days, so ages count up to the collection only.
-  const ages = night.fates.flatMap(({ client, collectedAt }) => {
+  const reach = new Reach(fleet);
+  const ages = night.fates.flatMap(({ client, snapshot, collectedAt }) => {
     const { target, lastCollected } = client.spec;
-    return target === null || collectedAt === null ? [] : [(collectedAt - lastCollected!) / target];
+    if (target === null || collectedAt === null) return [];
+    const age = (collectedAt - lastCollected!) / target;
+    return [{ age, couldBeLess: reach.within(client.spec, snapshot, lastCollected! + 2 * target) }];
   });
+  const old = ages.filter(({ age }) => age > 2);
   return {
     hours: (allCollected ?? fleet.until - (opening ?? fleet.from)) / HOUR,
     opening: opening ?? fleet.from,
@@ -51,8 +61,9 @@ export function tryOut(fleet: Fleet, contender: Contender, value: number, seed: 
     p95Hours: (metrics.completionP95 ?? Infinity) / HOUR,
     misses: metrics.missesInReach,
     uncollected: metrics.reachable - Math.min(metrics.reachable, metrics.collected),
-    starved: ages.filter((age) => age > 2).length,
-    worstAge: ages.reduce((most, age) => Math.max(most, age), 0),
+    starved: old.length,
+    starvedInReach: old.filter(({ couldBeLess }) => couldBeLess).length,
+    worstAge: ages.reduce((most, { age }) => Math.max(most, age), 0),
     jain: metrics.jain ?? 1,
     peakOfCap: metrics.peakOfCap ?? 0,
     slowdownP99: metrics.slowdownP99 ?? 1,
@@ -60,6 +71,19 @@ export function tryOut(fleet: Fleet, contender: Contender, value: number, seed: 
     outsideSeconds: outside(night),
     decisions: metrics.decisions,
   };
+}
+
+/** What the last backup came to is all that is known of the next one: up to a half more or less. */
+function withGuessedSizes(fleet: Fleet, seed: number): Fleet {
+  const random = new RandomStream(seed, 'guessed sizes');
+  const clients = fleet.clients.map((client) => ({
+    ...client,
+    snapshots: client.snapshots.map((snapshot) => ({
+      ...snapshot,
+      announced: Math.round(snapshot.bytes * (0.5 + random.fraction())),
+    })),
+  }));
+  return { ...fleet, clients };
 }
 
 /** A stop takes up to two seconds; what is longer than that beyond an end counts. */

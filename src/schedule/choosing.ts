@@ -152,6 +152,7 @@ function start(room: Room, { record, rank }: Choice): void {
     beside: rank === 0,
     rate: null,
     cap: Infinity,
+    usable: Infinity,
     wanted: Infinity,
     load: 0,
     urgent: false,

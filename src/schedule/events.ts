@@ -212,9 +212,11 @@ function markProgress(work: Work, snapshot: SnapshotId, bytes: number): void {
     estimate(state, record);
   });
   if (run === undefined) return;
-  const { wanted } = run;
+  const { wanted, usable } = run;
   updateRun(state, run);
-  if (wanted !== run.wanted || run.urgent !== isUrgent(state, run)) work.touched.add(run.client.line);
+  const turned = run.urgent !== isUrgent(state, run);
+  if (turned || wanted !== run.wanted || (run.urgent && usable !== run.usable))
+    work.touched.add(run.client.line);
 }
 
 function endRun(work: Work, snapshot: SnapshotId, outcome: Outcome): void {

@@ -7,6 +7,8 @@ import type { LineRecord, PlannerState, Run } from './records.ts';
 const LEAD_S = 3;
 /** A client may turn out to be faster than it was thought to be. */
 const HEADROOM = 1.25;
+/** Where others do without for it, it gets no more than this above what it was seen to use. */
+const FINE = 1.05;
 /** More than any line carries (S60). Loads are whole numbers, so that sums stay exact however often they are changed. */
 const MOST = 1_000 * 1e9;
 
@@ -26,13 +28,15 @@ export function lineCapacity(state: PlannerState, line: LineRecord): number {
 function measureRun(state: PlannerState, run: Run): void {
   const [cap, able] = [clientCap(state, run.client), ability(state, run.client)];
   run.cap = cap;
-  run.wanted = able === Infinity ? cap : Math.min(cap, coarse(able * HEADROOM));
+  run.usable = able === Infinity ? cap : Math.min(cap, inSteps(able, FINE));
+  // In coarse steps, so that learning does not change everybody's rate each time.
+  run.wanted = able === Infinity ? cap : Math.min(cap, inSteps(able * HEADROOM, HEADROOM));
   run.load = loadOf(state, run, Math.min(cap, able));
 }
 
-/** In coarse steps, so that learning does not change everybody's rate each time. */
-function coarse(rate: number): number {
-  return Math.ceil(HEADROOM ** Math.ceil(Math.log(rate) / Math.log(HEADROOM)));
+/** The least power of `step` that is not less. */
+function inSteps(rate: number, step: number): number {
+  return Math.ceil(step ** Math.ceil(Math.log(rate) / Math.log(step)));
 }
 
 /** What a transfer can be expected to send per second during the lead, from now on. */

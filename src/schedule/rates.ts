@@ -43,7 +43,8 @@ export function shareRates(work: Work): readonly Rate[] {
     if (line.runs.size > 0) sharing.push(sharingOf(state, line));
   }
   const left = { total: narrow ? total : Infinity };
-  pour(sharing, left, ({ run, wanted }) => (run.urgent ? wanted : 0));
+  pour(sharing, left, ({ run }) => (run.urgent ? run.usable : 0));
+  pour(sharing, left, ({ run }) => run.usable);
   pour(sharing, left, ({ wanted }) => wanted);
   pour(sharing, left, ({ cap }) => cap);
   const rates: Rate[] = [];

@@ -221,8 +221,9 @@ export interface Run {
   readonly beside: boolean;
   /** What it was told; null: as fast as it can. */
   rate: number | null;
-  /** Bytes per second: what the conditions allow its client, and what that is thought to be able to use of it. */
+  /** Bytes per second: what the conditions allow its client, what that was seen to use of it, and what it may turn out to be able to use. */
   cap: number;
+  usable: number;
   wanted: number;
   /** What it adds to the load of its line. */
   load: number;

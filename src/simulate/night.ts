@@ -27,6 +27,8 @@ export interface NightOptions {
   readonly random: RandomStream;
   /** How often the center tells the planner how far a transfer is. */
   readonly progressMs: number;
+  /** Whether a transfer goes on where it stopped, as from a spool; true if left out. */
+  readonly resumes?: boolean;
 }
 
 /** One snapshot's night. */
@@ -356,6 +358,8 @@ class Night {
     this.#runOf.delete(run.flow);
     run.flow = null;
     this.#stretches.push({ fate: run.fate, start: run.begunAt!, end: now });
+    const { snapshot, left } = run.fate;
+    if (left > 0 && this.#options.resumes === false) run.fate.left = snapshot.bytes;
   }
 
   #end(run: Run, outcome: Outcome, now: UnixMillis): void {
