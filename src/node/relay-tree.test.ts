@@ -53,8 +53,8 @@ async function laterCenter() {
 }
 
 describe('a center that is added at a branch later', () => {
-  it('is behind until something without base comes, and then has everything that is taken', async () => {
-    const { kit, sapporo, osaka, ann, leaning } = await laterCenter();
+  it('is behind until something without base comes, has everything that is taken then, and closes what came before', async () => {
+    const { kit, tokyo, sapporo, osaka, ann, leaning } = await laterCenter();
     assert.ok((await kit.custody(osaka)) > 0, 'it is kept for the new one');
     // The machine hears of the new center by a token.
     await kit.rejoin(ann, [osaka]);
@@ -69,6 +69,18 @@ describe('a center that is added at a branch later', () => {
     ]);
     assert.equal(await stateAt(kit, osaka, leaning, sapporo), 'behind base-unknown');
     assert.ok((await kit.custody(osaka)) > 0, 'what leans on something else is kept still');
+    await kit.restart(ann);
+    await kit.pass(HOUR_MS);
+    assert.equal(await stateAt(kit, osaka, leaning, sapporo), 'void voided', 'by the word of its owner');
+    assert.equal(await stateAt(kit, osaka, leaning, tokyo), 'safe');
+    assert.equal(await kit.custody(osaka), 0);
+    assert.deepEqual(await kit.states(ann), [
+      'home#1 tokyo: safe',
+      'home#2 sapporo: void voided',
+      'home#2 tokyo: safe',
+      'home#3 sapporo: safe',
+      'home#3 tokyo: safe',
+    ]);
     assert.deepEqual([...kit.alarmCodes('osaka'), ...kit.alarmCodes('ann')], []);
   });
 

@@ -1,7 +1,9 @@
 import { openReceipt } from '../format/receipt.ts';
 import { findCopy, oweCopy } from '../ledger/copies.ts';
 import { instancesOf, receiptedBases } from '../ledger/snapshots.ts';
+import { supersededAt } from '../ledger/superseded.ts';
 import { isLowtideError } from '../model/errors.ts';
+import type { CopyRecord } from '../model/exchange.ts';
 import type { SnapshotId } from '../model/ids.ts';
 import type { CenterApi } from '../protocol/center-api.ts';
 import type { UplinkWork } from './parts.ts';
@@ -29,6 +31,37 @@ export async function adoptReceipts(work: UplinkWork, api: CenterApi): Promise<v
       await storeReceipt(work, snapshot, upstream, receipt);
     }
   }
+}
+
+/**
+ * A branch may have led to a center before the machines right below it heard of that: it keeps for the center what leans on
+ * backups from before, and cannot bring it there. Once a later backup is safe there, its owner takes these copies for owed,
+ * and closes them as it closes its own. Asked at the start of a session, unless all was told before.
+ * @param ask what the node above says of so many snapshots
+ * @returns what is owed now, to be asked about
+ */
+export async function adoptKept(
+  { ledger, upstream, node, client, centers, world }: UplinkWork,
+  ask: (snapshots: readonly SnapshotId[]) => Promise<readonly CopyRecord[]>,
+  most: number,
+): Promise<readonly SnapshotId[]> {
+  if (upstream.kind === 'center' || node !== null) return [];
+  const adopted: SnapshotId[] = [];
+  for (const { id: center } of centers) {
+    const old = await supersededAt(ledger.db, client, center);
+    const fact = `superseded/${upstream.id}/${center}`;
+    if (String(old.length) === ((await ledger.fact(fact)) ?? '0')) continue;
+    const told: CopyRecord[] = [];
+    for (let at = 0; at < old.length; at += most) told.push(...(await ask(old.slice(at, at + most))));
+    const rows = told.filter((row) => row.center === center && old.includes(row.snapshot));
+    const kept = rows.filter(({ phase }) => phase === 'behind' || phase === 'safe');
+    for (const { snapshot } of kept) await oweCopy(ledger.db, snapshot, center, world.clock.now());
+    adopted.push(...kept.map(({ snapshot }) => snapshot));
+    // What is on its way may be behind later.
+    const settled = rows.every((row) => row.phase === 'void' || kept.includes(row));
+    if (settled) await ledger.setFact(fact, String(old.length - kept.length));
+  }
+  return adopted;
 }
 
 function isGood(bytes: Uint8Array, key: Uint8Array, snapshot: SnapshotId): boolean {

@@ -6,7 +6,7 @@ import type { CopyRow } from '../ledger/tables.ts';
 import type { CopyQuery, CopyRecord, Page } from '../model/exchange.ts';
 import { type CenterId, shortId, type SnapshotId } from '../model/ids.ts';
 import type { CenterApi } from '../protocol/center-api.ts';
-import { adoptReceipts } from './adopting.ts';
+import { adoptKept, adoptReceipts } from './adopting.ts';
 import { noteRecord, openCopies } from './copy-states.ts';
 import { loseCustody } from './custody-lost.ts';
 import { idsOf, type UplinkWork } from './parts.ts';
@@ -21,6 +21,8 @@ const ROWS_MAX = 102;
  */
 export async function reconcile(work: UplinkWork, api: CenterApi, incarnation: string): Promise<void> {
   await collectAnswers(work, api);
+  const kept = await adoptKept(work, (snapshots) => rowsOf(api, snapshots), rowsAtOnce(work));
+  await collectAnswersOn(work, api, kept);
   const fact = `incarnation/${work.upstream.id}`;
   const changed = (await work.ledger.fact(fact)) !== incarnation;
   await downgradeIfLost(work, api, changed);
