@@ -71,8 +71,8 @@ export class BlockReader {
       if (stop?.aborted === true) throw new LowtideError('interrupted', 'reading blocks was interrupted');
       return this.#readRun(run);
     };
-    // One run is read and hashed while the one before is worked on.
-    const ahead = { weigh: () => 1, most: 1 };
+    // What comes next is read and hashed while the reader works.
+    const ahead = { weigh: lengthOf, most: limits.file_read_bytes };
     for await (const places of mappedAhead(runsOf(sorted, limits.file_read_bytes), read, ahead)) {
       while (places.length > 0) yield places.shift()!;
     }
@@ -81,8 +81,7 @@ export class BlockReader {
   /** Neighbours, in one read and hashed together. */
   async #readRun(run: readonly BlockLocation[]): Promise<PlaceRead[]> {
     const first = run[0]!;
-    const last = run.at(-1)!;
-    const bytes = await this.#tryRead(first, last.offset + last.length - first.offset);
+    const bytes = await this.#tryRead(first, lengthOf(run));
     if (bytes instanceof LowtideError) {
       // One bad sector must not cost its neighbours.
       if (run.length > 1) return (await Promise.all(run.map((place) => this.#readRun([place])))).flat();
@@ -168,8 +167,10 @@ function isBelievable({ offset, length }: BlockLocation, maxBlock: number): bool
 
 /** A gap up to this share of a read is read over rather than skipped. */
 const GAP_SHARE = 1 / 16;
+/** A block of at least this share of a read is read alone, into memory of its own: copying it would cost more. */
+const ALONE_SHARE = 1 / 8;
 
-/** Neighbours of one pack that are worth one read of at most `most` bytes; a larger block is read alone. */
+/** Small neighbours of one pack that are worth one read of at most `most` bytes. */
 function* runsOf(sorted: readonly BlockLocation[], most: number): Generator<BlockLocation[]> {
   let run: BlockLocation[] = [];
   for (const location of sorted) {
@@ -177,6 +178,7 @@ function* runsOf(sorted: readonly BlockLocation[], most: number): Generator<Bloc
     if (first !== undefined && last !== undefined) {
       const near =
         location.pack === last.pack &&
+        Math.max(location.length, last.length) < most * ALONE_SHARE &&
         location.offset - (last.offset + last.length) <= most * GAP_SHARE &&
         location.offset + location.length - first.offset <= most;
       if (!near) {
@@ -187,6 +189,11 @@ function* runsOf(sorted: readonly BlockLocation[], most: number): Generator<Bloc
     run.push(location);
   }
   if (run.length > 0) yield run;
+}
+
+function lengthOf(run: readonly BlockLocation[]): number {
+  const last = run.at(-1)!;
+  return last.offset + last.length - run[0]!.offset;
 }
 
 /** A copy if it shares the read with others: one small block must not hold on to all of it. */

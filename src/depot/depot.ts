@@ -312,6 +312,7 @@ export class Depot {
 /** The depot as somewhere to restore from. Whoever can open it may read all of it, so the scope does not matter. */
 export function depotSource(depot: Depot): BlockSource {
   return {
+    checked: true,
     async *fetch(_scope, ids, stop) {
       for await (const read of depot.read(ids, stop)) if ('bytes' in read) yield read;
     },

@@ -3,6 +3,8 @@ import type { SealedBlock } from './block.ts';
 
 /** Somewhere that blocks can be had from: an own spool, a relay, a center. */
 export interface BlockSource {
+  /** What it gives has been checked against its id here already, in this process. */
+  readonly checked?: boolean;
   /**
    * The blocks of `ids` that this source has, each at most once, in any order. A block it lacks is left out. The
    * caller checks every block against its id, and has the memory of its bytes to itself. Throws LowtideError when the

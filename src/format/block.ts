@@ -3,7 +3,7 @@ import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import { bufferOf, equalBytes, freeAtOnce, hexOf } from '../model/bytes.ts';
 import { LowtideError } from '../model/errors.ts';
 import type { BlockId, ChunkDigest, DomainKeyId } from '../model/ids.ts';
-import type { DomainKeys, KeyStore } from './domain-keys.ts';
+import { chunkDigest, type DomainKeys, type KeyStore } from './domain-keys.ts';
 import { deriveKey } from './siv-box.ts';
 
 /** Sealed bytes with the name that anybody can check without a key: id = SHA-256(bytes) (format F3). */
@@ -43,6 +43,8 @@ const CODECS: readonly BlockCodec[] = ['raw', 'zstd', 'chunk'];
 const WORTH_COMPRESSING = 15 / 16;
 /** 8 MiB, the length of the largest block: no frame needs a larger window (format F9). */
 const ZSTD_WINDOW_LOG_MAX = 23;
+/** Node takes no smaller pieces. */
+const ZSTD_CHUNK_MIN = 64;
 
 export interface SealOptions {
   readonly type: 'data' | 'tree' | 'keyring';
@@ -203,23 +205,30 @@ export function parseBlockHeader(bytes: Uint8Array, maxBytes: number): BlockHead
   throw new LowtideError('damaged-block', 'a block header has fields that no writer writes');
 }
 
-/**
- * The payload of a whole block.
- * @throws LowtideError `damaged-block`, `no-key`, `newer-format`
- */
+export interface OpenedBlock {
+  readonly payload: Uint8Array;
+  /** Its digest, if the payload is stored as exactly one chunk: what opening has found out anyway. */
+  readonly chunk: ChunkDigest | null;
+}
+
+/** The payload of a whole block. Errors as `openWhole`. */
 export function openBlock(keys: KeyStore, bytes: Uint8Array, type: BlockType, maxBytes: number): Uint8Array {
+  return openWhole(keys, bytes, type, maxBytes).payload;
+}
+
+/** @throws LowtideError `damaged-block`, `no-key`, `newer-format` */
+export function openWhole(keys: KeyStore, bytes: Uint8Array, type: BlockType, maxBytes: number): OpenedBlock {
   const header = wholeHeader(bytes, type, maxBytes);
-  if (type === 'refs') return bytes.subarray(HEADER_BYTES);
+  if (type === 'refs') return { payload: bytes.subarray(HEADER_BYTES), chunk: null };
   const domain = keys.find(header.domain);
   const { padding, body } = decrypt(domain, header, bytes);
   const payload = header.codec === 'zstd' ? decompress(body, header.plainLength) : body;
   if (payload.length !== header.plainLength) throw damaged(type);
-  const text =
-    header.codec === 'chunk' ? createHmac('sha256', domain.chunk).update(payload).digest('hex') : body;
-  const siv = blockSiv(domain, bytes.subarray(0, SIV_AT), padding, text);
+  const chunk = header.codec === 'chunk' ? chunkDigest(domain, payload) : null;
+  const siv = blockSiv(domain, bytes.subarray(0, SIV_AT), padding, chunk ?? body);
   if (payload !== body) freeAtOnce(body);
   if (!equalBytes(siv, header.siv)) throw damaged(type);
-  return payload;
+  return { payload, chunk };
 }
 
 /** The header of bytes that must be exactly one block of this type. */
@@ -348,10 +357,11 @@ function decrypt(
   return { padding, body: text.subarray(PADDING_FIELD_BYTES, end) };
 }
 
-/** Stops at the announced length: a bomb costs no more memory than it announces. */
+/** Stops at the announced length: a bomb costs no more memory than it announces. In one piece, which is never copied. */
 function decompress(body: Uint8Array, plainLength: number): Buffer {
   try {
     return zstdDecompressSync(body, {
+      chunkSize: Math.max(plainLength + 1, ZSTD_CHUNK_MIN),
       maxOutputLength: Math.max(plainLength, 1),
       params: { [constants.ZSTD_d_windowLogMax]: ZSTD_WINDOW_LOG_MAX },
     });

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { mock, test } from 'node:test';
 import type { BlockSource } from '../format/block-source.ts';
 import { blockIdOf, type SealedBlock } from '../format/block.ts';
 import { LowtideError } from '../model/errors.ts';
@@ -186,7 +186,36 @@ test('who stops reading ends the source’s answer too', async () => {
     assert.equal(fetched.id, ids[0]);
     break;
   }
-  assert.deepEqual([source.given, source.calls.length], [1, 1]);
+  const { given } = source;
+  assert.ok(given <= tinyLimits.ids_per_message, `${given} blocks for one that was read`);
+  for (let turn = 0; turn < 20; turn++) await Promise.resolve();
+  assert.deepEqual([source.given, source.calls.length], [given, 1]);
+});
+
+test('blocks are hashed ahead of the reader up to a bound, and not again if their source has checked them', async () => {
+  const { block_plain_bytes } = tinyLimits;
+  const long = Array.from({ length: 12 }, (_, at) => new Uint8Array(block_plain_bytes).fill(at));
+  const named = new Map(long.map((bytes) => [blockIdOf(bytes), bytes] as const));
+  for (const checked of [false, true]) {
+    const source = new MemorySource(named);
+    const { fetcher, place } = fetching({ checked, fetch: (from, asked) => source.fetch(from, asked) });
+    const { work } = place.world;
+    const hashing = mock.method(work, 'sha256');
+    let read = 0;
+    let most = 0;
+    const reading = async (): Promise<void> => {
+      for await (const { kind } of fetcher.fetch([...named.keys()])) {
+        assert.equal(kind, 'block');
+        read++;
+        most = Math.max(most, source.given - read);
+      }
+    };
+    await place.finish(reading());
+    assert.equal(read, long.length);
+    assert.equal(hashing.mock.callCount(), checked ? 0 : long.length);
+    assert.ok(most <= 3, `${most} blocks ahead`);
+    hashing.mock.restore();
+  }
 });
 
 test('a stop is answered with `interrupted`, in the middle of a batch and while waiting', async () => {
@@ -196,7 +225,7 @@ test('a stop is answered with `interrupted`, in the middle of a batch and while 
     for await (const fetched of fetcher.fetch(ids)) if (fetched.id === ids[5]) controller.abort();
   };
   await assert.rejects(stopping(), { code: 'interrupted' });
-  assert.ok(source.given <= 7);
+  assert.ok(source.given <= tinyLimits.ids_per_message);
 
   const failing = all();
   failing.failure = { after: 0, error: unreachable() };

@@ -1,4 +1,5 @@
-import { blockIdOf, HEADER_BYTES, type SealedBlock } from '../format/block.ts';
+import { checkBlockIds, HEADER_BYTES, type SealedBlock } from '../format/block.ts';
+import { mappedAhead } from '../model/ahead.ts';
 import { errorRegistry, isLowtideError, LowtideError, messageOf } from '../model/errors.ts';
 import { type BlockId, shortId, type SnapshotId } from '../model/ids.ts';
 import type { World } from '../world/ports.ts';
@@ -39,6 +40,14 @@ const WRONG_KEPT_MAX = 100_000;
 const FASTER = 2;
 const SAVED_MS = 250;
 
+/** Of what comes so much is hashed, or was and waits for its turn. */
+const AHEAD_BLOCKS = 2;
+
+interface Checked {
+  readonly id: BlockId;
+  readonly block: SealedBlock | null;
+}
+
 interface SourceState extends NamedSource {
   readonly cost: SourceCost;
   blocks: number;
@@ -65,8 +74,8 @@ interface Turn {
 
 /**
  * Gets blocks from an ordered list of sources, block by block: what one lacks, does not answer, gives with wrong bytes or
- * gives too slowly is asked of the next. One that was measured to be much cheaper is asked before nearer ones. Holds one
- * block at a time for each call of `fetch`, of which several may be under way. Throws only `interrupted`.
+ * gives too slowly is asked of the next. One that was measured to be much cheaper is asked before nearer ones. Holds a
+ * few blocks for each call of `fetch`, of which several may be under way. Throws only `interrupted`.
  */
 export class BlockFetcher {
   readonly #world: World;
@@ -118,15 +127,15 @@ export class BlockFetcher {
     turn.asked = true;
     turn.left = false;
     try {
-      for await (const block of this.#patiently(turn, turns, ids, wanted)) {
+      for await (const { id, block } of this.#checked(turn, this.#patiently(turn, turns, ids, wanted))) {
         interruptedIf(this.#stop);
-        if (!wanted.has(block.id)) {
+        if (!wanted.has(id)) {
           if (surplus++ < ids.length) continue;
           throw new LowtideError('bad-request', 'it sends blocks that nobody asked for');
         }
-        if (!this.#intact(turn, block)) continue;
-        wanted.delete(block.id);
-        yield { kind: 'block', id: block.id, bytes: block.bytes };
+        if (!this.#intact(turn, id, block)) continue;
+        wanted.delete(id);
+        yield { kind: 'block', id, bytes: block.bytes };
       }
     } catch (error) {
       interruptedIf(this.#stop);
@@ -186,10 +195,23 @@ export class BlockFetcher {
     return size * (blocks === 0 ? this.#world.limits.block_run_bytes_average : bytes / blocks);
   }
 
-  #intact({ state, wrong }: Turn, { id, bytes }: SealedBlock): boolean {
-    if (bytes.length <= HEADER_BYTES + this.#world.limits.block_bytes_max && blockIdOf(bytes) === id) {
+  /** Each with its bytes, or with null if they are not what its id says. */
+  async *#checked({ state }: Turn, blocks: AsyncIterable<SealedBlock>): AsyncGenerator<Checked> {
+    const { work, limits } = this.#world;
+    const check = async (block: SealedBlock): Promise<Checked> => {
+      const { id, bytes } = block;
+      if (bytes.length > HEADER_BYTES + limits.block_bytes_max) return { id, block: null };
+      return { id, block: (await checkBlockIds(work, [block]))[0] ?? null };
+    };
+    if (state.source.checked === true) for await (const block of blocks) yield { id: block.id, block };
+    else
+      yield* mappedAhead(blocks, check, { weigh: weightOf, most: AHEAD_BLOCKS * limits.block_plain_bytes });
+  }
+
+  #intact({ state, wrong }: Turn, id: BlockId, block: SealedBlock | null): block is SealedBlock {
+    if (block !== null) {
       state.blocks++;
-      state.bytes += bytes.length;
+      state.bytes += block.bytes.length;
       state.failures = 0;
       return true;
     }
@@ -252,6 +274,8 @@ function newState({ name, source, cost = new SourceCost() }: NamedSource): Sourc
     lastFailure: null,
   };
 }
+
+const weightOf = ({ bytes }: SealedBlock): number => bytes.length;
 
 const isMuchLess = (oneMs: number, otherMs: number): boolean => oneMs * FASTER + SAVED_MS < otherMs;
 

@@ -1,12 +1,11 @@
-import { openBlock, parseBlockHeader } from '../format/block.ts';
+import { type OpenedBlock, openWhole, parseBlockHeader } from '../format/block.ts';
 import { chunkDigest, type DomainKeys, type KeyStore } from '../format/domain-keys.ts';
 import type { DataExtent } from '../model/entries.ts';
 import { LowtideError } from '../model/errors.ts';
 import { shortId } from '../model/ids.ts';
 
 /** The plaintext of a data block, and the keys that its chunks' digests are made with. */
-export interface DataBlock {
-  readonly payload: Uint8Array;
+export interface DataBlock extends OpenedBlock {
   readonly domain: DomainKeys;
 }
 
@@ -15,15 +14,15 @@ export interface DataBlock {
  * @throws LowtideError `damaged-block`, `no-key`, `newer-format`
  */
 export function openDataBlock(keys: KeyStore, bytes: Uint8Array, maxBytes: number): DataBlock {
-  const payload = openBlock(keys, bytes, 'data', maxBytes);
-  return { payload, domain: keys.find(parseBlockHeader(bytes, maxBytes).domain) };
+  const opened = openWhole(keys, bytes, 'data', maxBytes);
+  return { ...opened, domain: keys.find(parseBlockHeader(bytes, maxBytes).domain) };
 }
 
 /**
  * The bytes of one chunk, checked against its digest: nothing that was not checked here is ever written.
  * @throws LowtideError `damaged-page` if the extent leaves the block, `hash-mismatch`
  */
-export function chunkOf({ payload, domain }: DataBlock, extent: DataExtent): Uint8Array {
+export function chunkOf({ payload, chunk: whole, domain }: DataBlock, extent: DataExtent): Uint8Array {
   const end = extent.offset + extent.length;
   if (end > payload.length) {
     throw new LowtideError(
@@ -32,7 +31,8 @@ export function chunkOf({ payload, domain }: DataBlock, extent: DataExtent): Uin
     );
   }
   const chunk = payload.subarray(extent.offset, end);
-  if (chunkDigest(domain, chunk) !== extent.digest) {
+  const digest = chunk.length === payload.length && whole !== null ? whole : chunkDigest(domain, chunk);
+  if (digest !== extent.digest) {
     throw new LowtideError(
       'hash-mismatch',
       `block ${shortId(extent.block)} holds other bytes than the tree says`,

@@ -13,7 +13,7 @@ import { eachAtOnce, Lanes } from './stop.ts';
 
 /** Bounds of a window, as multiples of the largest chunk or as counts. */
 const WINDOW_CHUNKS = 16;
-const CACHE_CHUNKS = 4;
+const CACHE_CHUNKS = 1;
 /** Blocks at the end of a window that the next is likely to want too. */
 const KEPT_BLOCKS = 4;
 const PIECES_MAX = 2048;
