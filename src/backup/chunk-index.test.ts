@@ -45,6 +45,33 @@ test('finds what was put, in batches of any size', async () => {
   await index.close();
 });
 
+test('a look-up asks for little more than what it is asked', async () => {
+  const world = machine().boot();
+  const asked: number[] = [];
+  const open: typeof world.databases.open = async (path) => {
+    const connection = await world.databases.open(path);
+    return {
+      execute: (text, parameters) => {
+        if (text.includes('WHERE c.digest IN')) asked.push(parameters.length);
+        return connection.execute(text, parameters);
+      },
+      close: () => connection.close(),
+    };
+  };
+  const index = await ChunkIndex.open({ ...world, databases: { ...world.databases, open } }, PATH);
+  const digests = Array.from({ length: 200 }, (_, at) => digestOf(`c${at}`));
+  await index.put(
+    blockOf(
+      'one',
+      digests.map((_, at) => `c${at}`),
+    ),
+  );
+  await index.flush();
+  for (const count of [1, 9, 200]) assert.equal((await index.lookup(digests.slice(0, count))).size, count);
+  assert.deepEqual(asked, [1, 16, 128, 128]);
+  await index.close();
+});
+
 test('the newest place of a chunk counts', async () => {
   const index = await ChunkIndex.open(machine().boot(), PATH);
   await index.put(blockOf('old', ['a', 'b']));
