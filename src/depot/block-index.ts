@@ -6,6 +6,7 @@ import {
   batches,
   type BlockLocation,
   CONDEMNED,
+  type DepotUsage,
   insertBlocks,
   insertPack,
   type LocationRow,
@@ -159,6 +160,15 @@ export class BlockIndex {
     const where = group === undefined ? sql`` : sql`WHERE pack_group = ${group}`;
     return await this.#db.rows<PackRow>(sql`
       SELECT key, name, pack_group AS "group", state, bytes, blocks FROM packs ${where} ORDER BY key`);
+  }
+
+  /** Of all packs, or of a group's, that are not dropped. */
+  async usage(group?: string): Promise<DepotUsage> {
+    const only = group === undefined ? sql`` : sql`AND pack_group = ${group}`;
+    const rows = await this.#db.rows<DepotUsage>(sql`
+      SELECT coalesce(sum(bytes), 0) AS bytes, coalesce(sum(blocks), 0) AS blocks, count(*) AS packs
+      FROM packs WHERE state <> 'dropped' ${only}`);
+    return rows[0]!;
   }
 
   /** Null if the pack is gone or dropped. */

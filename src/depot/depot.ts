@@ -10,6 +10,7 @@ import { type BlockWriter, GroupWriter } from './block-writer.ts';
 import { checkClosure, type Closure, type ClosureOptions } from './closure.ts';
 import { createDepot } from './config.ts';
 import type { Finding, VerifyOptions } from './findings.ts';
+import type { DepotUsage } from './index-rows.ts';
 import { openForReading, openForWriting, type OpenedDepot } from './opening.ts';
 import type { PackRoom } from './pack-file.ts';
 import { checkGroup } from './pack-format.ts';
@@ -21,14 +22,6 @@ import { verifyDepot } from './verify.ts';
 export { META_GROUP } from './reclaim.ts';
 
 export type DepotAccess = 'write' | 'read';
-
-export interface DepotUsage {
-  /** Of packs on disk. */
-  readonly bytes: number;
-  /** Each as often as it is stored. */
-  readonly blocks: number;
-  readonly packs: number;
-}
 
 /**
  * The one store that a spool, a relay and a center share (DESIGN 2, 4.9): sealed blocks in packs, signed manifests
@@ -147,13 +140,7 @@ export class Depot {
   }
 
   async usage(group?: string): Promise<DepotUsage> {
-    const packs = (await this.#room.index.packs(group)).filter((pack) => pack.state !== 'dropped');
-    const sum = { bytes: 0, blocks: 0, packs: packs.length };
-    for (const { bytes, blocks } of packs) {
-      sum.bytes += bytes;
-      sum.blocks += blocks;
-    }
-    return sum;
+    return await this.#room.index.usage(group);
   }
 
   /** Sorted. */

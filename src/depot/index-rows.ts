@@ -39,6 +39,14 @@ export interface Pin extends Ref {
   readonly snapshot: SnapshotId;
 }
 
+export interface DepotUsage {
+  /** Of packs on disk. */
+  readonly bytes: number;
+  /** Each as often as it is stored. */
+  readonly blocks: number;
+  readonly packs: number;
+}
+
 /** Ids looked up by one statement: a statement must be short, because SQLite answers synchronously. */
 const LOOKUP_IDS = 1024;
 export const PRESENT = 0;

@@ -43,6 +43,17 @@ export async function listOffers(db: Database): Promise<Offer[]> {
   return rows.map(offerOf);
 }
 
+/** What the snapshots on offer lean on. */
+export async function basesOffered(db: Database): Promise<SnapshotId[]> {
+  const rows = await db
+    .selectFrom('offers')
+    .innerJoin('snapshots', 'snapshots.id', 'offers.snapshot')
+    .select('snapshots.base')
+    .where('snapshots.base', 'is not', null)
+    .execute();
+  return rows.map(({ base }) => base!);
+}
+
 /** The collection queue, oldest first: offers that only wait for their turn at `center`. */
 export async function queuedOffers(db: Database, center: CenterId): Promise<Offer[]> {
   const rows = await db

@@ -212,6 +212,16 @@ export async function spooledSnapshots(db: Database): Promise<SnapshotRow[]> {
     .execute();
 }
 
+/** Bytes that the snapshots whose blocks are here brought, each by itself. */
+export async function spooledBytes(db: Database): Promise<number> {
+  const row = await db
+    .selectFrom('snapshots')
+    .select((e) => e.fn.coalesce(e.fn.sum<number>('new_bytes'), e.lit(0)).as('bytes'))
+    .where('pack_group', 'is not', null)
+    .executeTakeFirstOrThrow();
+  return row.bytes;
+}
+
 /**
  * Snapshots that are still owed to some center, wherever their blocks are: their manifests stay.
  * @param own as for `drainable`

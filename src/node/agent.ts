@@ -23,7 +23,7 @@ import {
   findJob,
   type Upstream,
 } from './agent-parts.ts';
-import { drainWhenRung } from './draining.ts';
+import { DRAIN_AGAIN_MS, drainWhenRung } from './draining.ts';
 import { keepLoss, recallLosses } from './loss-notes.ts';
 import { countLost } from './lost-files.ts';
 import { NotWhile } from './not-while.ts';
@@ -254,10 +254,10 @@ export class Agent {
   }
 
   async #drainOnReceipt(stop: AbortSignal): Promise<void> {
-    const drain = async (): Promise<boolean> => {
+    const drain = async (): Promise<number | null> => {
       const freed = await this.#drain();
       if (freed === true) this.reschedule();
-      return freed !== null;
+      return freed === null ? DRAIN_AGAIN_MS : null;
     };
     await drainWhenRung(this.parts.world.clock, this.#drainBell, drain, stop);
   }

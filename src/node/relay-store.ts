@@ -4,18 +4,19 @@ import { blocksNewIn, refsPageLoader } from '../depot/refs-pages.ts';
 import { walkRefs } from '../format/refs.ts';
 import { parseManifest, type SignedManifest } from '../format/manifest.ts';
 import { appendHistory } from '../ledger/history.ts';
-import { listOffers } from '../ledger/offers.ts';
+import { basesOffered, listOffers } from '../ledger/offers.ts';
 import {
   drainable,
   findSnapshot,
   instancesOf,
   receiptedBases,
   setPackGroup,
-  spooledSnapshots,
+  spooledBytes,
   stillOwed,
 } from '../ledger/snapshots.ts';
 import { isLowtideError, LowtideError } from '../model/errors.ts';
 import type { SnapshotId } from '../model/ids.ts';
+import { MINUTE_MS } from '../model/time.ts';
 import type { RelayParts } from './relay-parts.ts';
 
 /** A pack is written anew to be rid of what is dead in it, unless more than this share of it is alive. */
@@ -30,8 +31,7 @@ export interface RelayUsage {
 
 export async function relayUsage({ depot, ledger }: RelayParts): Promise<RelayUsage> {
   const { bytes } = await depot.usage();
-  const held = await spooledSnapshots(ledger.db);
-  return { bytes, custody: held.reduce((sum, row) => sum + row.new_bytes, 0) };
+  return { bytes, custody: await spooledBytes(ledger.db) };
 }
 
 /**
@@ -49,8 +49,37 @@ export async function letGo(parts: RelayParts): Promise<boolean> {
     await depot.unpin(row.id);
     world.monitor.event({ kind: 'freed', snapshot: row.id, bytes: row.new_bytes });
   }
-  if (rows.length > 0) await dropOldManifests(parts);
   return rows.length > 0;
+}
+
+/** To find manifests that nothing needs costs a look at every job, and they are small: it is done no more often. */
+const OLD_MANIFESTS_MS = 10 * MINUTE_MS;
+
+/** Manifests that nothing needs any more. What was left when the program ended goes after its next start. */
+export class OldManifests {
+  readonly #parts: RelayParts;
+  #due = true;
+  #nextAt = -Infinity;
+
+  constructor(parts: RelayParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * @param more something was let go
+   * @returns in how many ms it must be called again; null if it need not
+   */
+  async drop(more: boolean): Promise<number | null> {
+    this.#due ||= more;
+    if (!this.#due) return null;
+    const { clock } = this.#parts.world;
+    const wait = this.#nextAt - clock.monotonic();
+    if (wait > 0) return wait;
+    await dropOldManifests(this.#parts);
+    this.#due = false;
+    this.#nextAt = clock.monotonic() + OLD_MANIFESTS_MS;
+    return null;
+  }
 }
 
 /** What stays: everything still owed, the newest receipted snapshot of each job, and the bases of these and of offers. */
@@ -60,10 +89,7 @@ async function dropOldManifests({ depot, ledger, face }: RelayParts): Promise<vo
     keep.add(row.id);
     if (row.base !== null) keep.add(row.base);
   }
-  for (const { snapshot } of await listOffers(ledger.db)) {
-    const base = (await findSnapshot(ledger.db, snapshot))?.base ?? null;
-    if (base !== null) keep.add(base);
-  }
+  for (const base of await basesOffered(ledger.db)) keep.add(base);
   for (const instance of await instancesOf(ledger.db)) {
     for (const row of await receiptedBases(ledger.db, instance, face.id)) keep.add(row.id);
   }

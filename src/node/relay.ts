@@ -14,9 +14,9 @@ import type { Uplink } from '../uplink/uplink.ts';
 import type { World } from '../world/ports.ts';
 import { OpenWays } from './above.ts';
 import type { Upstream } from './agent-parts.ts';
-import { drainWhenRung } from './draining.ts';
+import { DRAIN_AGAIN_MS, drainWhenRung } from './draining.ts';
 import type { RelayIdentity, RelayParts, RelaySettings } from './relay-parts.ts';
-import { letGo, StoreRoom } from './relay-store.ts';
+import { letGo, OldManifests, StoreRoom } from './relay-store.ts';
 import { Troubles } from './troubles.ts';
 import { Turns } from '../model/turns.ts';
 import { makeUplinks } from './uplinks.ts';
@@ -46,6 +46,7 @@ export class Relay {
   readonly #troubles: Troubles;
   readonly #turns: Turns;
   readonly #room: StoreRoom;
+  readonly #oldManifests: OldManifests;
 
   private constructor(parts: RelayParts, collector: Collector, work: Work) {
     this.parts = parts;
@@ -54,6 +55,7 @@ export class Relay {
     this.#drainBell = work.drainBell;
     this.#turns = work.turns;
     this.#room = work.room;
+    this.#oldManifests = new OldManifests(parts);
     this.#troubles = new Troubles(parts.world.monitor);
   }
 
@@ -78,7 +80,7 @@ export class Relay {
       () => settings.centers,
     );
     const work: Work = makeWork(parts, ways, {
-      news: (client) => void collector?.news(client),
+      news: (client, snapshot) => void collector?.news(client, [snapshot]),
       close: async (snapshot, record) => await collector?.closedAbove(snapshot, record),
     });
     await loseCustodyOfOthers(
@@ -142,21 +144,21 @@ export class Relay {
     await this.parts.depot.close();
   }
 
-  /** What was passed on is let go; then the cache is trimmed. False if that failed. */
-  async #drain(): Promise<boolean> {
-    const done = await this.#troubles.survive(
+  /** What was passed on is let go; then the cache is trimmed. In how many ms it must be done again, if it must. */
+  async #drain(): Promise<number | null> {
+    const again = await this.#troubles.survive(
       'letting go of what was passed on',
       () =>
         this.#turns.take(async () => {
-          await letGo(this.parts);
+          const more = await letGo(this.parts);
           await this.collector.queue.dropPassedBy();
           await this.#room.trimCache();
-          return true;
+          return await this.#oldManifests.drop(more);
         }),
-      false,
+      DRAIN_AGAIN_MS,
     );
     await this.#troubles.survive('keeping the way up', () => this.#keepPath(), undefined);
-    return done;
+    return again;
   }
 
   async #keepPath(): Promise<void> {
@@ -180,7 +182,7 @@ interface Work {
 
 /** What the side that faces up asks of the one that faces down. */
 interface Below {
-  readonly news: (client: ClientId) => void;
+  readonly news: (client: ClientId, snapshot: SnapshotId) => void;
   readonly close: (snapshot: SnapshotId, record: Uint8Array) => Promise<void>;
 }
 
@@ -191,7 +193,7 @@ function makeWork(parts: RelayParts, { stored }: OpenWays, { news, close }: Belo
   const onChange = (snapshot: SnapshotId): void => {
     drainBell.ring();
     void findSnapshot(ledger.db, snapshot)
-      .then((row) => row !== null && news(row.client))
+      .then((row) => row !== null && news(row.client, snapshot))
       .catch(() => undefined);
   };
   const sender = new PassedOn({
