@@ -5,6 +5,7 @@ import { findOffer, queuedOffers } from '../ledger/offers.ts';
 import { sendersFor } from '../ledger/members.ts';
 import { findSnapshot } from '../ledger/snapshots.ts';
 import type { ClientRow } from '../ledger/tables.ts';
+import type { Order } from '../model/exchange.ts';
 import type { ClientId, SnapshotId } from '../model/ids.ts';
 import type { CenterApi } from '../protocol/center-api.ts';
 import { ClientFace } from './client-face.ts';
@@ -242,9 +243,10 @@ export class Collector {
     for (const each of closed) this.queue.drop(each);
   }
 
-  /** Something about snapshots of this client has changed that was not its own doing. */
-  async news(client: ClientId): Promise<void> {
+  /** Something about these snapshots of a client, or about any of them, has changed that was not its own doing. */
+  async news(client: ClientId, snapshots?: readonly SnapshotId[]): Promise<void> {
     const senders = await sendersFor(this.parts.ledger.db, client);
-    for (const sender of senders) this.book.send(sender, { kind: 'news' });
+    const order: Order = snapshots === undefined ? { kind: 'news' } : { kind: 'news', snapshots };
+    for (const sender of senders) this.book.send(sender, order);
   }
 }

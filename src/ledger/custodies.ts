@@ -44,6 +44,34 @@ export async function heldBy(
   return rows.map(({ snapshot }) => snapshot);
 }
 
+/** What is open still and relays other than `holder` have had in custody since then, as far as is known here. */
+export async function heldByOthers(db: Database, holder: CenterId, since: UnixMillis): Promise<SnapshotId[]> {
+  const rows = await db
+    .selectFrom('custodies')
+    .select('snapshot')
+    .distinct()
+    .where('snapshot', 'in', (e) => e.selectFrom('copies').select('snapshot').where('phase', '=', 'held'))
+    .where('holder', '!=', holder)
+    .where('since', '>', since)
+    .execute();
+  return rows.map(({ snapshot }) => snapshot);
+}
+
+/** Relays that have in custody what a snapshot here leans on, and that is not safe everywhere yet. */
+export async function holdersOfBases(
+  db: Database,
+): Promise<{ readonly snapshot: SnapshotId; readonly holder: CenterId }[]> {
+  return await db
+    .selectFrom('snapshots')
+    .innerJoin('custodies', 'custodies.snapshot', 'snapshots.base')
+    .select(['snapshots.id as snapshot', 'custodies.holder'])
+    .where('snapshots.pack_group', 'is not', null)
+    .where('snapshots.base', 'in', (e) =>
+      e.selectFrom('copies').select('snapshot').where('phase', '=', 'held'),
+    )
+    .execute();
+}
+
 export async function allCustodies(db: Database): Promise<Pick<CustodyRow, 'snapshot' | 'holder'>[]> {
   return await db.selectFrom('custodies').select(['snapshot', 'holder']).execute();
 }

@@ -171,5 +171,6 @@ export type Order =
   /** Another rate for an order that is being carried out. */
   | { readonly kind: 'rate'; readonly order: OrderId; readonly rate: number | null }
   | { readonly kind: 'stop'; readonly order: OrderId; readonly code: string }
-  | { readonly kind: 'news' }
+  /** Of these snapshots only, or of any. */
+  | { readonly kind: 'news'; readonly snapshots?: readonly SnapshotId[] }
   | { readonly kind: 'policy' };

@@ -12,7 +12,7 @@ export function makeUplinks(
   const uplinks = new Map<Upstream, Uplink>();
   for (const upstream of bestFirst(upstreams)) {
     const { face, centers, connect } = upstream;
-    const route = routes.add(idsOf(centers), () => uplinks.get(upstream)?.wake());
+    const route = routes.add(face.id, idsOf(centers), () => uplinks.get(upstream)?.wake());
     uplinks.set(upstream, new Uplink({ ...parts, upstream: face, centers, route, connect }));
   }
   return upstreams.map((upstream) => uplinks.get(upstream)!);

@@ -31,6 +31,7 @@ const snapshot = idText<SnapshotId>(64);
 
 const RECEIPT_BYTES_MAX = 4096;
 const ROWS_MAX = 10_000;
+const NEWS_MAX = 1000;
 const HOPS_MAX = 100;
 
 export const helloMessage: z.ZodType<Hello> = z.strictObject({
@@ -225,7 +226,7 @@ export const orderMessage: z.ZodType<Order> = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('send'), order, snapshot, until: instant.nullable(), rate }),
   z.object({ kind: z.literal('rate'), order, rate }),
   z.object({ kind: z.literal('stop'), order, code: textUpTo(100) }),
-  z.object({ kind: z.literal('news') }),
+  z.object({ kind: z.literal('news'), snapshots: z.array(snapshot).max(NEWS_MAX).exactOptional() }),
   z.object({ kind: z.literal('policy') }),
 ]);
 

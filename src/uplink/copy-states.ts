@@ -47,12 +47,21 @@ export async function wasOwed({ ledger, centers }: UplinkWork, snapshot: Snapsho
  * that a relay has it (its own receipt says that) and that it is closed (its owner does: what is closed leaves the spool,
  * promise P1).
  */
-export async function noteState(work: UplinkWork, state: CopyState, closing?: Uint8Array): Promise<void> {
+export async function noteState(work: UplinkWork, state: CopyState): Promise<void> {
+  const own = await findCopy(work.ledger.db, state.snapshot, state.center);
+  if (own !== null) await changeState(work, own, state);
+}
+
+async function changeState(
+  work: UplinkWork,
+  own: CopyRow,
+  state: CopyState,
+  closing?: Uint8Array,
+): Promise<void> {
   const { ledger, world, upstream } = work;
   const { phase, snapshot, center } = state;
-  const own = await findCopy(ledger.db, snapshot, center);
   // One that is closed here stays so; it may have been while the question was under way.
-  if (phase === 'safe' || own === null || own.phase === 'void' || isDamagedHere(own)) return;
+  if (phase === 'safe' || own.phase === 'void' || isDamagedHere(own)) return;
   if (!work.centers.some(({ id }) => id === center)) return;
   if (phase === 'void' && !(await isClosedHere(work, snapshot, center))) {
     if (closing !== undefined && (await isTrueWord(work, state, closing))) return;
@@ -121,13 +130,12 @@ async function isTrueWord(
 
 /** With the way that it took. */
 export async function noteRecord(work: UplinkWork, record: CopyRecord): Promise<void> {
-  if (record.hops.length > 0) await noteHops(work, record);
-  await noteState(work, record, record.closing);
-}
-
-async function noteHops({ ledger }: UplinkWork, record: CopyRecord): Promise<void> {
-  const known = await findCopy(ledger.db, record.snapshot, record.center);
-  if (known?.hops !== JSON.stringify(record.hops)) await setHops(ledger.db, record, record.hops);
+  const { ledger } = work;
+  const own = await findCopy(ledger.db, record.snapshot, record.center);
+  if (own === null) return;
+  const { hops } = record;
+  if (hops.length > 0 && own.hops !== JSON.stringify(hops)) await setHops(ledger.db, record, hops);
+  await changeState(work, own, record, record.closing);
 }
 
 /** What is owed to a center cannot come there by this way. */

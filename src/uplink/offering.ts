@@ -1,12 +1,12 @@
 import { type SignedManifest } from '../format/manifest.ts';
 import { closesAt, parseVoid } from '../format/void-record.ts';
-import { findCopy, setPhase } from '../ledger/copies.ts';
-import { custodiesOf } from '../ledger/custodies.ts';
+import { copiesIn, findCopy, OPEN_PHASES, setPhase } from '../ledger/copies.ts';
+import { heldByOthers, holdersOfBases } from '../ledger/custodies.ts';
 import { appendHistory, hasHappened } from '../ledger/history.ts';
 import { owedTo } from '../ledger/snapshots.ts';
 import type { CopyRow, SnapshotRow } from '../ledger/tables.ts';
 import { type ErrorCode, errorRegistry, isLowtideError, type LowtideError } from '../model/errors.ts';
-import { shortId, type SnapshotId } from '../model/ids.ts';
+import { type CenterId, shortId, type SnapshotId } from '../model/ids.ts';
 import type { Wishes } from '../model/exchange.ts';
 import { DAY_MS } from '../model/time.ts';
 import type { CenterApi } from '../protocol/center-api.ts';
@@ -25,8 +25,13 @@ const CUSTODY_PATIENCE_MS = DAY_MS;
  * @throws LowtideError if it is worth trying again later
  */
 export async function offerOwed(work: UplinkWork, api: CenterApi): Promise<void> {
+  const all = await copiesIn(work.ledger.db, idsOf(work.centers), OPEN_PHASES);
+  const known = Map.groupBy(all, ({ snapshot }) => snapshot);
+  const custody = await custodyAbove(work);
   for (const row of await owedTo(work.ledger.db, idsOf(work.centers))) {
-    const copies = await copiesToOffer(work, row.id);
+    // What was offered is most of it: nothing more is looked up for that.
+    if (await isOffered(work, row, copiesToOffer(work, custody, known.get(row.id) ?? []))) continue;
+    const copies = copiesToOffer(work, custody, await openCopies(work, row.id));
     if (copies.length === 0) continue;
     await offerOne(work, api, row, copies).catch((error: unknown) => {
       if (!isLowtideError(error) || isForLater(error)) throw error;
@@ -39,19 +44,51 @@ export async function offerOwed(work: UplinkWork, api: CenterApi): Promise<void>
 const isForLater = ({ code }: LowtideError): boolean =>
   errorRegistry[code].retry || code === 'crashed' || code === 'disk-failed' || SESSION_CODES.includes(code);
 
+/** What the relays above have, as far as it says by which way to send. */
+interface CustodyAbove {
+  /** Had by a relay on another way, and not for long. */
+  readonly elsewhere: ReadonlySet<SnapshotId>;
+  /** By snapshot, relays that have its base: nobody else can close it before that is safe. */
+  readonly bases: ReadonlyMap<SnapshotId, readonly CenterId[]>;
+}
+
+async function custodyAbove({ ledger, upstream, world }: UplinkWork): Promise<CustodyAbove> {
+  const since = world.clock.now() - CUSTODY_PATIENCE_MS;
+  const elsewhere = new Set(await heldByOthers(ledger.db, upstream.id, since));
+  const bases = new Map<SnapshotId, CenterId[]>();
+  for (const { snapshot, holder } of await holdersOfBases(ledger.db)) {
+    bases.set(snapshot, [...(bases.get(snapshot) ?? []), holder]);
+  }
+  return { elsewhere, bases };
+}
+
 /** Not those that a better way leads to (unless it is never open when its owner may send), or that a relay on another way has. */
-async function copiesToOffer(work: UplinkWork, snapshot: SnapshotId): Promise<CopyRow[]> {
-  const { ledger, route, upstream, world } = work;
-  const open = await openCopies(work, snapshot);
-  const mine = open.filter(
-    (copy) => (route.leadsTo(copy.center) || copy.code === 'no-shared-window') && !isDamagedHere(copy),
+function copiesToOffer(
+  { route }: UplinkWork,
+  { elsewhere, bases }: CustodyAbove,
+  open: readonly CopyRow[],
+): CopyRow[] {
+  return open.filter(
+    ({ snapshot, center, phase, code }) =>
+      (route.leadsTo(center, bases.get(snapshot)) || code === 'no-shared-window') &&
+      !isDamagedHere({ phase, code }) &&
+      !(phase === 'held' && elsewhere.has(snapshot)),
   );
-  if (!mine.some(({ phase }) => phase === 'held')) return mine;
-  const now = world.clock.now();
-  const elsewhere = (await custodiesOf(ledger.db, snapshot)).some(
-    ({ holder, since }) => holder !== upstream.id && now - since < CUSTODY_PATIENCE_MS,
-  );
-  return elsewhere ? mine.filter(({ phase }) => phase !== 'held') : mine;
+}
+
+/** In this session, with the same wishes. */
+async function isOffered(work: UplinkWork, row: SnapshotRow, copies: readonly CopyRow[]): Promise<boolean> {
+  if (copies.length === 0) return true;
+  return work.offered.get(row.id) === JSON.stringify(await wishesFor(work, row, copies));
+}
+
+async function wishesFor(
+  { sender, understands }: UplinkWork,
+  row: SnapshotRow,
+  copies: readonly CopyRow[],
+): Promise<Wishes> {
+  const centers = copies.map(({ center }) => center);
+  return understood(await sender.wishes(row, centers), understands);
 }
 
 async function offerOne(
@@ -61,14 +98,7 @@ async function offerOne(
   copies: readonly CopyRow[],
 ): Promise<void> {
   const { ledger, world, upstream, offered } = work;
-  const wishes = understood(
-    await work.sender.wishes(
-      row,
-      copies.map(({ center }) => center),
-    ),
-    work.understands,
-  );
-  if (offered.get(row.id) === JSON.stringify(wishes)) return;
+  const wishes = await wishesFor(work, row, copies);
   const records = await readRecords(work, row.id);
   if (records === null) return;
   const states = await api.offer(records.signed.bytes, records.keyring, wishes);

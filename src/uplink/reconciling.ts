@@ -40,19 +40,25 @@ export async function downgradeIfLost(work: UplinkWork, api: CenterApi, certainl
 /** Takes over the word from above on everything that is not safe yet: of what is, nobody's custody matters any more. */
 export async function collectAnswers(work: UplinkWork, api: CenterApi): Promise<void> {
   const open = await copiesIn(work.ledger.db, idsOf(work.centers), OPEN_PHASES);
-  await collectAnswersOn(work, api, [...new Set(open.map(({ snapshot }) => snapshot))]);
+  await askAbout(work, api, [...new Set(open.map(({ snapshot }) => snapshot))]);
   await adoptReceipts(work, api);
 }
 
-/** They may have come although nobody heard of it. */
+/** Of these, what is not safe yet. They may have come although nobody heard of it. */
 export async function collectAnswersOn(
   work: UplinkWork,
   api: CenterApi,
   snapshots: readonly SnapshotId[],
 ): Promise<void> {
+  const open: SnapshotId[] = [];
+  for (const id of snapshots) if ((await openCopies(work, id)).length > 0) open.push(id);
+  await askAbout(work, api, open);
+}
+
+async function askAbout(work: UplinkWork, api: CenterApi, open: readonly SnapshotId[]): Promise<void> {
   const most = rowsAtOnce(work);
-  for (let at = 0; at < snapshots.length; at += most) {
-    const some = snapshots.slice(at, at + most);
+  for (let at = 0; at < open.length; at += most) {
+    const some = open.slice(at, at + most);
     // An answer says nothing of a custody that began after the question.
     const held = new Set(await heldBy(work.ledger.db, work.upstream.id, some));
     const told = await rowsOf(api, some);

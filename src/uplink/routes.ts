@@ -2,12 +2,16 @@ import type { CenterId } from '../model/ids.ts';
 
 /** One way up, as the uplink that serves it sees it. */
 export interface Route {
-  /** Whether to offer for this center here: no better way to it is open. */
-  leadsTo(center: CenterId): boolean;
+  /**
+   * Whether to offer for this center here: no better way to it is open.
+   * @param near nodes above that have what the snapshot leans on: their ways are better than any other
+   */
+  leadsTo(center: CenterId, near?: readonly CenterId[]): boolean;
   setOpen(open: boolean): void;
 }
 
 interface Way {
+  readonly upstream: CenterId;
   readonly centers: ReadonlySet<CenterId>;
   readonly changed: () => void;
   open: boolean;
@@ -21,17 +25,21 @@ export class Routes {
   readonly #ways: Way[] = [];
 
   /** @param changed called when ways open or close */
-  add(centers: readonly CenterId[], changed: () => void): Route {
-    const way: Way = { centers: new Set(centers), changed, open: false };
+  add(upstream: CenterId, centers: readonly CenterId[], changed: () => void): Route {
+    const way: Way = { upstream, centers: new Set(centers), changed, open: false };
     this.#ways.push(way);
     return {
-      leadsTo: (center) =>
-        way.centers.has(center) && this.#ways.find((each) => each.open && each.centers.has(center)) === way,
+      leadsTo: (center, near = []) => this.#best(center, near) === way,
       setOpen: (open) => {
         if (way.open === open) return;
         way.open = open;
         for (const other of this.#ways) if (other !== way) other.changed();
       },
     };
+  }
+
+  #best(center: CenterId, near: readonly CenterId[]): Way | undefined {
+    const open = this.#ways.filter((way) => way.open && way.centers.has(center));
+    return open.find(({ upstream }) => near.includes(upstream)) ?? open[0];
   }
 }

@@ -42,6 +42,28 @@ describe('of two ways to one center', () => {
     assert.equal(osaka.running!.collector.planning.reasonFor(id), null);
   });
 
+  it('what leans on a snapshot that the relay on one way has goes that way too, also when a better one is open again', async () => {
+    const kit = new RelayKit();
+    const tokyo = await kit.center('tokyo', { windows: '20:00-21:00' });
+    const [east, west] = [await kit.relay('east', [tokyo]), await kit.relay('west', [tokyo])];
+    const ann = await kit.agent('ann', [east, west]);
+    const { network } = kit.fleet;
+    network.cut('ann', 'east');
+    await kit.take(ann);
+    await kit.pass(HOUR_MS);
+    const all = kit.fleet.blockBytesFrom('ann');
+    network.join('ann', 'east');
+    await kit.pass(HOUR_MS);
+    kit.write(ann, 'new', 5000);
+    await kit.take(ann);
+    await kit.pass(HOUR_MS);
+    assert.deepEqual(await kit.states(ann), ['home#1 tokyo: held', 'home#2 tokyo: held']);
+    assert.equal(await kit.custody(east), 0);
+    await kit.pass(8 * HOUR_MS);
+    assert.deepEqual(await kit.states(ann), ['home#1 tokyo: safe', 'home#2 tokyo: safe']);
+    assert.ok(kit.fleet.blockBytesFrom('ann') < 1.5 * all, 'nothing was sent twice');
+  });
+
   it('the relay that waits for what came by the other hears of every center, though each answers for itself', async () => {
     const kit = new RelayKit();
     const centers = [await kit.center('tokyo'), await kit.center('sapporo')];

@@ -10,6 +10,7 @@ import { Pace } from '../protocol/pace.ts';
 import { Alarms } from './alarms.ts';
 import { openCopies, wasOwed } from './copy-states.ts';
 import { MembersTold } from './members-told.ts';
+import { News } from './news.ts';
 import { offerOwed } from './offering.ts';
 import { giveWay } from './giving-way.ts';
 import type { UplinkParts, UplinkWork } from './parts.ts';
@@ -53,7 +54,7 @@ export class Uplink {
   #status: UplinkStatus = { connected: false, code: '', message: 'not connected yet', welcome: null };
   #api: CenterApi | null = null;
   readonly #bell = new Bell();
-  #newsCame = false;
+  readonly #news = new News();
   /** Snapshots whose sending ended without an answer. */
   readonly #unsure = new Set<SnapshotId>();
   readonly #told: MembersTold;
@@ -206,7 +207,7 @@ export class Uplink {
         if (order.kind === 'send') this.#startSending(api, order, sending);
         else if (order.kind === 'rate') sending.get(order.order)?.pace.setRate(order.rate);
         else if (order.kind === 'stop') sending.get(order.order)?.stop.abort();
-        else if (order.kind === 'news') this.#hear();
+        else if (order.kind === 'news') this.#hear(order.snapshots);
       }
     } finally {
       ended.abort();
@@ -216,8 +217,8 @@ export class Uplink {
   }
 
   /** Something may have changed above. */
-  #hear(): void {
-    this.#newsCame = true;
+  #hear(snapshots?: readonly SnapshotId[]): void {
+    this.#news.add(snapshots);
     this.wake();
   }
 
@@ -232,10 +233,9 @@ export class Uplink {
       const rung = await this.#rungWithin(limits.ask_ms, stop);
       if (stop.aborted) return;
       try {
-        if (!rung || this.#newsCame) {
-          this.#newsCame = false;
-          await collectAnswers(this.#work, api);
-        }
+        const news = this.#news.take();
+        if (!rung || news === 'any') await collectAnswers(this.#work, api);
+        else await collectAnswersOn(this.#work, api, news);
         if (!rung && this.#work.upstream.kind === 'relay') await downgradeIfLost(this.#work, api);
         await this.#askUnsure(api);
         await this.#told.tell(api);
@@ -244,6 +244,7 @@ export class Uplink {
         this.#work.alarms.clear('offering');
       } catch (error) {
         this.#report('offering', 'offering', error);
+        this.#news.add();
         await clock.sleep(wait, stop);
         wait = Math.min(wait * 2, limits.retry_ms_max);
         this.wake();

@@ -1,0 +1,54 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { RelayKit } from '../../test/support/relay-kit.ts';
+import type { SnapshotId } from '../model/ids.ts';
+import { HOUR_MS, MINUTE_MS } from '../model/time.ts';
+import type { Meddle } from '../sim/joining.ts';
+import { News } from './news.ts';
+
+const id = (number: number): SnapshotId => number.toString(16).padStart(64, '0') as SnapshotId;
+
+describe('R31: news', () => {
+  it('of some snapshots has these asked about, and no others, however many wait', async () => {
+    const kit = new RelayKit();
+    const tokyo = await kit.center('tokyo', { windows: '20:00-21:00' });
+    const osaka = await kit.relay('osaka', [tokyo]);
+    const asked: number[] = [];
+    const counting: Meddle = (api) => ({
+      ...api,
+      copies: async (query) => {
+        asked.push(query.snapshots?.length ?? 0);
+        return await api.copies(query);
+      },
+    });
+    const ann = await kit.agent('ann', [osaka], counting);
+    const waiting = 12;
+    for (let at = 0; at < waiting; at++) {
+      kit.write(ann, `f${at}`, 100);
+      await kit.take(ann);
+      await kit.pass(MINUTE_MS);
+    }
+    await kit.pass(8 * HOUR_MS - (waiting + 1) * MINUTE_MS);
+    asked.length = 0;
+    await kit.pass(10 * MINUTE_MS);
+    assert.equal((await kit.states(ann)).filter((line) => line.endsWith(': safe')).length, waiting);
+    const sum = asked.reduce((all, each) => all + each, 0);
+    assert.ok(sum <= 3 * waiting, `asked about ${sum} snapshots when ${waiting} became safe`);
+  });
+
+  it('of too many, or of nobody knows which, is news of all; and what was taken is no news any more', () => {
+    const news = new News();
+    assert.deepEqual(news.take(), []);
+    news.add([id(1), id(2)]);
+    news.add([id(2)]);
+    assert.deepEqual(news.take(), [id(1), id(2)]);
+    assert.deepEqual(news.take(), []);
+    news.add([id(1)]);
+    news.add();
+    news.add([id(3)]);
+    assert.equal(news.take(), 'any');
+    for (let at = 0; at < 1001; at++) news.add([id(at)]);
+    assert.equal(news.take(), 'any');
+    assert.deepEqual(news.take(), []);
+  });
+});
