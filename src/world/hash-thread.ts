@@ -1,24 +1,7 @@
-/** What the thread of a HashThread runs: nothing but this, so that it costs little memory. */
+/** What the thread of a HashThread runs: nothing but this, so that it costs little memory. Nobody else may import it. */
 import { createHash } from 'node:crypto';
 import { parentPort } from 'node:worker_threads';
-
-export const DIGEST_BYTES = 32;
-/** Numbers that say where a part is: which buffer, offset, length. */
-export const PLACE = 3;
-
-/** Buffers go there and come back. */
-export interface HashQuestion {
-  readonly id: number;
-  readonly buffers: readonly ArrayBuffer[];
-  readonly places: readonly number[];
-}
-
-export interface HashAnswer {
-  readonly id: number;
-  readonly buffers: readonly ArrayBuffer[];
-  /** Of each part in turn. */
-  readonly digests: Uint8Array;
-}
+import { DIGEST_BYTES, type HashAnswer, type HashQuestion, PLACE } from './hash-messages.ts';
 
 function answer({ id, buffers, places }: HashQuestion): HashAnswer {
   const count = places.length / PLACE;

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import { after, test } from 'node:test';
+import { Worker } from 'node:worker_threads';
 import { HashThread } from './hashing.ts';
 
 const threads: HashThread[] = [];
@@ -58,4 +60,11 @@ test('what a stopped thread was asked is refused, and so is what it is asked lat
   await thread.close();
   await refused;
   await assert.rejects(thread.hash([filled(2 ** 20, 1)]), { code: 'interrupted' });
+});
+
+test('who imports it in a thread of its own gets no listener there: that thread ends by itself', async () => {
+  const url = new URL('hashing.ts', import.meta.url).href;
+  const worker = new Worker(`import(${JSON.stringify(url)})`, { eval: true });
+  const [code] = (await once(worker, 'exit')) as [number];
+  assert.equal(code, 0);
 });
