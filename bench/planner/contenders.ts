@@ -1,6 +1,7 @@
 import { RandomStream } from '../../src/model/random-stream.ts';
 import { HOUR_MS, type UnixMillis } from '../../src/model/time.ts';
-import { conditionsWith, type PlannerEvent } from '../../src/schedule/plan.ts';
+import { conditionsWith, type Grant, type PlannerEvent } from '../../src/schedule/plan.ts';
+import { newPlanner, step } from '../../src/schedule/planner.ts';
 import { parseWindows } from '../../src/schedule/windows.ts';
 import { plannerController, type Controller, type Decision } from '../../src/simulate/controller.ts';
 import type { Fleet } from '../../src/simulate/fleet.ts';
@@ -199,26 +200,32 @@ const baselines: readonly Contender[] = [
 ];
 
 const planner = (fleet: Fleet): Controller => plannerController(fleet.conditions, fleet.from);
-/** The planner that is told something else than what is so, or not heeded in everything. */
+/** The planner that is told something else than what is so. */
 const changed =
   (
     event: (event: PlannerEvent) => PlannerEvent,
     conditions: (fleet: Fleet) => Fleet['conditions'] = (fleet) => fleet.conditions,
-    decision: (decision: Decision) => Decision = (same) => same,
   ): Contender['make'] =>
   (fleet) => {
     const inner = plannerController(conditions(fleet), fleet.from);
-    return { tell: (told, now) => decision(inner.tell(event(told), now)) };
+    return { tell: (told, now) => inner.tell(event(told), now) };
   };
 
-const unpreempted = changed(
-  (event) => event,
-  undefined,
-  (decision) => ({
-    ...decision,
-    grants: decision.grants.filter((grant) => grant.kind === 'start' || grant.code !== 'more-urgent'),
-  }),
-);
+/** The planner, whose word that somebody has to give way is taken back before it is heard. */
+const unpreempted: Contender['make'] = ({ conditions, from }) => {
+  const state = newPlanner(conditions, from);
+  return {
+    tell(event, now) {
+      const { grants, rates, nextChange } = step(state, event, now);
+      const gives = (grant: Grant): boolean => grant.kind === 'stop' && grant.code === 'more-urgent';
+      for (const { snapshot } of grants.filter(gives)) {
+        const run = state.runs.get(snapshot)!;
+        run.phase = run.begun ? 'running' : 'ordered';
+      }
+      return { grants: grants.filter((grant) => !gives(grant)), rates, nextChange };
+    },
+  };
+};
 
 const ANY = parseWindows('any', 'UTC');
 const ablations: readonly Contender[] = [

@@ -32,7 +32,8 @@ export interface LinearProgram {
   };
 }
 
-/** Of HiGHS's model statuses. */
+/** Of HiGHS's model statuses. Empty: no time in it in which anything could travel. */
+const EMPTY = 6;
 const OPTIMAL = 7;
 const INFEASIBLE = 8;
 
@@ -55,6 +56,7 @@ export function solve(solver: Solver, program: LinearProgram): number | null {
     model.run();
     const status = model.getModelStatus();
     if (status === INFEASIBLE) return null;
+    if (status === EMPTY) return 0;
     if (status !== OPTIMAL) throw new Error(`the solver ended with status ${status}`);
     return model.getObjectiveValue();
   } finally {

@@ -13,7 +13,9 @@ import { parseWindows } from '../../src/schedule/windows.ts';
 import type { Fleet, FleetClient } from '../../src/simulate/fleet.ts';
 import { simulateNight, type NightResult } from '../../src/simulate/night.ts';
 import { progressEvery } from '../../src/simulate/simulate.ts';
+import { boundOf } from './bound.ts';
 import { contenders, type Contender } from './contenders.ts';
+import { loadSolver } from './highs.ts';
 import { CENTER_HOURS, copiesFleet, regionFleet, REGIONS, trunkFleet } from './tier-fleets.ts';
 import { bootstrap } from './statistics.ts';
 
@@ -110,3 +112,17 @@ for (const [name, value] of CHOSEN) {
   ];
   console.log(`| ${name} ${contender.title} | ${cells.join(' | ')} |`);
 }
+// No order is faster: transfers of any fineness, no overhead. Of S3's center, that it has nothing before its relays have.
+const solver = await loadSolver();
+const boundHours = (fleet: Fleet): number => {
+  const { allCollectedAt } = boundOf(fleet, solver);
+  return ((allCollectedAt ?? fleet.until) - fleet.from) / HOUR - 2;
+};
+const most = (values: readonly number[]): number => values.reduce((a, b) => Math.max(a, b), 0);
+const relays = seeds.map((seed) =>
+  most(Array.from({ length: REGIONS }, (_, region) => boundHours(regionFleet(region, seed)))),
+);
+const thirdCopies = seeds.map((seed) =>
+  most(CENTER_HOURS.map((hours) => boundHours(copiesFleet(hours, seed)))),
+);
+console.log(`| bound | ${text(relays)} | not before the relays | - | - | ${text(thirdCopies)} |`);

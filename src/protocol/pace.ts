@@ -8,8 +8,12 @@ export interface PaceClock {
   sleep(ms: number, stop?: AbortSignal): Promise<void>;
 }
 
-/** What may go at once after a pause, as time at the granted rate. */
+/** What may go at once after a pause, as time at the granted rate; and where others on the line must not feel it. */
 const BURST_MS = 100;
+const GENTLE_BURST_MS = 20;
+/** Pieces a second. */
+const PIECES = 20;
+const GENTLE_PIECES = 100;
 /** A new rate counts at the latest after this. */
 const LOOK_MS = 200;
 const PIECE_BYTES_MIN = 4 * 1024;
@@ -74,7 +78,8 @@ export class Pace {
   /** How much a transport should write at once: a small part of a second, so that a slow grant is kept evenly. */
   get pieceBytes(): number {
     if (this.#bytesPerSecond === null) return PIECE_BYTES_MAX;
-    return Math.min(PIECE_BYTES_MAX, Math.max(PIECE_BYTES_MIN, Math.floor(this.#bytesPerSecond / 20)));
+    const pieces = this.#ceiling === null ? PIECES : GENTLE_PIECES;
+    return Math.min(PIECE_BYTES_MAX, Math.max(PIECE_BYTES_MIN, Math.floor(this.#bytesPerSecond / pieces)));
   }
 
   /** Resolves when a block may go, or `stop` aborts. */
@@ -103,7 +108,8 @@ export class Pace {
   }
 
   #burst(): number {
-    return Math.max(1, ((this.#bytesPerSecond ?? 0) * BURST_MS) / SECOND_MS);
+    const burst = this.#ceiling === null ? BURST_MS : GENTLE_BURST_MS;
+    return Math.max(1, ((this.#bytesPerSecond ?? 0) * burst) / SECOND_MS);
   }
 
   #fill(): void {

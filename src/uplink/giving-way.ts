@@ -3,7 +3,7 @@ import { SECOND_MS } from '../model/time.ts';
 import type { CenterApi } from '../protocol/center-api.ts';
 import type { Pace } from '../protocol/pace.ts';
 import type { Clock } from '../world/ports.ts';
-import { startYielding, yieldTo } from './yielding.ts';
+import { showsQueue, startYielding, yieldTo } from './yielding.ts';
 
 /** A question that has no blocks in it takes one round trip, on a connection of its own. */
 const QUESTIONS = 4;
@@ -22,7 +22,8 @@ export async function giveWay(
   pace.setCeiling(state.bytesPerSecond);
   while (!stop.aborted) {
     const trips: number[] = [];
-    while (trips.length < QUESTIONS && !stop.aborted) {
+    let queued: number | null = null;
+    while (trips.length < QUESTIONS && queued === null && !stop.aborted) {
       const asked = clock.monotonic();
       try {
         await api.missing(order, []);
@@ -30,10 +31,13 @@ export async function giveWay(
         // The transfer itself will hear of it; what was allowed last stays.
         return;
       }
-      trips.push(clock.monotonic() - asked);
-      await clock.sleep(ASK_EVERY_MS, stop);
+      const trip = clock.monotonic() - asked;
+      trips.push(trip);
+      // Who has just come must not have to wait for the other questions.
+      if (showsQueue(state, trip)) queued = trip;
+      else await clock.sleep(ASK_EVERY_MS, stop);
     }
-    const roundTrip = trips.reduce((sum, trip) => sum + trip, 0) / Math.max(1, trips.length);
+    const roundTrip = queued ?? trips.reduce((sum, trip) => sum + trip, 0) / Math.max(1, trips.length);
     const now = { at: clock.monotonic(), taken: pace.taken };
     const sent = ((now.taken - before.taken) / Math.max(1, now.at - before.at)) * SECOND_MS;
     before = now;

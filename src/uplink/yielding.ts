@@ -35,7 +35,7 @@ export interface Yielding {
 
 /** What was seen since the sample before. */
 export interface LineSample {
-  /** Of some small questions, in milliseconds: on average, because others come and go, and the shortest. */
+  /** Of some small questions, in milliseconds: on average, or the one that showed a queue, because others come and go; and the shortest. */
   readonly roundTrip: number;
   readonly shortest: number;
   /** Bytes a second that the transfer really sent. */
@@ -45,6 +45,11 @@ export interface LineSample {
 export function startYielding(now: number): Yielding {
   const bases = [Infinity, Infinity] as const;
   return { bytesPerSecond: FIRST_RATE, full: Infinity, calm: 0, bases, spanEnds: now + BASE_MS };
+}
+
+/** Whether a single round trip says that there is a queue. */
+export function showsQueue({ bases }: Yielding, roundTrip: number): boolean {
+  return roundTrip - Math.min(...bases) > TARGET_MS;
 }
 
 export function yieldTo(state: Yielding, { roundTrip, shortest, sent }: LineSample, now: number): Yielding {
