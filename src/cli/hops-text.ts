@@ -1,12 +1,12 @@
 import type { UnixMillis } from '../model/time.ts';
 import type { CopyLine } from '../node/reading.ts';
 import { copyText, saidOf } from './copy-text.ts';
-import { bytesText, noteLines, plural, tableLines, timeText } from './text.ts';
+import { bytesText, hangingLines, noteLines, plural, tableLines, timeText, WIDTH } from './text.ts';
 
-/** How each copy of a snapshot stands, and below it the way that it took, hop by hop. */
+/** How each copy of a snapshot stands, and below it the way that it took, hop by hop; to be shown two columns further in. */
 export function copiesText(copies: readonly CopyLine[], zone: string, now: UnixMillis): string[] {
   return copies.flatMap((copy) => [
-    saidOf(copy.center, stateText(copy, zone, now)),
+    ...hangingLines(saidOf(copy.center, stateText(copy, zone, now)), WIDTH - 2),
     ...hopLines(copy, zone).map((line) => `  ${line}`),
   ]);
 }

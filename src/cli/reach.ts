@@ -4,10 +4,10 @@ import type { AgentPeople } from '../node/people-agent.ts';
 import type { CenterPeople } from '../node/people-center.ts';
 import type { RelayPeople } from '../node/people-relay.ts';
 import type { PullPeople } from '../node/pulls.ts';
-import { isLowtideError } from '../model/errors.ts';
 import { socketIn } from '../node/socket-path.ts';
 import { type CommonOptions, type Context, dataFolder, type Role } from './context.ts';
 import type * as Opening from './opening.ts';
+import { whenFree } from './when-free.ts';
 
 export interface DataOptions extends CommonOptions {
   readonly data?: string;
@@ -63,10 +63,6 @@ export async function withCenter<T>(
   return await reach('center', context, options, work, ({ openedCenter }) => openedCenter<T>);
 }
 
-/** A node that is starting, or another verb, has the data folder locked before it answers: it is waited for so long. */
-const STARTING_MS = 10_000;
-const LOOK_AGAIN_MS = 200;
-
 type Work<People, T> = (reached: Reached<People>) => Promise<T>;
 
 async function reach<People extends object, T>(
@@ -77,24 +73,17 @@ async function reach<People extends object, T>(
   opener: (here: typeof Opening) => (context: Context, data: string, work: Work<People, T>) => Promise<T>,
 ): Promise<T> {
   const data = dataFolder(role, options.data);
-  const { clock } = context.world;
-  const until = clock.now() + STARTING_MS;
   let began = false;
-  const onceOpen: Work<People, T> = async (reached) => {
+  const begin: Work<People, T> = async (reached) => {
     began = true;
     return await work(reached);
   };
-  for (;;) {
+  const attempt = async (): Promise<T> => {
     const remote = await remotePeople<People>(data, context.stop);
-    if (remote !== null) return await work({ people: remote, running: true });
-    try {
-      return await opener(await import('./opening.ts'))(context, data, onceOpen);
-    } catch (error) {
-      if (began || !isLowtideError(error, 'locked') || clock.now() > until) throw error;
-    }
-    await clock.sleep(LOOK_AGAIN_MS, context.stop);
-    context.stop.throwIfAborted();
-  }
+    if (remote !== null) return await begin({ people: remote, running: true });
+    return await opener(await import('./opening.ts'))(context, data, begin);
+  };
+  return await whenFree(context, attempt, async () => began);
 }
 
 type Handler = (ask: never) => Promise<unknown>;

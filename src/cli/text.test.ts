@@ -6,6 +6,8 @@ import {
   countText,
   durationText,
   foldingTable,
+  hangingLines,
+  hoursText,
   modeText,
   joinedLines,
   notedTable,
@@ -182,6 +184,18 @@ describe('a table with columns that may fold', () => {
     ]);
     for (const line of lines) assert.ok(line.length <= 100, line);
   });
+});
+
+it('a text that is longer than its place goes on a little further in', () => {
+  assert.deepEqual(hangingLines('held by shop: opens 22:00', 18), ['held by shop:', '  opens 22:00']);
+  assert.deepEqual(hangingLines('short', 18, '    '), ['    short']);
+});
+
+it('hours name their zone, unless any will do', () => {
+  assert.deepEqual(
+    ['any', '22:00-06:00'].map((windows) => hoursText(windows, 'UTC')),
+    ['at any time', '22:00-06:00 (UTC)'],
+  );
 });
 
 it('parts of a statement stand on one line as far as that holds them', () => {

@@ -170,7 +170,12 @@ export function foldingTable(
 
 /** A text below something, its further lines a little further in. */
 export function noteLines(text: string, indent: number): string[] {
-  const [first = '', ...rest] = wrapLines(text, WIDTH - indent - 2, ' '.repeat(NOTE_INDENT));
+  return hangingLines(text, WIDTH - indent, ' '.repeat(NOTE_INDENT));
+}
+
+/** A text of at most `columns`, each line after `indent`, its further lines a little further in. */
+export function hangingLines(text: string, columns: number, indent = ''): string[] {
+  const [first = '', ...rest] = wrapLines(text, columns - 2, indent);
   return [first, ...rest.map((line) => `  ${line}`)];
 }
 

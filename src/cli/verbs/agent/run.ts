@@ -11,6 +11,7 @@ import { learnCenters, type LogMonitor } from '../../log-monitor.ts';
 import { type DataOptions, verbsOf } from '../../reach.ts';
 import { software } from '../../software.ts';
 import { daemonAction, newVerb } from '../../verb.ts';
+import { whenNobodyRuns } from '../../when-free.ts';
 import { withAgentData } from './options.ts';
 
 const IDLE_POLL_MS = 200;
@@ -50,16 +51,20 @@ async function run(context: Context, log: LogMonitor, options: DataOptions): Pro
  * @param onAnswering called once people can ask it
  */
 async function liveUntilReload(
-  { world, stop }: Context,
+  context: Context,
   log: LogMonitor,
   home: AgentHome,
   onAnswering: () => void,
 ): Promise<void> {
+  const { world, stop } = context;
   const { data, identity, settings, upstreams } = home;
+  const { socket } = agentPaths(data);
   const reload = new AbortController();
   const until = AbortSignal.any([stop, reload.signal]);
   await using open = new AsyncDisposableStack();
-  const agent = await Agent.open(world, { path: data, identity, settings, upstreams });
+  const agent = await whenNobodyRuns(context, socket, () =>
+    Agent.open(world, { path: data, identity, settings, upstreams }),
+  );
   open.defer(() => agent.close());
   const people = agentPeople({
     agent,
@@ -69,7 +74,7 @@ async function liveUntilReload(
     progress: () => log.lastProgress,
     reload: () => void whenIdle(world, agent, until).then(() => reload.abort()),
   });
-  const local = await serveLocal(world, agentPaths(data).socket, verbsOf(people));
+  const local = await serveLocal(world, socket, verbsOf(people));
   open.defer(() => local.close());
   onAnswering();
   await runParts(until, [(until) => agent.run(until), (until) => refresh(world, home, until)]);

@@ -96,12 +96,19 @@ function upstreamText(
 }
 
 function jobLines(state: AgentStatus): string[] {
+  const widest = Math.max(0, ...state.jobs.map(({ name }) => name.length));
   const pairs = state.jobs.flatMap((job): [string, string][] => {
     const [first = '', ...rest] = protectionLines(job, state);
     const last = job.lastTaken === null ? 'never yet' : timeText(job.lastTaken, state.zone);
-    const hours = `${job.backup}; may travel ${hoursText(job.transfer, job.zone)}`;
-    const next = `taken ${hours}; last ${last}, next ${dueText(job, state)}`;
-    return [[job.name, first], ...[...rest, next].map((text): [string, string] => ['', text])];
+    const hours = joinedLines(
+      [
+        `taken ${job.backup}`,
+        `may travel ${hoursText(job.transfer, job.zone)}`,
+        `last ${last}, next ${dueText(job, state)}`,
+      ],
+      WIDTH - widest - 4,
+    );
+    return [[job.name, first], ...[...rest, ...hours].map((text): [string, string] => ['', text])];
   });
   return pairLines(pairs);
 }

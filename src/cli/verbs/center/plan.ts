@@ -8,7 +8,7 @@ import type { Context } from '../../context.ts';
 import { withCollecting } from '../../reach.ts';
 import { drawPlan } from '../../plan-picture.ts';
 import { barText, errorsText, expectedText, nightTexts } from '../../plan-text.ts';
-import { hoursText, bytesText, plural, timeText } from '../../text.ts';
+import { bytesText, hoursText, plural, timeText, WIDTH, wrapLines } from '../../text.ts';
 import { action, newVerb } from '../../verb.ts';
 import { type NodeOptions, type NodeRole, withNodeData } from './options.ts';
 
@@ -86,7 +86,7 @@ async function plan(context: Context, role: NodeRole, options: PlanOptions): Pro
   showNight(context, answer, forecast);
   if (errors !== null) {
     output.message({ message_type: 'forecast_errors', ...errors });
-    output.line(errorsText(errors));
+    for (const text of wrapLines(errorsText(errors), WIDTH)) output.line(text);
   }
   if (options.svg !== undefined) await drawNight(context, answer, options.svg);
 }

@@ -10,6 +10,7 @@ import { type Context, dataFolder } from '../../context.ts';
 import type { LogMonitor } from '../../log-monitor.ts';
 import { softwareName } from '../../software.ts';
 import { daemonAction, newVerb } from '../../verb.ts';
+import { whenNobodyRuns } from '../../when-free.ts';
 import { type NodeOptions, withNodeData } from './options.ts';
 
 export function centerRunVerb(): Command {
@@ -26,9 +27,9 @@ export function centerRunVerb(): Command {
 async function run(context: Context, log: LogMonitor, options: NodeOptions): Promise<void> {
   const { world, stop } = context;
   const data = dataFolder('center', options.data);
-  const home = await openCenterHome(world, data);
-  const { name } = home.authority.face;
   const { socket, config, identity } = centerPaths(data);
+  const home = await whenNobodyRuns(context, socket, () => openCenterHome(world, data));
+  const { name } = home.authority.face;
   const file = new LastGood(world, home.settings, () => readCenterSettings(world, config));
   const connector = httpsConnector(world, identity);
   const pulls = new Pulls(home, connector, softwareName());

@@ -7,6 +7,7 @@ import { type Context, dataFolder } from '../../context.ts';
 import { learnCenters, type LogMonitor } from '../../log-monitor.ts';
 import { softwareName } from '../../software.ts';
 import { daemonAction, newVerb } from '../../verb.ts';
+import { whenNobodyRuns } from '../../when-free.ts';
 import { type NodeOptions, withNodeData } from '../center/options.ts';
 
 export function relayRunVerb(): Command {
@@ -26,9 +27,12 @@ async function run(context: Context, log: LogMonitor, options: NodeOptions): Pro
   let name = '';
   while (!stop.aborted) {
     await using open = new AsyncDisposableStack();
-    const connector = httpsConnector(world, relayPaths(data).identity);
+    const { identity, socket } = relayPaths(data);
+    const connector = httpsConnector(world, identity);
     open.defer(async () => connector.close());
-    const home = await openRelayHome(world, data, softwareName(), connector);
+    const home = await whenNobodyRuns(context, socket, () =>
+      openRelayHome(world, data, softwareName(), connector),
+    );
     open.defer(() => home.node.close());
     const first = name === '';
     name = home.authority.face.name;
