@@ -40,7 +40,7 @@ interface Sending {
  * of first use, commits, and stores the receipt. Resuming needs no offsets: what arrived before is not asked for again.
  * The caller has seen that it is owed there: a center has a right to that, and to nothing else; a relay, to what is owed to
  * where it leads.
- * @returns false if the spool has lost something of it: it cannot be sent from here
+ * @returns false if it cannot be sent from here: the spool has lost something of it, or it was freed on a relay's word
  * @throws LowtideError what the center says; `disk-failed`
  */
 export async function sendSnapshot(
@@ -50,6 +50,7 @@ export async function sendSnapshot(
   pace: Pace,
   stop: AbortSignal,
 ): Promise<boolean> {
+  if (!(await isHere(work, order.snapshot))) return false;
   const sending = await openSending(work, api, order, pace, stop);
   if (sending === null) return false;
   try {
@@ -75,10 +76,13 @@ export async function sendSnapshot(
   }
 }
 
-/** What was freed on the word of a relay, perhaps while it was being sent another way, is not lost: that relay sends it. */
-async function requireHere({ ledger }: UplinkWork, snapshot: SnapshotId): Promise<void> {
-  const row = await findSnapshot(ledger.db, snapshot);
-  if (row !== null && row.pack_group !== null) return;
+async function isHere({ ledger }: UplinkWork, snapshot: SnapshotId): Promise<boolean> {
+  return ((await findSnapshot(ledger.db, snapshot))?.pack_group ?? null) !== null;
+}
+
+/** What was freed on the word of a relay while it was being sent another way is not lost: that relay sends it. */
+async function requireHere(work: UplinkWork, snapshot: SnapshotId): Promise<void> {
+  if (await isHere(work, snapshot)) return;
   const message = `snapshot ${shortId(snapshot)} is not here any more: a relay has it in custody`;
   throw new LowtideError('order-ended', message);
 }

@@ -4,6 +4,7 @@ import { jobOf } from '../../test/support/fleet-kit.ts';
 import { RelayKit } from '../../test/support/relay-kit.ts';
 import { openVoid, signVoid } from '../format/void-record.ts';
 import { findCopy } from '../ledger/copies.ts';
+import { historyOf } from '../ledger/history.ts';
 import type { CopyRecord } from '../model/exchange.ts';
 import type { CenterId, SnapshotId } from '../model/ids.ts';
 import { HOUR_MS, MINUTE_MS } from '../model/time.ts';
@@ -40,6 +41,31 @@ describe('of two ways to one center', () => {
     await kit.pass(HOUR_MS);
     assert.equal(ordered(), before, 'once it has heard where it is, it orders it no more');
     assert.equal(osaka.running!.collector.planning.reasonFor(id), null);
+  });
+
+  it('one that orders what was freed on the word of a relay on the other hears at once that it is not here', async () => {
+    const kit = new RelayKit();
+    const tokyo = await kit.center('tokyo', { windows: '20:00-21:00' });
+    const conditions = { windows: '13:00-14:00', zone: 'UTC', streams: 2 };
+    const osaka = await kit.relay('osaka', [tokyo], { conditions });
+    const kobe = await kit.relay('kobe', [tokyo]);
+    const ann = await kit.agent('ann', [osaka, kobe]);
+    ann.jobs = [jobOf({ freeAfter: 'custody' })];
+    const id = await kit.take(ann);
+    await kit.pass(MINUTE_MS);
+    kit.fleet.network.cut('ann', 'osaka');
+    await kit.pass(10 * MINUTE_MS);
+    assert.equal(await kit.spooled(ann), 0);
+    const all = kit.fleet.blockBytesFrom('ann');
+    kit.fleet.network.join('ann', 'osaka');
+    await kit.pass(HOUR_MS);
+    const history = await kit.finish(historyOf(osaka.running!.ledger.db, id));
+    assert.ok(history.some(({ code }) => code === 'declined-not-here'));
+    assert.equal(kit.fleet.blockBytesFrom('ann'), all);
+    assert.deepEqual(kit.alarmCodes('ann'), []);
+    await kit.pass(8 * HOUR_MS);
+    assert.deepEqual(await kit.states(ann), ['home#1 tokyo: safe']);
+    assert.equal(await kit.custody(kobe), 0);
   });
 
   it('what leans on a snapshot that the relay on one way has goes that way too, also when a better one is open again', async () => {
