@@ -7,8 +7,10 @@ import { copiesOf, releaseCenter } from '../ledger/copies.ts';
 import { historyOf } from '../ledger/history.ts';
 import type { SealedBlock } from '../format/block.ts';
 import { errorRegistry, isLowtideError } from '../model/errors.ts';
+import type { CopyRecord } from '../model/exchange.ts';
 import type { BlockId, SnapshotId } from '../model/ids.ts';
 import { DAY_MS, HOUR_MS, MINUTE_MS } from '../model/time.ts';
+import type { CenterApi } from '../protocol/center-api.ts';
 import type { NodeMachine } from '../sim/joining.ts';
 import type { CenterMachine, RelayMachine } from '../sim/machines.ts';
 
@@ -97,6 +99,46 @@ describe('a center that is added at a branch later', () => {
     assert.equal(await stateAt(kit, osaka, next, sapporo), 'safe');
     assert.equal(await kit.custody(osaka), 0);
   });
+});
+
+it('P1: a relay that says that it keeps what it does not has that closed there only, and nothing else', async () => {
+  const kit = new RelayKit();
+  const [tokyo, sapporo] = [await kit.center('tokyo'), await kit.center('sapporo')];
+  const osaka = await kit.relay('osaka', [tokyo]);
+  const lies: CopyRecord[] = [];
+  const lying = (api: CenterApi): CenterApi => ({
+    ...api,
+    copies: async (query) => {
+      const page = await api.copies(query);
+      const asked = lies.filter(({ snapshot }) => query.snapshots?.includes(snapshot));
+      return { ...page, rows: [...page.rows, ...asked] };
+    },
+  });
+  const ann = await kit.agent('ann', [osaka], lying);
+  const first = await kit.take(ann);
+  await kit.pass(HOUR_MS);
+  const before = ann.node.files.tree('/home');
+  await lead(kit, osaka, [tokyo, sapporo]);
+  await kit.rejoin(ann, [osaka]);
+  kit.write(ann, 'b', 31_000);
+  await kit.take(ann);
+  await kit.pass(HOUR_MS);
+  const [row] = (
+    await kit.finish(osaka.running!.apiFor(ann.identity.client, null).copies({ snapshots: [first] }))
+  ).rows;
+  lies.push({ ...row!, center: sapporo.face.id, phase: 'behind', code: 'base-unknown', receipt: null });
+  await kit.restart(ann);
+  await kit.pass(HOUR_MS);
+  assert.deepEqual(await kit.states(ann), [
+    'home#1 sapporo: void voided',
+    'home#1 tokyo: safe',
+    'home#2 sapporo: safe',
+    'home#2 tokyo: safe',
+  ]);
+  const report = await kit.restore(ann, first, '/back');
+  assert.ok(report.complete);
+  assert.deepEqual(ann.node.files.tree('/back/home'), before);
+  assert.deepEqual(kit.alarmCodes('ann'), []);
 });
 
 describe('a center that is owed and that no route reaches', () => {
