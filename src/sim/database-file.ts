@@ -1,7 +1,7 @@
 // oxlint-disable-next-line no-restricted-imports -- SQLite in memory is a pure function of its statements: no file, no time
 import { DatabaseSync } from 'node:sqlite';
 import type { SqlResult, SqlValue } from '../world/ports.ts';
-import { SqliteStatements } from '../world/sql-statements.ts';
+import { isRead, SqliteStatements } from '../world/sql-statements.ts';
 import { imageOfBytes, type DiskFile, type FileImage, type LiveContent } from './disk-file.ts';
 
 /** An SQLite database in memory, loaded with a file's bytes. */
@@ -43,13 +43,6 @@ class MemoryDatabase {
   close(): void {
     this.#database.close();
   }
-}
-
-/** Known to change nothing. */
-export function isRead(sql: string): boolean {
-  if (/^\s*(select|values|explain)\b/i.test(sql)) return true;
-  if (/^\s*with\b/i.test(sql)) return !/\b(insert|update|delete|replace)\b/i.test(sql);
-  return /^\s*pragma\b[^=]*$/i.test(sql);
 }
 
 interface Committed {

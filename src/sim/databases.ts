@@ -1,8 +1,8 @@
 import { LowtideError } from '../model/errors.ts';
 import { diskError, errnoName } from '../world/errno.ts';
 import type { Databases, SqlConnection, SqlResult, SqlValue } from '../world/ports.ts';
-import { sqlError } from '../world/sql-statements.ts';
-import { DatabaseFile, DatabaseReader, isRead } from './database-file.ts';
+import { isRead, sqlError } from '../world/sql-statements.ts';
+import { DatabaseFile, DatabaseReader } from './database-file.ts';
 import type { DiskFile } from './disk-file.ts';
 import type { SimulatedDisk } from './disk-store.ts';
 import type { Incarnation } from './incarnation.ts';

@@ -3,6 +3,7 @@ import { mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
 import { isLowtideError } from '../model/errors.ts';
 import { realDatabases } from './databases.ts';
 import { kyselyOver } from './kysely.ts';
@@ -60,6 +61,25 @@ test('nobody is told of a commit before its log is synced: once a transaction, n
   await connection.execute('INSERT INTO t VALUES (3)', []);
   await connection.execute('ROLLBACK', []);
   assert.equal(journal.syncs, 3);
+  await connection.close();
+});
+
+test('nobody reads what is not durable yet: it could be told, and gone after a power loss', async () => {
+  const journal = new HandJournal();
+  const connection = await realDatabases(() => journal).open(`${directory}/seen`);
+  await connection.execute('CREATE TABLE t (id)', []);
+  const disk = Promise.withResolvers<void>();
+  journal.sync = async () => await disk.promise;
+  const order: string[] = [];
+  const insert = connection.execute('INSERT INTO t VALUES (1)', []).then(() => order.push('committed'));
+  const select = connection
+    .execute('SELECT * FROM t', [])
+    .then(({ rows }) => order.push(`read ${rows.length}`));
+  await setImmediate();
+  assert.deepEqual(order, []);
+  disk.resolve();
+  await Promise.all([insert, select]);
+  assert.deepEqual(order, ['committed', 'read 1']);
   await connection.close();
 });
 

@@ -215,7 +215,7 @@ export interface Databases {
 
 export type SqlValue = null | number | bigint | string | Uint8Array;
 
-/** SQLite's dialect. Committed means durable: after a crash the database is at the last commit that was answered, or beyond. */
+/** SQLite's dialect. Committed means durable: after a crash the database is at the last commit that was answered or read from, or beyond. */
 export interface SqlConnection {
   /**
    * One statement. LowtideErrors say what the disk did (`disk-full`, `disk-failed`, `locked`); what the statement did

@@ -2,6 +2,7 @@ import { constants } from 'node:fs';
 import * as fs from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { LowtideError, messageOf } from '../model/errors.ts';
+import { isRead } from './sql-statements.ts';
 
 /** What makes a commit of a database in WAL mode durable. */
 export interface Journal {
@@ -37,16 +38,17 @@ async function syncDirectory(path: string): Promise<void> {
   }
 }
 
-const READS = /^\s*(?:select|begin|rollback|explain|values)\b/i;
-
 /**
- * Has each commit synced before anybody is told of it. After a sync that failed nothing is done any more: a later commit
- * could be behind a gap in the log, and the first crash would take it away.
+ * Has each commit synced before anybody is told of it, be it by what it answers or by what a later statement reads. After a
+ * sync that failed nothing is done any more: a later commit could be behind a gap in the log, and the first crash would
+ * take it away.
  */
 export class Commits {
   readonly #journal: Journal;
   readonly #path: string;
   #written = false;
+  /** Resolves when all that was committed so far is durable, or that has failed. */
+  #durable: Promise<unknown> = Promise.resolve();
   #failed: LowtideError | null = null;
 
   constructor(journal: Journal, path: string) {
@@ -61,17 +63,22 @@ export class Commits {
 
   /** A statement has been carried out. Resolves when all that was committed is durable. */
   async done(sql: string, inTransaction: boolean): Promise<void> {
-    if (!READS.test(sql)) this.#written = true;
-    if (inTransaction || !this.#written) return;
+    if (!isRead(sql) && !/^\s*begin\b/i.test(sql)) this.#written = true;
+    if (inTransaction) return;
+    if (this.#written && !/^\s*rollback\b/i.test(sql))
+      this.#durable = Promise.all([this.#durable, this.#sync()]);
     this.#written = false;
-    if (/^\s*rollback\b/i.test(sql)) return;
+    await this.#durable;
+    this.check();
+  }
+
+  async #sync(): Promise<void> {
     try {
       await this.#journal.sync();
     } catch (error) {
       const message = `the database ${this.#path} could not be made durable (${messageOf(error)}): start this program again`;
       this.#failed = new LowtideError('disk-failed', message, { cause: error });
     }
-    this.check();
   }
 
   close(): Promise<void> {

@@ -67,6 +67,13 @@ function requireOneStatement(sql: string, first: string): void {
   if (/[^\s;]/.test(sql.slice(at + first.length))) throw new TypeError(`more than one SQL statement: ${sql}`);
 }
 
+/** Known to change nothing. */
+export function isRead(sql: string): boolean {
+  if (/^\s*(select|values|explain)\b/i.test(sql)) return true;
+  if (/^\s*with\b/i.test(sql)) return !/\b(insert|update|delete|replace)\b/i.test(sql);
+  return /^\s*pragma\b[^=]*$/i.test(sql);
+}
+
 const SQLITE_BUSY = 5;
 const SQLITE_LOCKED = 6;
 const SQLITE_FULL = 13;
