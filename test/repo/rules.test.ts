@@ -144,8 +144,12 @@ function reachable(entries: readonly string[]): Set<string> {
   const stack = [...entries];
   while (stack.length > 0) {
     const path = stack.pop()!;
-    for (const [, target] of read(path).matchAll(/'(\.\.?\/[^'\n]*\.ts)'/g)) {
-      const file = join(path, '..', target!);
+    const text = read(path);
+    const imported = [...text.matchAll(/'(\.\.?\/[^'\n]*\.ts)'/g)].map(([, target]) => target!);
+    // A thread's own file, beside the one that starts it, with the same ending.
+    const started = [...text.matchAll(/'([a-z-]+)\$1'/g)].map(([, name]) => `${name}.ts`);
+    for (const target of [...imported, ...started]) {
+      const file = join(path, '..', target);
       if (found.has(file) || !typescript.includes(file)) continue;
       found.add(file);
       stack.push(file);
