@@ -136,10 +136,15 @@ class Order {
   }
 }
 
+/** What may lie around a block that came over a line: the head of its frame. */
+const FRAME_BYTES_MAX = 64;
+
 /** In memory of its own, which can go to a thread; of a view all that is behind it would. */
 function compact(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
   const { buffer, byteLength } = bytes;
-  const isOwn = buffer instanceof ArrayBuffer && buffer.byteLength === byteLength;
+  const isOwn =
+    buffer instanceof ArrayBuffer &&
+    buffer.byteLength <= byteLength + (byteLength > Buffer.poolSize ? FRAME_BYTES_MAX : 0);
   return isOwn ? (bytes as Uint8Array<ArrayBuffer>) : new Uint8Array(bytes);
 }
 
