@@ -1,7 +1,21 @@
-/** What the thread of a HashThread runs: nothing but this, so that it costs little memory. Nobody else may import it. */
+/** What the thread of a HashThread runs: nothing but this, so that it costs little memory. Nobody else may import more than its types. */
 import { createHash } from 'node:crypto';
 import { parentPort } from 'node:worker_threads';
-import { DIGEST_BYTES, type HashAnswer, type HashQuestion, PLACE } from './hash-messages.ts';
+import { DIGEST_BYTES, PLACE } from './hash-places.ts';
+
+/** Buffers go there and come back. */
+export interface HashQuestion {
+  readonly id: number;
+  readonly buffers: readonly ArrayBuffer[];
+  readonly places: readonly number[];
+}
+
+export interface HashAnswer {
+  readonly id: number;
+  readonly buffers: readonly ArrayBuffer[];
+  /** Of each part in turn. */
+  readonly digests: Uint8Array;
+}
 
 function answer({ id, buffers, places }: HashQuestion): HashAnswer {
   const count = places.length / PLACE;

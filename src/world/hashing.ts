@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import { Worker } from 'node:worker_threads';
 import { LowtideError, messageOf } from '../model/errors.ts';
-import { DIGEST_BYTES, type HashAnswer, type HashQuestion, PLACE } from './hash-messages.ts';
+import { DIGEST_BYTES, PLACE } from './hash-places.ts';
+import type { HashAnswer, HashQuestion } from './hash-thread.ts';
 import type { Hashed } from './ports.ts';
 
 /** Less is hashed sooner than a thread is asked. More is never a part of a buffer that Node shares between many. */
