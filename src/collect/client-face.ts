@@ -81,8 +81,10 @@ export class ClientFace implements CenterApi {
     const relay = await findClient(ledger.db, this.#client);
     if (relay === null) throw new LowtideError('not-enrolled', 'this client is not enrolled here');
     const nodes = [center.id, ...(above?.path() ?? [])];
-    await ledger.transaction((db) => enrollMembers(db, relay, members, world.clock.now(), nodes));
-    this.#collector.parts.above?.changed();
+    const news = await ledger.transaction((db) =>
+      enrollMembers(db, relay, members, world.clock.now(), nodes),
+    );
+    if (news) this.#collector.parts.above?.changed();
   }
 
   async *orders(stop: AbortSignal): AsyncIterable<Order> {

@@ -32,7 +32,7 @@ async function clientHere(ledger: Ledger, name: string, node: CenterId | null): 
 describe('the subtree of a relay', () => {
   let ledger: Ledger;
   let kobe: ClientRow;
-  const enroll = (relay: ClientRow, ...members: Member[]): Promise<void> =>
+  const enroll = (relay: ClientRow, ...members: Member[]): Promise<boolean> =>
     ledger.transaction((db) => enrollMembers(db, relay, members, 9));
 
   beforeEach(async () => {
@@ -103,6 +103,17 @@ describe('the subtree of a relay', () => {
     assert.equal((await listMembers(ledger.db)).length, 1);
     const ann = await findClient(ledger.db, idOf('ann'));
     assert.deepEqual([ann?.pass, ann?.role, ann?.name], ['', 'agent', 'ann']);
+  });
+
+  it('is news once, and again under another name; a relay always is', async () => {
+    const [ann, bob] = [wordOf('ann', nodeOf('kobe')), wordOf('bob', nodeOf('kobe'))];
+    assert.equal(await enroll(kobe, ann), true);
+    assert.equal(await enroll(kobe, ann), false);
+    assert.equal(await enroll(kobe, ann, bob), true);
+    assert.equal(await enroll(kobe, { ...ann, name: 'anna' }), true);
+    const nara = wordOf('nara', nodeOf('kobe'), nodeOf('nara'));
+    assert.equal(await enroll(kobe, nara), true);
+    assert.equal(await enroll(kobe, nara), true, 'it may be one of those above by now');
   });
 
   it('is not what has joined elsewhere: then nothing of the list counts', async () => {

@@ -1,4 +1,5 @@
 import { openMembership } from '../format/membership.ts';
+import { hexOf } from '../model/bytes.ts';
 import { LowtideError } from '../model/errors.ts';
 import type { Member } from '../model/exchange.ts';
 import type { CenterId, ClientId } from '../model/ids.ts';
@@ -53,8 +54,9 @@ export async function sendersFor(db: Database, client: ClientId): Promise<Client
 
 /**
  * Takes over what a relay tells of its subtree: machines that joined the relay itself, or a relay below it that is told of
- * here or was before. All of them or none.
+ * here or was before. All of them or none. It tells of all whenever it connects: what is known costs one query.
  * @param nodes this one and those above it: nobody below is one of these
+ * @returns whether any of it is new
  * @throws LowtideError `forbidden` if one is outside its subtree or calls itself a node that is another's, `members-full` if
  *   there are more than it may tell of, `wrong-signature`, `bad-request`
  */
@@ -64,14 +66,18 @@ export async function enrollMembers(
   members: readonly Member[],
   now: UnixMillis,
   nodes: readonly CenterId[] = [],
-): Promise<void> {
+): Promise<boolean> {
   if (relay.role !== 'relay' || relay.node === null) {
     throw new LowtideError(
       'forbidden',
       'only a relay has machines below it: join it with a token for a relay',
     );
   }
-  const read = members.map((member) => ({ ...member, word: openMembership(member.membership) }));
+  const known = await toldBefore(db, relay.id, members);
+  const read = members
+    .filter((member) => !known.has(keyOf(member)))
+    .map((member) => ({ ...member, word: openMembership(member.membership) }));
+  if (read.length === 0) return false;
   const below = await nodesBelow(db, relay.id, relay.node);
   // A relay may be told of after its own members.
   for (let before = -1; before !== below.size;) {
@@ -90,6 +96,22 @@ export async function enrollMembers(
     await putMember(db, { client, joined, via: relay.id, name, node, membership });
   }
   await requirePlace(db, relay, before);
+  return true;
+}
+
+const keyOf = ({ membership, name }: Member): string => `${hexOf(membership)} ${name}`;
+
+/** By the same word, under the same name. Not relays: who is above them may have changed, and they may be one of these. */
+async function toldBefore(db: Database, relay: ClientId, members: readonly Member[]): Promise<Set<string>> {
+  const words = members.map(({ membership }) => membership);
+  const rows = await db
+    .selectFrom('members')
+    .select(['membership', 'name'])
+    .where('via', '=', relay)
+    .where('node', 'is', null)
+    .where('membership', 'in', words)
+    .execute();
+  return new Set(rows.map(keyOf));
 }
 
 /** What was told of before may be told again, also if the bound is lower now. */
