@@ -108,7 +108,7 @@ test('P6: what is in the spool alone is not called protected, and what the spool
   const { jobs, spooled } = await pair.status();
   assert.equal(spooled.length, 2);
   const { remarks } = jobs[0]!['protection'] as { remarks: { kind: string; count?: number }[] };
-  assert.deepEqual(remarks, [{ kind: 'not-collected', count: 2 }]);
+  assert.deepEqual(remarks, [{ kind: 'not-collected', count: 2, held: 0 }]);
   const unchanged = join(documents, 'photo.jpg');
   const { complete, problems } = await pair.restore(target('unchanged'), 'latest', unchanged, file);
   assert.equal(complete, false, 'an unchanged file needs the center');
