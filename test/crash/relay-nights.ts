@@ -105,7 +105,7 @@ export class RelayNights {
     const { event } = record;
     if (event.kind === 'taken') this.#noteTaken(node, event.snapshot);
     if (event.kind === 'reception') this.#noteOwner(event.client, event.snapshot);
-    if (event.kind === 'freed') this.counts.freed++;
+    if (event.kind === 'freed') this.#noteFreed(node, event.snapshot);
     if (
       event.kind === 'alarm' &&
       UNTRUE_ALARMS.includes(event.code) &&
@@ -129,7 +129,19 @@ export class RelayNights {
   }
 
   #noteOwner(client: ClientId, snapshot: SnapshotId): void {
-    const owner = this.country.agents.find(({ identity }) => identity.client === client);
+    this.#noteWish(
+      this.country.agents.find(({ identity }) => identity.client === client),
+      snapshot,
+    );
+  }
+
+  #noteFreed(name: string, snapshot: SnapshotId): void {
+    this.counts.freed++;
+    // A relay that loses power as it takes something has it, and has told nobody.
+    this.#noteWish(this.country.fleet.agents.get(name), snapshot);
+  }
+
+  #noteWish(owner: AgentMachine | undefined, snapshot: SnapshotId): void {
     if (owner?.jobs[0]?.freeAfter === 'custody') this.#onCustody.add(snapshot);
   }
 
