@@ -23,9 +23,6 @@ export interface IndexedBlock {
 }
 
 const FORMAT = 1;
-/** Digests that one statement looks up: few for what is asked one file at a time. */
-const LOOKUP_ROWS = [1, 16, 128] as const;
-const LOOKUP_ROWS_MAX = 128;
 const INSERT_ROWS = 64;
 const COLUMNS = 5;
 /** Chunks in one transaction, in memory until then: each one may touch most pages of the table. */
@@ -41,9 +38,13 @@ const SCHEMA = [
 ];
 
 const marks = (count: number, one: string): string => Array<string>(count).fill(one).join(', ');
-const lookupSql = (rows: number): string =>
-  `SELECT c.digest, c.start, c.length, c.mark, b.id, b.length AS size FROM chunks c
-  JOIN blocks b ON b.number = c.block WHERE c.digest IN (${marks(rows, '?')})`;
+/** By how many digests one looks up: few for what is asked one file at a time. */
+const LOOKUPS = [1, 16, 128].map((rows) => ({
+  rows,
+  sql: `SELECT c.digest, c.start, c.length, c.mark, b.id, b.length AS size FROM chunks c
+  JOIN blocks b ON b.number = c.block WHERE c.digest IN (${marks(rows, '?')})`,
+}));
+const WIDEST = LOOKUPS.at(-1)!;
 const insertSql = (rows: number): string =>
   `INSERT OR REPLACE INTO chunks (digest, block, start, length, mark) VALUES ${marks(rows, '(?, ?, ?, ?, ?)')}`;
 
@@ -107,11 +108,11 @@ export class ChunkIndex {
     this.#isEmpty ??= await this.#hasNothing();
     if (this.#isEmpty) return found;
     const sorted = [...digests].sort();
-    for (let at = 0; at < sorted.length; at += LOOKUP_ROWS_MAX) {
-      const some = sorted.slice(at, at + LOOKUP_ROWS_MAX).map(bytesOfHex);
-      const width = LOOKUP_ROWS.find((count) => count >= some.length)!;
-      while (some.length < width) some.push(some[0]!);
-      const { rows } = await this.#connection.execute(lookupSql(width), some);
+    for (let at = 0; at < sorted.length; at += WIDEST.rows) {
+      const some = sorted.slice(at, at + WIDEST.rows).map(bytesOfHex);
+      const lookup = LOOKUPS.find(({ rows }) => rows >= some.length) ?? WIDEST;
+      while (some.length < lookup.rows) some.push(some[0]!);
+      const { rows } = await this.#connection.execute(lookup.sql, some);
       for (const row of rows) {
         const place = placeOf(row);
         if (place !== null) found.set(hexOf(row['digest'] as Uint8Array) as ChunkDigest, place);

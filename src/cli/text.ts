@@ -140,6 +140,9 @@ export function notedTable(
   ];
 }
 
+/** Said below as it would be in its column. */
+export const asIs = (cell: string): string => cell;
+
 /** A column that need not be one. */
 export interface FoldingColumn extends Column {
   /** What is said of a cell below its row where the whole table would be wider than a terminal; '' for nothing. */

@@ -19,15 +19,17 @@ export async function whenFree<T>(
   givesUp: () => Promise<boolean>,
 ): Promise<T> {
   const { clock } = world;
-  const began = clock.now();
+  const began = clock.monotonic();
   for (let told = false; ;) {
     try {
       return await open();
     } catch (error) {
-      const waited = clock.now() - began;
+      const waited = clock.monotonic() - began;
       if (!isLowtideError(error, 'locked') || waited > PATIENCE_MS || (await givesUp())) throw error;
-      if (!told && waited > TOLD_AFTER_MS) output.warn(`waiting: ${error.message}`);
-      told ||= waited > TOLD_AFTER_MS;
+      if (!told && waited > TOLD_AFTER_MS) {
+        output.warn(`waiting: ${error.message}`);
+        told = true;
+      }
     }
     await clock.sleep(LOOK_AGAIN_MS, stop);
     stop.throwIfAborted();

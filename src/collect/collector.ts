@@ -1,17 +1,16 @@
 import { listClients } from '../ledger/clients.ts';
 import { endTransit } from '../ledger/copies.ts';
-import { type Held, heldOf } from '../ledger/holds.ts';
+import { heldOf } from '../ledger/holds.ts';
 import { findOffer, queuedOffers } from '../ledger/offers.ts';
 import { sendersFor } from '../ledger/members.ts';
 import { findSnapshot } from '../ledger/snapshots.ts';
-import type { ClientRow } from '../ledger/tables.ts';
 import type { Order } from '../model/exchange.ts';
 import type { ClientId, SnapshotId } from '../model/ids.ts';
 import type { CenterApi } from '../protocol/center-api.ts';
 import { ClientFace } from './client-face.ts';
 import { lineOf, plannerConditions } from './conditions.ts';
 import { Foresight } from './foresight.ts';
-import { heldBack, holdBack } from './holding-back.ts';
+import { heldBack } from './holding-back.ts';
 import { Owners } from './known-above.ts';
 import { withdrawSnapshot } from './withdrawing.ts';
 import { OrderBook, type Session } from './order-book.ts';
@@ -208,11 +207,6 @@ export class Collector {
 
   #lineOf(client: ClientId): string | null {
     return lineOf(this.#conditions, this.book.placeOf(client));
-  }
-
-  /** The operator lets nothing be collected from a client for the time being; null: he does again. Counts at once. */
-  async setHeld(row: ClientRow, held: Held | null): Promise<void> {
-    await holdBack(this.parts, (event) => this.planning.tell(event), row, held);
   }
 
   /** Somebody waits for bytes that this client fetches. Call what it answers when that is over. */

@@ -6,6 +6,7 @@ import { findClient } from '../ledger/clients.ts';
 import type { Held } from '../ledger/holds.ts';
 import { isLowtideError } from '../model/errors.ts';
 import { HOUR_MS, SECOND_MS } from '../model/time.ts';
+import { holdBack } from './holding-back.ts';
 
 /** Holds a client back for so long, null for ever; or releases it. */
 async function hold(
@@ -17,7 +18,7 @@ async function hold(
   const row = (await findClient(kit.ledger.db, client.id))!;
   const since = kit.simulation.now;
   const held: Held | null = ms === 'release' ? null : { since, until: ms === null ? null : since + ms, why };
-  await kit.collector.setHeld(row, held);
+  await holdBack(kit.collector, row, held);
 }
 const codeOf = async (client: TestClient): Promise<string> => (await client.api.copies({})).rows[0]!.code;
 

@@ -3,7 +3,7 @@ import { type Held, heldOf, setHeld } from '../ledger/holds.ts';
 import type { ClientRow } from '../ledger/tables.ts';
 import type { ClientId } from '../model/ids.ts';
 import type { PlannerEvent } from '../schedule/plan.ts';
-import type { CollectorParts } from './parts.ts';
+import type { Collector } from './collector.ts';
 
 const nameOf = (client: ClientId): string => `client ${client}`;
 
@@ -18,8 +18,7 @@ export function heldBack(client: ClientId, { until }: Held): PlannerEvent {
  * and counts at once.
  */
 export async function holdBack(
-  { ledger, world }: CollectorParts,
-  tell: (event: PlannerEvent) => void,
+  { parts: { ledger, world }, planning }: Pick<Collector, 'parts' | 'planning'>,
   row: ClientRow,
   held: Held | null,
 ): Promise<void> {
@@ -34,7 +33,7 @@ export async function holdBack(
     await noteChange(db, change, now);
   });
   world.monitor.event({ kind: 'changed', ...change });
-  tell(held === null ? { kind: 'release', name: nameOf(row.id) } : heldBack(row.id, held));
+  planning.tell(held === null ? { kind: 'release', name: nameOf(row.id) } : heldBack(row.id, held));
 }
 
 /** For the audit. */

@@ -38,8 +38,7 @@ export class Records {
 
   /** Removes what interrupted writes left. Only for who has the depot's lock. */
   async sweep(): Promise<void> {
-    const noted = (await this.#disk.stat(this.#losses)) === null ? [] : [this.#losses];
-    for (const directory of [this.#manifests, this.#voids, ...noted]) {
+    for (const directory of [this.#manifests, this.#voids, this.#losses]) {
       await sweepTemporary(this.#disk, directory);
     }
     for (const client of await this.#clients()) {

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { holdBack } from '../collect/holding-back.ts';
 import { type Held, heldOf } from '../ledger/holds.ts';
 import type { ClientId } from '../model/ids.ts';
 import { parseSpan } from '../schedule/span-text.ts';
@@ -44,6 +45,6 @@ export async function releaseClient(desk: CenterDesk, client: string): Promise<H
 async function setHeld(desk: CenterDesk, text: string, held: Held | null): Promise<HeldClient> {
   const row = await directClientNamed(desk, text, AT_THE_RELAY);
   const before = heldOf(row, desk.node.world.clock.now()) !== null;
-  if (held !== null || before) await desk.node.collector.setHeld(row, held);
+  if (held !== null || before) await holdBack(desk.node.collector, row, held);
   return { client: row.id, name: row.name, held, before };
 }

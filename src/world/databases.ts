@@ -6,6 +6,7 @@ import { diskError, errnoName } from './errno.ts';
 import type { Databases, SqlConnection, SqlResult, SqlValue } from './ports.ts';
 import { Commits, type Journal, journalOf } from './sql-journal.ts';
 import { SqliteStatements, sqlError } from './sql-statements.ts';
+import { syncDirectory } from './sync-directory.ts';
 
 const FILE_MODE = 0o600;
 const BUSY_MS = 5000;
@@ -34,12 +35,7 @@ async function createPrivately(path: string): Promise<void> {
   try {
     const flags = constants.O_CREAT | constants.O_EXCL | constants.O_RDWR;
     await (await fs.open(path, flags, FILE_MODE)).close();
-    const directory = await fs.open(dirname(path), constants.O_RDONLY | constants.O_DIRECTORY);
-    try {
-      await directory.sync();
-    } finally {
-      await directory.close();
-    }
+    await syncDirectory(dirname(path));
   } catch (error) {
     if (errnoName(error) !== 'EEXIST') throw diskError(error, 'create', path);
   }

@@ -5,6 +5,7 @@ import { diskError, errnoName } from './errno.ts';
 import { RealReadableFile, RealWritableFile } from './disk-files.ts';
 import { nativeLoader, type Native } from './native.ts';
 import type { Disk, DiskLock, DiskName } from './ports.ts';
+import { syncDirectory } from './sync-directory.ts';
 
 const DIRECTORY_MODE = 0o700;
 const FILE_MODE = 0o600;
@@ -91,15 +92,6 @@ async function syncIfPermitted(path: string): Promise<void> {
     await syncDirectory(path);
   } catch (error) {
     if (!['EACCES', 'EPERM', 'EROFS', 'EINVAL'].includes(errnoName(error))) throw error;
-  }
-}
-
-async function syncDirectory(path: string): Promise<void> {
-  const handle = await fs.open(path, constants.O_RDONLY | constants.O_DIRECTORY);
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
   }
 }
 

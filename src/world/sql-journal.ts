@@ -1,8 +1,8 @@
-import { constants } from 'node:fs';
 import * as fs from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { LowtideError, messageOf } from '../model/errors.ts';
 import { isRead } from './sql-statements.ts';
+import { syncDirectory } from './sync-directory.ts';
 
 /** What makes a commit of a database in WAL mode durable. */
 export interface Journal {
@@ -27,15 +27,6 @@ export function journalOf(path: string): Journal {
     },
     close: async () => await handle?.close(),
   };
-}
-
-async function syncDirectory(path: string): Promise<void> {
-  const directory = await fs.open(path, constants.O_RDONLY | constants.O_DIRECTORY);
-  try {
-    await directory.sync();
-  } finally {
-    await directory.close();
-  }
 }
 
 /**

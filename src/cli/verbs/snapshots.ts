@@ -5,7 +5,7 @@ import type { Context } from '../context.ts';
 import { type ChoiceOptions, type PlaceOptions, withPlace, withReading } from '../place.ts';
 import { entryJson, entryLine } from '../entry-text.ts';
 import { copiesText } from '../hops-text.ts';
-import { bytesText, countText, plural, timeText } from '../text.ts';
+import { asIs, bytesText, countText, plural, timeText } from '../text.ts';
 import { action, newVerb } from '../verb.ts';
 
 interface SnapshotsOptions extends PlaceOptions, ChoiceOptions {
@@ -80,8 +80,8 @@ async function snapshots(context: Context, options: SnapshotsOptions): Promise<v
       { title: 'Job', text: ({ job }) => job },
       { title: 'Files', align: 'right', text: ({ files }) => countText(files) },
       { title: 'Size', align: 'right', text: ({ bytes }) => bytesText(bytes) },
-      { title: 'Where', text: whereText, below: (cell) => cell },
-      { title: 'Paths', text: ({ roots }) => roots.join(' '), below: (cell) => cell },
+      { title: 'Where', text: whereText, below: asIs },
+      { title: 'Paths', text: ({ roots }) => roots.join(' '), below: asIs },
     ],
     'There is no snapshot yet.',
   );

@@ -5,7 +5,7 @@ import { absolute, type Context } from '../../context.ts';
 import { readPatterns } from '../../place.ts';
 import { protectionLines, dueText } from '../../protection-text.ts';
 import { type DataOptions, withAgent } from '../../reach.ts';
-import { hoursText, plural } from '../../text.ts';
+import { asIs, hoursText, plural } from '../../text.ts';
 import { action, collect, newGroup, newVerb } from '../../verb.ts';
 import { jobRunVerb } from './job-run.ts';
 import { withAgentData } from './options.ts';
@@ -136,8 +136,8 @@ async function list(context: Context, options: DataOptions): Promise<void> {
       { title: 'Taken', text: ({ backup }) => backup },
       { title: 'May travel', text: ({ transfer, zone }) => hoursText(transfer, zone) },
       { title: `Next (${zone})`, text: (job) => dueText(job, status) },
-      { title: 'Protected', text, below: (cell) => cell },
-      { title: 'Paths', text: ({ paths }) => paths.join(' '), below: (cell) => cell },
+      { title: 'Protected', text, below: asIs },
+      { title: 'Paths', text: ({ paths }) => paths.join(' '), below: asIs },
     ],
     "There is no job yet, so nothing is backed up: 'lowtide job add' makes one.",
   );

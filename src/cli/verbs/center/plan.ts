@@ -8,7 +8,7 @@ import type { Context } from '../../context.ts';
 import { withCollecting } from '../../reach.ts';
 import { drawPlan } from '../../plan-picture.ts';
 import { barText, errorsText, expectedText, nightTexts } from '../../plan-text.ts';
-import { bytesText, hoursText, plural, timeText, WIDTH, wrapLines } from '../../text.ts';
+import { asIs, bytesText, hoursText, plural, timeText, WIDTH, wrapLines } from '../../text.ts';
 import { action, newVerb } from '../../verb.ts';
 import { type NodeOptions, type NodeRole, withNodeData } from './options.ts';
 
@@ -73,7 +73,7 @@ async function plan(context: Context, role: NodeRole, options: PlanOptions): Pro
         text: ({ transfer, transferZone }) => hoursText(transfer, transferZone),
         below: (cell) => `may travel ${cell}`,
       },
-      { title: 'Now', text: (offer) => whyText(offer, answer), below: (cell) => cell },
+      { title: 'Now', text: (offer) => whyText(offer, answer), below: asIs },
       {
         title: `Expected (${zone})`,
         text: ({ expected }) => expectedText(expected, answer),

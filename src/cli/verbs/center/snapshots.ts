@@ -10,7 +10,7 @@ import { withLeftCenters } from '../../../node/left-names.ts';
 import { catalog, type CatalogRow, historyLines, type HistoryLine } from '../../../node/center-view.ts';
 import { type Context, dataFolder } from '../../context.ts';
 import { copyText } from '../../copy-text.ts';
-import { bytesText, pairLines, plural, secondText, timeText } from '../../text.ts';
+import { asIs, bytesText, pairLines, plural, secondText, timeText } from '../../text.ts';
 import { action, newVerb } from '../../verb.ts';
 import { type NodeOptions, type NodeRole, withNodeData } from './options.ts';
 
@@ -129,8 +129,6 @@ async function snapshots(context: Context, role: NodeRole, options: CatalogOptio
     if (rows.length > 0) output.line(`${plural(rows.length, 'snapshot')}.`);
   });
 }
-
-const asIs = (cell: string): string => cell;
 
 /** What had to travel, and from where. */
 function lineText({
