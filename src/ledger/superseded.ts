@@ -1,5 +1,25 @@
+import { type Expression, sql, type SqlBool } from 'kysely';
 import type { CenterId, ClientId, SnapshotId } from '../model/ids.ts';
 import type { Database } from './ledger.ts';
+
+/** Of a snapshot `s`: a later complete one of its job is safe at `center`. */
+const laterIsSafeAt = (center: CenterId | Expression<CenterId>) => sql<SqlBool>`EXISTS (
+  SELECT 1 FROM snapshots AS later JOIN copies AS there ON there.snapshot = later.id
+  WHERE later.instance = s.instance AND later.job = s.job AND later.sequence > s.sequence AND later.complete = 1
+    AND there.center = ${center} AND there.phase = 'safe')`;
+
+/** Copies that cannot come any more, at centers that have a later complete snapshot of their job. */
+export async function supersededCopies(
+  db: Database,
+): Promise<readonly { readonly id: SnapshotId; readonly center: CenterId }[]> {
+  return await db
+    .selectFrom('copies')
+    .innerJoin('snapshots as s', 's.id', 'copies.snapshot')
+    .select(['s.id', 'copies.center'])
+    .where('copies.phase', 'in', ['behind', 'stuck'])
+    .where(laterIsSafeAt(sql.ref<CenterId>('copies.center')))
+    .execute();
+}
 
 /**
  * Own snapshots that have left the spool and were never owed to `center`, which has a later complete one of their job: what
@@ -26,20 +46,7 @@ export async function supersededAt(
         ),
       ),
     )
-    .where((e) =>
-      e.exists(
-        e
-          .selectFrom('snapshots as later')
-          .innerJoin('copies as there', 'there.snapshot', 'later.id')
-          .select('later.id')
-          .whereRef('later.instance', '=', 's.instance')
-          .whereRef('later.job', '=', 's.job')
-          .whereRef('later.sequence', '>', 's.sequence')
-          .where('later.complete', '=', 1)
-          .where('there.center', '=', center)
-          .where('there.phase', '=', 'safe'),
-      ),
-    )
+    .where(laterIsSafeAt(center))
     .orderBy('s.id')
     .execute();
   return rows.map(({ id }) => id);

@@ -13,6 +13,7 @@ import {
   spooledSnapshots,
   stillOwed,
 } from '../ledger/snapshots.ts';
+import { supersededCopies } from '../ledger/superseded.ts';
 import type { SnapshotRow } from '../ledger/tables.ts';
 import { LowtideError } from '../model/errors.ts';
 import { type CenterId, shortId, type SnapshotId } from '../model/ids.ts';
@@ -137,28 +138,7 @@ async function toldOfLosses(parts: AgentParts): Promise<SnapshotId[]> {
  * once a later complete snapshot of its job is safe at that center, its owner closes it there with a signed void record.
  */
 async function closeSuperseded(parts: AgentParts): Promise<void> {
-  const { db } = parts.ledger;
-  const superseded = await db
-    .selectFrom('copies')
-    .innerJoin('snapshots as s', 's.id', 'copies.snapshot')
-    .select(['s.id', 'copies.center'])
-    .where('copies.phase', 'in', ['behind', 'stuck'])
-    .where((e) =>
-      e.exists(
-        e
-          .selectFrom('snapshots as later')
-          .innerJoin('copies as safe', 'safe.snapshot', 'later.id')
-          .select('later.id')
-          .whereRef('later.instance', '=', 's.instance')
-          .whereRef('later.job', '=', 's.job')
-          .whereRef('later.sequence', '>', 's.sequence')
-          .whereRef('safe.center', '=', 'copies.center')
-          .where('later.complete', '=', 1)
-          .where('safe.phase', '=', 'safe'),
-      ),
-    )
-    .execute();
-  for (const { id, center } of superseded) {
+  for (const { id, center } of await supersededCopies(parts.ledger.db)) {
     await closeCopies(parts, id, [center], 'it cannot be closed, and a later snapshot is safe');
     await alarmIfNowhere(parts, id);
   }
