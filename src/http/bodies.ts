@@ -17,8 +17,11 @@ export interface Incoming {
   readonly welcomeBody: () => void;
 }
 
-export const slow = (): Error => new HttpRefusal(408, 'the request came too slowly');
-export const cutOff = (): Error => new HttpRefusal(400, 'the request was cut off');
+// Trouble of the connection, and not of what was asked: whoever asks tries again.
+export const slow = (): HttpRefusal =>
+  new HttpRefusal(408, 'the request came too slowly', 'center-unreachable');
+export const cutOff = (): HttpRefusal =>
+  new HttpRefusal(400, 'the request was cut off', 'center-unreachable');
 
 /** @throws HttpRefusal 415, 413, 408, LowtideError `bad-request` */
 export async function readMessage<T>(incoming: Incoming, shape: z.ZodType<T>, bytesMax: number): Promise<T> {

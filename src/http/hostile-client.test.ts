@@ -3,6 +3,7 @@ import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { HttpCenter } from '../../test/support/http-center.ts';
 import { type RawAnswer, rawAsk, rawConnect, rawRead, rawRequest } from '../../test/support/raw-tls.ts';
+import { errorRegistry } from '../model/errors.ts';
 import type { OrderId, SnapshotId } from '../model/ids.ts';
 import { errorFrame } from '../protocol/frames.ts';
 import type { Joined } from './join.ts';
@@ -139,6 +140,16 @@ test('broken framing never becomes a request (faults 8-14)', async () => {
   await stillServes();
 });
 
+test('what never became a request says nothing about what was asked: whoever asked tries again (R8)', async () => {
+  const garbled = await rawAsk(house, ann, 'BREW\0 /v1/offers HTTP/1.1\r\n\r\n');
+  assert.deepEqual([garbled.status, codeOf(garbled)], [400, 'center-unreachable']);
+  const socket = await rawConnect(house, ann);
+  socket.end(rawRequest(house, 'POST', '/v1/copies', { ...JSON_BODY, 'Content-Length': '50' }, '{}'));
+  const cut = await rawRead(socket, 1000);
+  assert.ok(cut.status === 0 || codeOf(cut) === 'center-unreachable', cut.text);
+  assert.equal(errorRegistry['center-unreachable'].retry, true);
+});
+
 test('one Host, and one of ours; no absolute form (faults 15)', async () => {
   const health = (lines: string, target = '/v1/health'): Promise<RawAnswer> =>
     rawAsk(house, null, `GET ${target} HTTP/1.1\r\n${lines}\r\n`);
@@ -189,6 +200,7 @@ test('slow headers, slow bodies and slow streams are cut off; they hold nobody u
   assert.equal(headers.status, 408);
   assert.equal(body.status, 408);
   assert.equal(stream.status, 408);
+  for (const answer of [headers, body, stream]) assert.equal(codeOf(answer), 'center-unreachable');
   assert.equal(house.center.shelf(ann.identity.client).open, 0);
 });
 

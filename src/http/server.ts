@@ -1,6 +1,6 @@
 import { constants } from 'node:crypto';
 import { once } from 'node:events';
-import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
+import { type IncomingMessage, type RequestListener, type ServerResponse, STATUS_CODES } from 'node:http';
 import * as https from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
@@ -13,10 +13,11 @@ import type { CenterApi } from '../protocol/center-api.ts';
 import { encodeError } from '../protocol/frames.ts';
 import type { World } from '../world/ports.ts';
 import { lingerAfter, refuse } from './answers.ts';
+import { cutOff, slow } from './bodies.ts';
 import { checkAtTheDoor } from './front-door.ts';
 import { httpLimits, type HttpLimits, JSON_TYPE } from './http-limits.ts';
 import { JoinGuard } from './join-guard.ts';
-import { type Refusal, refusalOf } from './refusals.ts';
+import { HttpRefusal, type Refusal, refusalOf } from './refusals.ts';
 import { newRouter } from './router.ts';
 import type { Service } from './routing.ts';
 
@@ -146,24 +147,28 @@ class ContinueDesk {
   };
 }
 
-/** What Node's parser refused: it never becomes a request. */
+/** What Node's parser refused: it never becomes a request. A connection that broke gets no answer. */
 function answerClientError(error: NodeJS.ErrnoException, socket: Duplex): void {
-  if (!socket.writable || error.code === 'ECONNRESET') {
+  const isParsers = error.code?.startsWith('HPE_') === true || error.code === 'ERR_HTTP_REQUEST_TIMEOUT';
+  if (!socket.writable || !isParsers) {
     socket.destroy();
     return;
   }
-  const [status, reason, message] =
-    error.code === 'HPE_HEADER_OVERFLOW'
-      ? [431, 'Request Header Fields Too Large', 'the headers are too long']
-      : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
-        ? [408, 'Request Timeout', 'the headers came too slowly']
-        : [400, 'Bad Request', 'this is not HTTP/1.1'];
-  const body = encodeError('bad-request', message);
+  const { status, code, message } = refusalByParser(error.code);
+  const body = encodeError(code, message);
   socket.end(
-    `HTTP/1.1 ${status} ${reason}\r\nContent-Type: ${JSON_TYPE}\r\nContent-Length: ${body.length}\r\n` +
+    `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nContent-Type: ${JSON_TYPE}\r\nContent-Length: ${body.length}\r\n` +
       `Cache-Control: no-store\r\nConnection: close\r\n\r\n${body.toString()}`,
     () => socket.destroy(),
   );
+}
+
+/** None of it says anything about what was asked: the same request may come over another connection. */
+function refusalByParser(parsers: string | undefined): HttpRefusal {
+  if (parsers === 'HPE_HEADER_OVERFLOW') return new HttpRefusal(431, 'the headers are too long');
+  if (parsers === 'ERR_HTTP_REQUEST_TIMEOUT') return slow();
+  if (parsers === 'HPE_INVALID_EOF_STATE') return cutOff();
+  return new HttpRefusal(400, `this is not HTTP/1.1 (${parsers})`, 'center-unreachable');
 }
 
 function capConnections(server: https.Server, limits: HttpLimits): void {
