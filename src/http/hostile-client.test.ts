@@ -1,6 +1,10 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import * as net from 'node:net';
+import { Duplex } from 'node:stream';
 import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import * as tls from 'node:tls';
 import { HttpCenter } from '../../test/support/http-center.ts';
 import { type RawAnswer, rawAsk, rawConnect, rawRead, rawRequest } from '../../test/support/raw-tls.ts';
 import { errorRegistry } from '../model/errors.ts';
@@ -148,6 +152,36 @@ test('what never became a request says nothing about what was asked: whoever ask
   const cut = await rawRead(socket, 1000);
   assert.ok(cut.status === 0 || codeOf(cut) === 'center-unreachable', cut.text);
   assert.equal(errorRegistry['center-unreachable'].retry, true);
+});
+
+test('a handshake that takes too long ends without an answer, which would be taken for one to the first request', async (t) => {
+  const hasty = await HttpCenter.start({ connect_ms: 100 });
+  t.after(() => hasty.close());
+  const line = net.connect(hasty.server.port, '127.0.0.1');
+  const written: Buffer[] = [];
+  const holdsBack = new Duplex({
+    read: () => {},
+    write: (chunk: Buffer, _encoding, done) => {
+      written.push(chunk);
+      if (written.length === 1) line.write(chunk);
+      done();
+    },
+  });
+  line.on('data', (chunk) => holdsBack.push(chunk)).on('close', () => holdsBack.push(null));
+  line.on('error', () => {});
+  const socket = tls.connect({ socket: holdsBack, ca: hasty.authority.root.certificate, host: '127.0.0.1' });
+  socket.on('error', () => {});
+  const answer = await rawRead(socket, 500);
+  assert.ok(written.length > 1, 'the client took the handshake for done');
+  assert.equal(answer.text, '');
+});
+
+test('a center ends although somebody never ends his handshake', async () => {
+  const patient = await HttpCenter.start({ connect_ms: 60_000, close_ms: 50 });
+  const line = net.connect(patient.server.port, '127.0.0.1').on('error', () => {});
+  await once(line, 'connect');
+  await patient.close();
+  line.destroy();
 });
 
 test('one Host, and one of ours; no absolute form (faults 15)', async () => {

@@ -66,7 +66,7 @@ export async function serveCenter(options: CenterServerOptions): Promise<CenterS
   );
   await app.ready();
   const { server } = app;
-  capConnections(server, limits);
+  const connections = new Connections(server, limits);
   await listen(server, options.listen);
   server.on('error', (error) => {
     const message = `the server has trouble accepting connections: ${error.message}`;
@@ -78,7 +78,7 @@ export async function serveCenter(options: CenterServerOptions): Promise<CenterS
     close: async () => {
       clearInterval(renewal);
       closing.abort();
-      await closeServer(server, limits);
+      await closeServer(server, connections, limits);
       await app.close();
     },
   };
@@ -171,23 +171,32 @@ function refusalByParser(parsers: string | undefined): HttpRefusal {
   return new HttpRefusal(400, `this is not HTTP/1.1 (${parsers})`, 'center-unreachable');
 }
 
-function capConnections(server: https.Server, limits: HttpLimits): void {
-  const open = new Map<string, number>();
-  server.on('connection', (socket: Socket) => {
+/** Every connection there is, from before its handshake on, by the address that it comes from. */
+class Connections {
+  readonly #byAddress = new Map<string, Set<Socket>>();
+
+  constructor(server: https.Server, limits: HttpLimits) {
+    server.on('connection', (socket: Socket) => this.#admit(socket, limits));
+  }
+
+  #admit(socket: Socket, { connections_per_address, idle_ms }: HttpLimits): void {
     const address = socket.remoteAddress ?? '';
-    const count = (open.get(address) ?? 0) + 1;
-    if (count > limits.connections_per_address) {
+    const open = this.#byAddress.get(address) ?? new Set();
+    if (open.size >= connections_per_address) {
       socket.destroy();
       return;
     }
-    socket.setKeepAlive(true, limits.idle_ms / 4);
-    open.set(address, count);
+    socket.setKeepAlive(true, idle_ms / 4);
+    this.#byAddress.set(address, open.add(socket));
     socket.once('close', () => {
-      const left = (open.get(address) ?? 1) - 1;
-      if (left === 0) open.delete(address);
-      else open.set(address, left);
+      open.delete(socket);
+      if (open.size === 0) this.#byAddress.delete(address);
     });
-  });
+  }
+
+  destroy(): void {
+    for (const open of this.#byAddress.values()) for (const socket of open) socket.destroy();
+  }
 }
 
 async function listen(
@@ -231,11 +240,16 @@ function report(world: World, request: IncomingMessage, error: unknown): Refusal
 }
 
 /** A connection that falls idle while others are still at work is closed too: nobody waits for its keep-alive to end. */
-async function closeServer(server: https.Server, limits: HttpLimits): Promise<void> {
+async function closeServer(
+  server: https.Server,
+  connections: Connections,
+  limits: HttpLimits,
+): Promise<void> {
   const closed = once(server, 'close');
   server.close();
   const idle = setInterval(() => server.closeIdleConnections(), IDLE_CHECK_MS);
-  const timer = setTimeout(() => server.closeAllConnections(), limits.close_ms);
+  // Not `closeAllConnections`, which knows of none whose handshake is not over.
+  const timer = setTimeout(() => connections.destroy(), limits.close_ms);
   await closed;
   clearInterval(idle);
   clearTimeout(timer);
