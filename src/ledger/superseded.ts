@@ -22,18 +22,19 @@ export async function supersededCopies(
 }
 
 /**
- * Own snapshots that have left the spool and were never owed to `center`, which has a later complete one of their job: what
- * a branch may keep for that center without their owner knowing. Looks through all that was ever taken.
+ * Snapshots that have left this node and were never owed to `center`, which has a later complete one of their job: what
+ * a branch above may keep for that center without their owner knowing. Looks through all that was ever here.
+ * @param client null: of every machine
  */
 export async function supersededAt(
   db: Database,
-  client: ClientId,
+  client: ClientId | null,
   center: CenterId,
 ): Promise<readonly SnapshotId[]> {
   const rows = await db
     .selectFrom('snapshots as s')
     .select('s.id')
-    .where('s.client', '=', client)
+    .$if(client !== null, (query) => query.where('s.client', '=', client))
     .where('s.pack_group', 'is', null)
     .where((e) =>
       e.not(

@@ -86,6 +86,36 @@ describe('a center that is added at a branch later', () => {
     assert.deepEqual([...kit.alarmCodes('osaka'), ...kit.alarmCodes('ann')], []);
   });
 
+  it('has what came before closed through the relays between, too', async () => {
+    const kit = new RelayKit();
+    const [tokyo, sapporo] = [await kit.center('tokyo'), await kit.center('sapporo')];
+    const osaka = await kit.relay('osaka', [tokyo]);
+    const kobe = await kit.relay('kobe', [osaka]);
+    const ann = await kit.agent('ann', [kobe]);
+    await kit.take(ann);
+    await kit.pass(HOUR_MS);
+    await lead(kit, osaka, [tokyo, sapporo]);
+    kit.write(ann, 'b', 31_000);
+    const leaning = await kit.take(ann);
+    await kit.pass(HOUR_MS);
+    assert.equal(await stateAt(kit, osaka, leaning, sapporo), 'behind base-unknown');
+    assert.equal(await stateAt(kit, kobe, leaning, sapporo), undefined);
+    await lead(kit, kobe, [osaka]);
+    await kit.rejoin(ann, [kobe]);
+    kit.write(ann, 'b', 32_000);
+    await kit.take(ann);
+    await kit.pass(HOUR_MS);
+    assert.ok((await kit.custody(osaka)) > 0);
+    // Its sessions begin anew: its own with osaka, and ann's with it.
+    await kit.restart(kobe);
+    await kit.pass(HOUR_MS);
+    assert.equal(await stateAt(kit, kobe, leaning, sapporo), 'void voided');
+    assert.equal(await stateAt(kit, osaka, leaning, sapporo), 'void voided');
+    assert.equal(await stateAt(kit, osaka, leaning, tokyo), 'safe');
+    assert.equal(await kit.custody(osaka), 0);
+    assert.deepEqual(['osaka', 'kobe', 'ann'].flatMap((name) => kit.alarmCodes(name)), []);
+  });
+
   it('gets what came before by a pull, and then nothing is behind and nothing kept', async () => {
     const { kit, tokyo, sapporo, osaka, ann, leaning } = await laterCenter();
     const pull = await pullInto(kit.fleet, sapporo, [tokyo]);

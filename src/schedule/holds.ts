@@ -52,14 +52,13 @@ function replaceClient(state: PlannerState, { client }: Hold): void {
 
 /** Stops what may not go on. */
 export function stopHeld(work: Work): void {
-  const { state } = work;
-  for (const hold of allHolds(state)) {
-    if (!hold.stops) continue;
-    for (const run of state.runs.values()) {
-      const { id, line } = run.client;
-      const held =
-        hold.client === undefined ? hold.line === null || hold.line === line.name : hold.client === id;
-      if (held) stop(work, run, hold.code);
+  const { runs, holds, heldBack } = work.state;
+  for (const run of runs.values()) {
+    const { id, line } = run.client;
+    for (const hold of holds.values()) {
+      if (hold.stops && (hold.line === null || hold.line === line.name)) stop(work, run, hold.code);
     }
+    const own = heldBack.get(id);
+    if (own?.stops === true) stop(work, run, own.code);
   }
 }

@@ -34,9 +34,10 @@ export async function adoptReceipts(work: UplinkWork, api: CenterApi): Promise<v
 }
 
 /**
- * A branch may have led to a center before the machines right below it heard of that: it keeps for the center what leans on
+ * A branch may have led to a center before the machines below it heard of that: it keeps for the center what leans on
  * backups from before, and cannot bring it there. Once a later backup is safe there, its owner takes these copies for owed,
- * and closes them as it closes its own. Asked at the start of a session, unless all was told before.
+ * and closes them as it closes its own; relays between take them for owed first, so that it can ask them. Asked at the start
+ * of a session, unless all was told before.
  * @param ask what the node above says of so many snapshots
  * @returns what is owed now, to be asked about
  */
@@ -45,10 +46,10 @@ export async function adoptKept(
   ask: (snapshots: readonly SnapshotId[]) => Promise<readonly CopyRecord[]>,
   most: number,
 ): Promise<readonly SnapshotId[]> {
-  if (upstream.kind === 'center' || node !== null) return [];
+  if (upstream.kind === 'center') return [];
   const adopted: SnapshotId[] = [];
   for (const { id: center } of centers) {
-    const old = await supersededAt(ledger.db, client, center);
+    const old = await supersededAt(ledger.db, node === null ? client : null, center);
     const fact = `superseded/${upstream.id}/${center}`;
     if (String(old.length) === ((await ledger.fact(fact)) ?? '0')) continue;
     const told: CopyRecord[] = [];

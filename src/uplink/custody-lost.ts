@@ -1,8 +1,11 @@
 import { copiesOf, setPhase } from '../ledger/copies.ts';
 import { allCustodies, custodiesOf, dropCustody } from '../ledger/custodies.ts';
 import { findSnapshot } from '../ledger/snapshots.ts';
+import type { Ledger } from '../ledger/ledger.ts';
+import type { CopyRow } from '../ledger/tables.ts';
 import type { CenterFace } from '../model/exchange.ts';
 import type { CenterId, SnapshotId } from '../model/ids.ts';
+import type { UnixMillis } from '../model/time.ts';
 import type { UplinkParts } from './parts.ts';
 
 type Losing = Pick<UplinkParts, 'world' | 'ledger' | 'sender'>;
@@ -22,16 +25,17 @@ export async function loseCustody(
   const held = (await copiesOf(ledger.db, snapshot)).filter(({ phase }) => phase === 'held');
   if (row !== null && held.length > 0 && custodies.length === 1) {
     if (row.pack_group === null) await sender.custodyLost(snapshot, holder);
-    else {
-      for (const { center } of held) {
-        const waiting = { phase: 'waiting', code: 'custody-lost', until: null } as const;
-        await setPhase(ledger.db, { snapshot, center, ...waiting }, world.clock.now());
-      }
-    }
+    else await waitAgain(ledger, held, world.clock.now());
   }
   // Last: what a crash before this leaves undone is done when it is heard of again.
   await dropCustody(ledger.db, snapshot, holder.id);
   return true;
+}
+
+async function waitAgain({ db }: Ledger, held: readonly CopyRow[], now: UnixMillis): Promise<void> {
+  for (const { snapshot, center } of held) {
+    await setPhase(db, { snapshot, center, phase: 'waiting', code: 'custody-lost', until: null }, now);
+  }
 }
 
 /** The custody of relays that this node has left, or that are no more, counts for nothing. */
