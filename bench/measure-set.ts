@@ -5,7 +5,7 @@ import { type Measured, measured } from './meter.ts';
 import { megabytes, type Report } from './report.ts';
 import type { DataSet } from './sets.ts';
 import type { Tool } from './tools.ts';
-import { editPercent, settle, type Workplace } from './workplace.ts';
+import { editPercent, settle, warm, type Workplace } from './workplace.ts';
 
 export interface SetOptions {
   readonly tools: readonly Tool[];
@@ -73,6 +73,7 @@ class Round {
     for (const tool of this.#tools()) {
       const repository = this.#repository(tool);
       const args = tool.backup(repository, this.#place.tree, this.#backups);
+      warm(this.#place.tree);
       await this.#measure(phase, tool, args, async () => `${await sizeOf(repository)} in its repository`);
     }
   }
@@ -83,6 +84,7 @@ class Round {
       mkdirSync(target);
       const args = tool.restore(this.#repository(tool), target, this.#backups);
       const cwd = tool.restoresHere === true ? { cwd: target } : {};
+      warm(this.#repository(tool));
       if (args !== null) await this.#measure('restore', tool, args, async () => '', cwd);
       rmSync(target, { recursive: true, force: true });
     }
@@ -121,6 +123,7 @@ class Round {
 
 /** What merely looking at the tree costs here, and reading all of it. */
 async function measureMachine(report: Report, title: string, { tree }: Workplace): Promise<void> {
+  warm(tree);
   const found = await measured('find', [tree, '-printf', '%p %s %T@\\n']);
   report.add(title, 'find -printf', found.cost);
 }

@@ -97,7 +97,8 @@ ${tools
   .join('; ')}.
 ${missing.map(({ name, why }) => `${name}: ${why}, so not compared.`).join(' ')}
 ${cpus().length} cores of ${model}, ${(totalmem() / 2 ** 30).toFixed(0)} GiB of memory, Linux ${release()}, ${await fileSystemOf(REPOSITORY)}.
-Load average before each round: ${loads.join(', ')}. Sources and repositories are on the same disk; the page cache is warm.
+Load average before each round: ${loads.join(', ')}. Sources and repositories are on the same disk; what a command
+reads is read through before it, so that the page cache is warm for each.
 
 Wall time is the median with fastest and slowest; CPU is user and system time of all threads, the median; the peak is the
 largest resident memory that any round had. Commands are whole processes: start of the program and of its database
