@@ -5,6 +5,7 @@ import { baseName, displayPath, parentPath, type PathKey, ROOT_PATH } from '../m
 import type { UnixNanos } from '../model/time.ts';
 import type { FoundAttributes, World } from '../world/ports.ts';
 import { later } from './ahead.ts';
+import type { FoundFile } from './found-file.ts';
 import type { Problems } from './problems.ts';
 import type { Step } from './steps.ts';
 
@@ -26,30 +27,42 @@ interface Unknown {
 
 /**
  * Adds to the steps of a walk what lstat does not tell: extended attributes, inode flags, time of birth, names of owner
- * and group (format F27). Only what is new or has changed is asked; what it does not give is counted.
+ * and group (format F27). Only what is new or has changed is asked; what it does not give is counted. Small files that
+ * are read by the batch are left out: what reads them looks for that, too (`AttributeReader.askOf`).
  */
 export async function* withAttributes(
-  world: World,
+  reader: AttributeReader,
   steps: AsyncIterable<Step[]>,
-  problems: Problems,
 ): AsyncGenerator<Step[]> {
-  const reader = new AttributeReader(world, problems);
   const coming: Asked[] = [];
   for await (const batch of steps) {
-    const groups = [...inDirectories(batch.flatMap(unknownIn))];
-    coming.push({ batch, groups: groups.map((group) => ({ group, found: later(reader.ask(group)) })) });
+    const unknown = batch.flatMap((step, at) => unknownIn(step, at, reader.comesWithContent));
+    coming.push({ batch, groups: reader.askAll(unknown) });
     if (coming.length > BATCHES_AHEAD) yield await finished(reader, coming.shift()!);
   }
   for (const asked of coming) yield await finished(reader, asked);
 }
 
+type Answer = readonly FoundAttributes[] | LowtideError;
+
+interface AskedGroup {
+  /** Of one directory. */
+  readonly group: readonly Unknown[];
+  readonly found: Promise<Answer>;
+}
+
 /** A batch, and what was asked about it. */
 interface Asked {
   readonly batch: Step[];
-  readonly groups: readonly {
-    readonly group: readonly Unknown[];
-    readonly found: Promise<readonly FoundAttributes[] | LowtideError>;
-  }[];
+  readonly groups: readonly AskedGroup[];
+}
+
+/** Small files whose content has been read. */
+export interface AskedFiles {
+  readonly files: readonly FoundFile[];
+  /** Those that have nothing to ask for. */
+  readonly bare: readonly Unknown[];
+  readonly groups: readonly AskedGroup[];
 }
 
 async function finished(reader: AttributeReader, { batch, groups }: Asked): Promise<Step[]> {
@@ -60,19 +73,23 @@ async function finished(reader: AttributeReader, { batch, groups }: Asked): Prom
   return batch;
 }
 
-function unknownIn(step: Step, at: number): Unknown[] {
+function unknownIn(step: Step, at: number, comesWithContent: boolean): Unknown[] {
   if (step.kind === 'read') {
     const { path, stat } = step;
     if (step.extra !== undefined) return [];
     return [{ at, path, type: 'file', uid: stat.uid, gid: stat.gid, birth: stat.birth }];
   }
   if (step.kind === 'found') {
-    const { path, extra, birth, entries, number } = step.file;
-    return extra === undefined ? [{ at, path, type: 'file', ...entries.ownerAt(number), birth }] : [];
+    const { file } = step;
+    return file.extra !== undefined || (comesWithContent && file.size > 0) ? [] : [unknownFile(file, at)];
   }
   if (step.kind !== 'entry' && step.kind !== 'carry') return [];
   const { path, type, uid, gid, extra } = step.entry;
   return extra === undefined ? [{ at, path, type, uid, gid, birth: step.birth }] : [];
+}
+
+function unknownFile({ path, birth, entries, number }: FoundFile, at: number): Unknown {
+  return { at, path, type: 'file', ...entries.ownerAt(number), birth };
 }
 
 function withExtra(step: Step, extra: Uint8Array): Step {
@@ -102,7 +119,7 @@ function* inDirectories(unknown: readonly Unknown[]): Generator<readonly Unknown
 const isBeside = (a: PathKey, b: PathKey): boolean =>
   a !== ROOT_PATH && b !== ROOT_PATH && parentPath(a) === parentPath(b);
 
-class AttributeReader {
+export class AttributeReader {
   readonly #world: World;
   readonly #problems: Problems;
   readonly #users = new Map<number, string | null>();
@@ -113,8 +130,40 @@ class AttributeReader {
     this.#problems = problems;
   }
 
+  /** Whether what reads small files says which of them have no attributes. */
+  get comesWithContent(): boolean {
+    return this.#world.files.readSmall !== undefined;
+  }
+
+  /** Those that follow each other and are in one directory are asked for together. */
+  askAll(unknown: readonly Unknown[]): AskedGroup[] {
+    return [...inDirectories(unknown)].map((group) => ({ group, found: later(this.#ask(group)) }));
+  }
+
+  /**
+   * Begins to ask for what nobody knows yet of these files, which have been read. Give the answer to `describe`.
+   * @param isBare by number: it has nothing to ask for
+   */
+  askOf(files: readonly FoundFile[], isBare: (at: number) => boolean): AskedFiles {
+    const bare: Unknown[] = [];
+    const others: Unknown[] = [];
+    for (const [at, file] of files.entries()) {
+      if (file.extra === undefined) (isBare(at) ? bare : others).push(unknownFile(file, at));
+    }
+    return { files, bare, groups: this.askAll(others) };
+  }
+
+  /** The files have their attributes when this resolves. */
+  async describe({ files, bare, groups }: AskedFiles): Promise<void> {
+    const nothing = bare.map(() => NOTHING);
+    for (const { group, found } of [{ group: bare, found: nothing }, ...groups]) {
+      const extras = await this.read(group, await found);
+      for (const [i, { at }] of group.entries()) files[at]!.extra = extras[i];
+    }
+  }
+
   /** @param group of one directory */
-  async ask(group: readonly Unknown[]): Promise<readonly FoundAttributes[] | LowtideError> {
+  async #ask(group: readonly Unknown[]): Promise<Answer> {
     const directory = parentPath(group[0]!.path);
     try {
       const names = group.map(({ path, type }) => ({ name: baseName(path), type }));
@@ -125,11 +174,8 @@ class AttributeReader {
     }
   }
 
-  /** @param answer what `ask` gave for the group */
-  async read(
-    group: readonly Unknown[],
-    answer: readonly FoundAttributes[] | LowtideError,
-  ): Promise<Uint8Array[]> {
+  /** @param answer what was found for the group */
+  async read(group: readonly Unknown[], answer: Answer): Promise<Uint8Array[]> {
     const found = 'code' in answer ? this.#missing(group, answer) : answer;
     const { accounts } = this.#world.files;
     const read: Uint8Array[] = [];

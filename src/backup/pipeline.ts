@@ -3,6 +3,7 @@ import { LowtideError } from '../model/errors.ts';
 import type { ChunkDigest } from '../model/ids.ts';
 import type { World } from '../world/ports.ts';
 import { ahead, Background } from './ahead.ts';
+import type { AttributeReader } from './attributes.ts';
 import type { ChunkStore } from './chunk-store.ts';
 import type { Emitter, PendingExtent } from './emitter.ts';
 import { entryOf, isSame } from './entry-of.ts';
@@ -24,6 +25,7 @@ export interface PipelineParts {
   readonly plan: Pick<BackupPlan, 'keys'>;
   readonly store: ChunkStore;
   readonly emitter: Emitter;
+  readonly attributes: AttributeReader;
   readonly problems: Problems;
   readonly stop: AbortSignal;
 }
@@ -63,10 +65,10 @@ export class Pipeline {
 
   /** Every record has been written when this resolves, up to where the quota ended it. */
   async run(steps: AsyncGenerator<readonly Step[]>): Promise<void> {
-    const { world, plan, store, emitter } = this.#parts;
+    const { world, plan, store, emitter, attributes } = this.#parts;
     try {
       const readLarge = (step: ReadStep): Reading => this.#large.ahead(step);
-      const groups = prefetch(world, steps, this.#smallSlabs, plan.keys.chunk, readLarge);
+      const groups = prefetch(world, steps, this.#smallSlabs, plan.keys.chunk, attributes, readLarge);
       for await (const group of ahead(groups, GROUPS_AHEAD, this.#background)) {
         await this.#handleGroup(group);
         if (this.#isCut) break;
@@ -81,8 +83,9 @@ export class Pipeline {
   }
 
   async #handleGroup(group: Group): Promise<void> {
-    const { store, emitter } = this.#parts;
-    const results = await group.small;
+    const { store, emitter, attributes } = this.#parts;
+    const { results, asked } = await group.small;
+    await attributes.describe(asked);
     await store.tidy();
     const known = await store.findKnown(results.flatMap(questionOf));
     let next = 0;

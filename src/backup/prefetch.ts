@@ -3,6 +3,7 @@ import type { Entry } from '../model/entries.ts';
 import type { ChunkDigest } from '../model/ids.ts';
 import type { World } from '../world/ports.ts';
 import { later } from './ahead.ts';
+import type { AskedFiles, AttributeReader } from './attributes.ts';
 import { entryOf, isFresh, isFreshAt } from './entry-of.ts';
 import { type FoundFile, foundFile } from './found-file.ts';
 import type { Reading } from './file-reader.ts';
@@ -18,8 +19,7 @@ export interface Group {
   readonly items: readonly GroupItem[];
   /** What the small files are read into. */
   readonly bytes: Uint8Array;
-  /** One for each `small` item, in order. */
-  readonly small: Promise<readonly SmallResult[]>;
+  readonly small: Promise<SmallFiles>;
   /** To be called when the group has been dealt with. */
   readonly release: () => void;
 }
@@ -49,6 +49,14 @@ export interface SmallItem {
   readonly link: LinkKey | null;
 }
 
+/** The small files of a group, once they have been read. */
+export interface SmallFiles {
+  /** One for each `small` item, in order. */
+  readonly results: readonly SmallResult[];
+  /** To be described before they are written. */
+  readonly asked: AskedFiles;
+}
+
 export interface SmallResult {
   readonly read: SmallRead;
   /** Null if there is no chunk: what is small enough goes into the tree itself. */
@@ -66,9 +74,10 @@ export async function* prefetch(
   steps: AsyncIterable<readonly Step[]>,
   slabs: SlabPool,
   chunkKey: Uint8Array,
+  attributes: AttributeReader,
   readLarge: (step: ReadStep) => Reading,
 ): AsyncGenerator<Group> {
-  const prefetcher = new Prefetcher(world, chunkKey, readLarge);
+  const prefetcher = new Prefetcher(world, chunkKey, attributes, readLarge);
   for await (const batch of steps) {
     for (const step of batch) {
       if (prefetcher.isFull(step)) yield prefetcher.takeGroup();
@@ -82,6 +91,7 @@ export async function* prefetch(
 class Prefetcher {
   readonly #world: World;
   readonly #chunkKey: Uint8Array;
+  readonly #attributes: AttributeReader;
   readonly #readLarge: (step: ReadStep) => Reading;
   readonly #smallFiles: SmallFileReader;
   /** Inodes with several names of which one is being read. */
@@ -93,9 +103,15 @@ class Prefetcher {
   #slab: Slab | null = null;
   #used = 0;
 
-  constructor(world: World, chunkKey: Uint8Array, readLarge: (step: ReadStep) => Reading) {
+  constructor(
+    world: World,
+    chunkKey: Uint8Array,
+    attributes: AttributeReader,
+    readLarge: (step: ReadStep) => Reading,
+  ) {
     this.#world = world;
     this.#chunkKey = chunkKey;
+    this.#attributes = attributes;
     this.#readLarge = readLarge;
     this.#smallFiles = new SmallFileReader(world);
   }
@@ -196,12 +212,16 @@ class Prefetcher {
     await this.#addSmall(file, step, link, slabs);
   }
 
-  async #results(small: readonly SmallItem[], slab: Slab | null): Promise<SmallResult[]> {
+  async #results(small: readonly SmallItem[], slab: Slab | null): Promise<SmallFiles> {
     const results: SmallResult[] = [];
     const ranges: number[] = [];
     const chunks: number[] = [];
-    if (slab === null) return results;
-    for (const [at, read] of (await this.#smallFiles.read(small, slab.bytes)).entries()) {
+    const reads = slab === null ? [] : await this.#smallFiles.read(small, slab.bytes);
+    const asked = this.#attributes.askOf(
+      small.map(({ file }) => file),
+      (at) => isBare(reads[at]!),
+    );
+    for (const [at, read] of reads.entries()) {
       const { file, place } = small[at]!;
       const size = read.kind === 'as found' ? file.size : read.kind === 'read' ? read.stat.size : 0;
       if (size > this.#world.limits.inline_bytes_max) {
@@ -210,13 +230,15 @@ class Prefetcher {
       }
       results.push({ read, digest: null });
     }
-    if (chunks.length === 0) return results;
+    if (slab === null || chunks.length === 0) return { results, asked };
     const digests = await this.#world.work.run(digestTask, {
       key: this.#chunkKey,
       bytes: slab.bytes,
       ranges,
     });
     for (const [i, at] of chunks.entries()) results[at] = { ...results[at]!, digest: digestAt(digests, i) };
-    return results;
+    return { results, asked };
   }
 }
+
+const isBare = (read: SmallRead): boolean => read.kind === 'as found' && read.bare;

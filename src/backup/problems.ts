@@ -23,7 +23,7 @@ export interface FoundProblem {
 export class Problems {
   readonly #monitor: Monitor;
   readonly #first: FoundProblem[] = [];
-  readonly #missing = new Map<string, { count: number; readonly path: PathKey; readonly message: string }>();
+  readonly #missing = new Map<string, { count: number; path: PathKey; message: string }>();
   readonly #gaps: FoundProblem[] = [];
   /** Those that cost an entry; notes are not counted. */
   errors = 0;
@@ -39,16 +39,23 @@ export class Problems {
     this.#monitor.problem(shown(found));
   }
 
-  /** Something beside the content that the source does not give: one line a kind, with a count, once `finish` is called. */
+  /**
+   * Something beside the content that the source does not give: one line a kind, with a count, once `finish` is called.
+   * Some of it is found ahead of the rest: whatever the order, the first path of the tree is named.
+   */
   missing(what: string, path: PathKey, message: string): void {
     const known = this.#missing.get(what);
     if (known === undefined) this.#missing.set(what, { count: 1, path, message });
-    else known.count++;
+    else {
+      known.count++;
+      if (path < known.path) Object.assign(known, { path, message });
+    }
   }
 
   /** Tells what was missing. The snapshot keeps these lines too. */
   finish(): void {
-    for (const [what, { count, path, message }] of this.#missing) {
+    const kinds = [...this.#missing].toSorted(([a], [b]) => (a < b ? -1 : 1));
+    for (const [what, { count, path, message }] of kinds) {
       const names = count === 1 ? 'one name' : `${count} names, this one first`;
       const found = { path, code: 'not-given', message: `${what} of ${names}: ${message}` };
       this.#gaps.push({ ...found, severity: 'note' });

@@ -8,7 +8,12 @@ import type { FoundProblem } from './problems.ts';
 /** How the reading of one small file ended. */
 export type SmallRead =
   /** It is what it was in the walk; all of it is in its place. */
-  | { readonly kind: 'as found'; readonly unsettled: boolean }
+  | {
+      readonly kind: 'as found';
+      readonly unsettled: boolean;
+      /** Known to have no extended attributes and no flags that are kept. */
+      readonly bare: boolean;
+    }
   | {
       readonly kind: 'read';
       /** From before the read. The region holds its `size` bytes. */

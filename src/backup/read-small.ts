@@ -1,13 +1,19 @@
 import { HEAD_BYTES } from '../world/packed-entries.ts';
 import type { SmallReads, World } from '../world/ports.ts';
+import { READ_AND_BARE } from '../world/read-answers.ts';
 import { later } from './ahead.ts';
 import { isFreshAt } from './entry-of.ts';
 import type { SmallItem } from './prefetch.ts';
 import { readSmallFile, type SmallRead } from './read-file.ts';
 
 const OPEN_FILES = 16;
-const SETTLED: SmallRead = { kind: 'as found', unsettled: false };
-const UNSETTLED: SmallRead = { kind: 'as found', unsettled: true };
+/** One object for all files of which the same is to be said. */
+const asFound = (unsettled: boolean): readonly [some: SmallRead, bare: SmallRead] => [
+  { kind: 'as found', unsettled, bare: false },
+  { kind: 'as found', unsettled, bare: true },
+];
+const SETTLED = asFound(false);
+const UNSETTLED = asFound(true);
 
 /** Reads small files into their places, several at once: by the batch where the World can, else one by one. */
 export class SmallFileReader {
@@ -28,9 +34,11 @@ export class SmallFileReader {
     const results: SmallRead[] = [];
     const waiting: Promise<void>[] = [];
     for (const [at, item] of items.entries()) {
-      if (done?.[at] === 1) {
+      const answer = done?.[at] ?? 0;
+      if (answer !== 0) {
         const { entries, number } = item.file;
-        results[at] = isFreshAt(entries.changesAt(number), now, limits.unsettled_ms) ? UNSETTLED : SETTLED;
+        const fresh = isFreshAt(entries.changesAt(number), now, limits.unsettled_ms);
+        results[at] = (fresh ? UNSETTLED : SETTLED)[answer === READ_AND_BARE ? 1 : 0];
         continue;
       }
       if (this.#reading.length >= OPEN_FILES) await this.#reading.shift();

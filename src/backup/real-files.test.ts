@@ -15,17 +15,23 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { BackupRig, noise } from '../../test/backup/rig.ts';
+import { decodeAttributes } from '../format/attributes.ts';
 import { tinyLimits, limits as productionLimits, type Limits } from '../model/limits.ts';
 import { collectingMonitor } from '../../test/support/monitor.ts';
+import { realFiles } from '../world/files.ts';
+import { nativeLoader } from '../world/native.ts';
+import type { Work } from '../world/ports.ts';
 import { realWorld } from '../world/real-world.ts';
 
 /** Files of the real file system, old enough to be settled, and a few threads. */
 async function onRealFiles(
   limits: Limits,
   run: (rig: BackupRig, home: string) => Promise<void>,
+  around: (work: Work) => Work = (work) => work,
 ): Promise<void> {
   const folder = realpathSync(mkdtempSync(join(tmpdir(), 'lowtide-backup-')));
-  const world = realWorld({ monitor: collectingMonitor(), limits: { ...limits, unsettled_ms: -1 } });
+  const real = realWorld({ monitor: collectingMonitor(), limits: { ...limits, unsettled_ms: -1 } });
+  const world = { ...real, files: realFiles(nativeLoader(), around(real.work)) };
   const home = join(folder, 'home');
   mkdirSync(join(home, 'deep', 'er'), { recursive: true });
   try {
@@ -33,7 +39,7 @@ async function onRealFiles(
     await run(rig, home);
     await rig.depot.close();
   } finally {
-    await world.close();
+    await real.close();
     rmSync(folder, { recursive: true });
   }
 }
@@ -95,4 +101,35 @@ test('with the limits of production, too', async () => {
     assert.ok(second.storedBytes < 5_000_000, String(second.storedBytes));
     await assertIsStored(rig, home, ['large']);
   });
+});
+
+test('whether small files have attributes comes with their content, in the same task', async () => {
+  const asked: string[] = [];
+  const counting = (work: Work): Work => ({
+    lanes: work.lanes,
+    sha256: (parts) => work.sha256(parts),
+    run: (task, input, transfer, stop) => {
+      asked.push(task.name);
+      return work.run(task, input, transfer, stop);
+    },
+  });
+  await onRealFiles(
+    tinyLimits,
+    async (rig, home) => {
+      for (let i = 0; i < 200; i++) writeFileSync(join(home, 'deep/er', String(i)), noise(i, 400));
+      writeFileSync(join(home, 'deep/er/with'), 'small');
+      const path = Buffer.from(join(home, 'deep/er/with'));
+      nativeLoader()().attributes.set({ path, lastLink: 'kept' }, 'user.of', Buffer.from('it'));
+      const entries = await rig.take().then(({ signed }) => rig.entries(signed));
+      const of = (name: string) => decodeAttributes(entries.get(join(home, name))!.extra!);
+      assert.deepEqual(of('deep/er/with').xattrs, [
+        { name: 'user.of', value: new Uint8Array(Buffer.from('it')) },
+      ]);
+      assert.deepEqual([of('deep/er/7').xattrs, of('deep/er/7').flags], [[], 0]);
+      assert.ok(of('deep/er/7').birth! > 0n);
+      // The three directories, and the one file that has some.
+      assert.equal(asked.filter((name) => name === 'attributesInThread').length, 4);
+    },
+    counting,
+  );
 });

@@ -125,8 +125,8 @@ export interface Files {
   ): Promise<readonly FoundAttributes[]>;
   readonly accounts: Accounts;
   /**
-   * Reads many small files at once, without a promise a file, if this World can: for each path 1 if its bytes are in
-   * place and its stat was exactly the one expected before and after, else 0: `openSource` says why.
+   * Reads many small files at once, without a promise a file, if this World can: for each path READ or READ_AND_BARE, or
+   * 0 if its bytes are not in place or its stat was not exactly the one expected: `openSource` says why.
    */
   readSmall?(reads: SmallReads): Promise<Uint8Array>;
   /**

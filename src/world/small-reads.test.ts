@@ -1,18 +1,38 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { pathKeyOf, type PathKey } from '../model/paths.ts';
 import { realFiles } from './files.ts';
+import { inlineWork } from './inline-work.ts';
+import { loadKernels } from './kernels.ts';
+import { nativeLoader } from './native.ts';
 import { HEAD_BYTES, packHead } from './packed-entries.ts';
 import type { Files, SmallReads } from './ports.ts';
+import { READ, READ_AND_BARE } from './read-answers.ts';
 
-async function inFolder(run: (files: Files, folder: string) => Promise<void>): Promise<void> {
+const NO_DUMP_FLAG = 0x40;
+/** With the calls that threads make, and with those that are made where they cannot be had. */
+const WAYS: readonly Files[] = [realFiles(nativeLoader(), inlineWork(1, loadKernels())), realFiles()];
+
+async function inFolder(
+  run: (files: Files, folder: string) => Promise<void>,
+  files = WAYS[0]!,
+): Promise<void> {
   const folder = realpathSync(mkdtempSync(join(tmpdir(), 'lowtide-small-')));
   try {
-    await run(realFiles(), folder);
+    await run(files, folder);
   } finally {
     rmSync(folder, { recursive: true });
   }
@@ -36,7 +56,7 @@ test('many files of several directories come into their places', async () => {
       files,
       names.map((name) => pathKeyOf(join(folder, name))),
     );
-    assert.deepEqual([...(await files.readSmall!(reads))], [1, 1, 1, 1, 1, 1]);
+    assert.deepEqual([...(await files.readSmall!(reads))], Array(6).fill(READ_AND_BARE));
     for (const [at, name] of names.entries()) {
       const text = Buffer.from(reads.into.slice(at * 100, at * 100 + 100)).toString();
       assert.equal(text.replace(/\0+$/, ''), `content of ${name}`);
@@ -44,8 +64,8 @@ test('many files of several directories come into their places', async () => {
   });
 });
 
-test('what is not what the walk saw is not read, and nothing else is followed or waited for', async () => {
-  await inFolder(async (files, folder) => {
+const notWhatWasSeen = (ways: Files, answer: number): Promise<void> =>
+  inFolder(async (files, folder) => {
     const names = ['changed', 'gone', 'link', 'pipe', 'here', 'was/moved'];
     mkdirSync(join(folder, 'was'));
     for (const name of names) writeFileSync(join(folder, name), `content of ${name}`);
@@ -60,6 +80,28 @@ test('what is not what the walk saw is not read, and nothing else is followed or
     rmSync(join(folder, 'was'), { recursive: true });
     symlinkSync('.', join(folder, 'was'));
     writeFileSync(join(folder, 'moved'), 'content of was/moved');
-    assert.deepEqual([...(await files.readSmall!(reads))], [0, 0, 0, 0, 1, 0]);
+    assert.deepEqual([...(await files.readSmall!(reads))], [0, 0, 0, 0, answer, 0]);
+  }, ways);
+
+test('what is not what the walk saw is not read, and nothing else is followed or waited for', async () => {
+  await notWhatWasSeen(WAYS[0]!, READ_AND_BARE);
+  await notWhatWasSeen(WAYS[1]!, READ);
+});
+
+test('what has an attribute or a flag is not taken for bare', async () => {
+  await inFolder(async (files, folder) => {
+    const names = ['with attribute', 'without', 'with flag'];
+    for (const name of names) writeFileSync(join(folder, name), name);
+    const { attributes } = nativeLoader()();
+    const path = Buffer.from(join(folder, names[0]!));
+    attributes.set({ path, lastLink: 'kept' }, 'user.of', Buffer.from('it'));
+    const flagged = openSync(join(folder, names[2]!), 'r');
+    attributes.setFlags(flagged, NO_DUMP_FLAG);
+    closeSync(flagged);
+    const reads = await readsOf(
+      files,
+      names.map((name) => pathKeyOf(join(folder, name))),
+    );
+    assert.deepEqual([...(await files.readSmall!(reads))], [READ, READ_AND_BARE, READ]);
   });
 });

@@ -4,6 +4,8 @@ import { baseName, type ByteName, parentPath, type PathKey, ROOT_PATH } from '..
 import { HEAD_BYTES, packHead } from './packed-entries.ts';
 import { inDirectory, openNamed } from './paths-by-handle.ts';
 import type { Kernels, SmallReads, Task, Work } from './ports.ts';
+import { READ, READ_AND_BARE } from './read-answers.ts';
+import { isBare } from './source-attributes.ts';
 import { statOf } from './stats.ts';
 import { STATX, type SystemCalls } from './system-calls.ts';
 
@@ -37,8 +39,8 @@ interface Directory {
 }
 
 /**
- * Reads many small files in one thread: five calls of the kernel a file, its directory opened once for all that are in
- * it. O_NONBLOCK, because something else may have taken the file's place since the walk.
+ * Reads many small files in one thread: six calls of the kernel a file, its attributes included, its directory opened
+ * once for all that are in it. O_NONBLOCK, because something else may have taken the file's place since the walk.
  */
 export function readSmallFiles(
   { joinedPaths, heads, places, into }: JoinedReads,
@@ -58,11 +60,10 @@ export function readSmallFiles(
       if (directory.descriptor === null) continue;
       const file = { heads: bufferOf(heads), at: at * HEAD_BYTES, place: places[at]! };
       const name = baseName(path);
-      const read =
+      done[at] =
         system === null
           ? readOne(inDirectory(directory.descriptor, name), file, into)
           : readQuickly(system, directory.descriptor, name, file, into);
-      if (read) done[at] = 1;
     }
   } finally {
     close(directory);
@@ -94,50 +95,54 @@ const sizeOf = ({ heads, at }: Expected): number =>
   heads.readUInt32BE(at + SIZE_AT) * 0x1_0000_0000 + heads.readUInt32BE(at + SIZE_AT + 4);
 
 /** Any failure is found again, and told, by whoever reads the file by itself. */
-function readOne(path: Buffer, expected: Expected, into: Uint8Array): boolean {
+function readOne(path: Buffer, expected: Expected, into: Uint8Array): number {
   let descriptor: number;
   try {
     descriptor = openQuietly(path);
   } catch {
-    return false;
+    return 0;
   }
   try {
-    if (!isAsExpected(descriptor, expected)) return false;
+    if (!isAsExpected(descriptor, expected)) return 0;
     const start = expected.place;
     const length = sizeOf(expected);
     for (let filled = 0; filled < length;) {
       const count = readSync(descriptor, into, start + filled, length - filled, filled);
-      if (count === 0) return false;
+      if (count === 0) return 0;
       filled += count;
     }
-    return isAsExpected(descriptor, expected);
+    return isAsExpected(descriptor, expected) ? READ : 0;
   } catch {
-    return false;
+    return 0;
   } finally {
     closeSync(descriptor);
   }
 }
 
-/** The same with calls that make nothing. */
+/**
+ * The same with calls that make nothing. Its stat is looked at behind the read only: where that is the one that the walk
+ * saw, it was so before the read as well.
+ */
 function readQuickly(
   system: SystemCalls,
   directory: number,
   name: ByteName,
   expected: Expected,
   into: Uint8Array,
-): boolean {
+): number {
   const descriptor = system.openIn(directory, name);
-  if (descriptor < 0) return false;
+  if (descriptor < 0) return 0;
   try {
-    if (system.lookAt(descriptor) < 0 || !isStat(system.stat, expected)) return false;
     const start = expected.place;
     const end = start + sizeOf(expected);
     for (let at = start; at < end;) {
       const count = system.read(descriptor, into.subarray(at, end), at - start);
-      if (count <= 0) return false;
+      if (count <= 0) return 0;
       at += count;
     }
-    return system.lookAt(descriptor) === 0 && isStat(system.stat, expected);
+    const bare = isBare(system, descriptor);
+    if (system.lookAt(descriptor) < 0 || !isStat(system.stat, expected)) return 0;
+    return bare ? READ_AND_BARE : READ;
   } finally {
     system.close(descriptor);
   }

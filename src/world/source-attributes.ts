@@ -83,14 +83,19 @@ export function attributesInThread(
   }
 }
 
+/** Whether an open file has no extended attributes and no flags that are kept; true only if it is certain. */
+export function isBare(system: SystemCalls, descriptor: number): boolean {
+  const flags = system.flags(descriptor);
+  return flags >= 0 && (flags & KEPT_FLAGS) === 0 && system.attributeBytes(descriptor) === 0;
+}
+
 /** True only if it is certain. */
 function hasNone(system: SystemCalls, directory: number, name: ByteName, type: EntryType): boolean {
   if ((type !== 'file' && type !== 'directory') || name === '') return false;
   const descriptor = system.openIn(directory, name);
   if (descriptor < 0) return false;
   try {
-    const flags = system.flags(descriptor);
-    return flags >= 0 && (flags & KEPT_FLAGS) === 0 && system.attributeBytes(descriptor) === 0;
+    return isBare(system, descriptor);
   } finally {
     system.close(descriptor);
   }
