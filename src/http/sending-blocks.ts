@@ -67,7 +67,7 @@ class Sending {
     let left = parts.reduce((sum, part) => sum + part.length, 0);
     for (const part of parts) {
       for (const piece of piecesOf(part, pace)) {
-        await pace?.take(piece.length, over);
+        await pace?.take(bytesOnWire(piece.length), over);
         if (over.aborted) return false;
         await outflow.send([piece], isUnpaced(pace) ? FAST_AHEAD_BYTES : undefined, () => {
           left -= piece.length;
@@ -111,6 +111,15 @@ function* piecesOf(bytes: Uint8Array, pace: Pace | null): Generator<Uint8Array> 
     yield bytes.subarray(at, end);
     at = end;
   }
+}
+
+const CHUNK_FRAME_BYTES = 10;
+const RECORD_BYTES = 16 * 1024;
+const RECORD_FRAME_BYTES = 22;
+
+/** With what HTTP adds to each chunk (RFC 9112, 7.1) and TLS 1.3 to each record (RFC 8446, 5.2): a grant is of bytes on the line. */
+function bytesOnWire(bytes: number): number {
+  return bytes + CHUNK_FRAME_BYTES + RECORD_FRAME_BYTES * Math.ceil(bytes / RECORD_BYTES);
 }
 
 /** It goes as fast as it can, now. */

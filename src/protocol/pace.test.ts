@@ -37,6 +37,16 @@ describe('S72: the rate that was granted', () => {
     }
   });
 
+  it('is exceeded in no ten seconds, after a pause neither', async () => {
+    for (const rate of [200_000, 3_000_000, 500_000_000]) {
+      const clock = new TestClock();
+      const pace = new Pace(clock, rate);
+      clock.now = 60_000;
+      const bytes = await sendFor(pace, clock, 10_000, pace.pieceBytes);
+      assert.ok(bytes <= rate * 10, `${bytes} of ${rate * 10}`);
+    }
+  });
+
   it('may change at any time, and counts within a fifth of a second', async () => {
     const clock = new TestClock();
     const pace = new Pace(clock, 1_000);

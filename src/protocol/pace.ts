@@ -11,6 +11,8 @@ export interface PaceClock {
 /** What may go at once after a pause, as time at the granted rate; and where others on the line must not feel it. */
 const BURST_MS = 100;
 const GENTLE_BURST_MS = 20;
+/** Of a grant: a burst and a piece find room in what is left of ten seconds. */
+const KEPT_SHARE = 0.985;
 /** Pieces a second. */
 const PIECES = 20;
 const GENTLE_PIECES = 100;
@@ -38,8 +40,9 @@ export class Pace {
   constructor(clock: PaceClock, bytesPerSecond: number | null) {
     this.#clock = clock;
     this.#granted = bytesPerSecond;
-    this.#bytesPerSecond = bytesPerSecond;
+    this.#bytesPerSecond = null;
     this.#filledAt = clock.monotonic();
+    this.#settle();
   }
 
   get bytesPerSecond(): number | null {
@@ -65,7 +68,7 @@ export class Pace {
 
   #settle(): void {
     this.#fill();
-    const both = Math.min(this.#granted ?? Infinity, this.#ceiling ?? Infinity);
+    const both = Math.min(KEPT_SHARE * (this.#granted ?? Infinity), this.#ceiling ?? Infinity);
     this.#bytesPerSecond = both === Infinity ? null : both;
     this.#allowance = Math.min(this.#allowance, this.#burst());
   }
