@@ -248,7 +248,42 @@ export const scenarios: readonly BenchScenario[] = [
     boundsOf: 'S2',
     fleet: (seed) => make(branches(0.4, {}, { 'size-error': error / 100 }), seed),
   })),
+  {
+    name: 'S13',
+    title:
+      'four streams, six transfers of hours, and ninety laptops that turn up with less than an hour left',
+    fleet: (seed) => make(latecomers(), seed),
+  },
 ];
+
+/** Not of FIELD: what pre-emption is for. Each transfer of a server takes hours, each of a laptop minutes. */
+function latecomers(): Yaml {
+  const common = { target: '36 h', deadline: '06:00', speed: '100 Mbit/s' };
+  const late = ['21:00', '22:00', '23:00'].map((backup) => ({
+    name: `laptop-${backup.slice(0, 2)}`,
+    count: 30,
+    windows: `${backup}-${backup.slice(0, 2)}:59`,
+    backup,
+    spread: '10 min',
+    sizes: { median: '800 MB', p95: '1600 MB', most: '3 GB' },
+    ...common,
+  }));
+  const servers = {
+    name: 'server',
+    count: 6,
+    windows: '20:00-06:00',
+    backup: '18:30',
+    spread: '60 min',
+    sizes: { median: '200 GB', p95: '250 GB', most: '300 GB' },
+    ...common,
+  };
+  return {
+    until: '2026-03-05 12:00',
+    center: center({ streams: 4 }),
+    lines: { office: line(450) },
+    clients: [servers, ...late].map((client) => ({ ...client, lines: ['office'] })),
+  };
+}
 
 function without(yaml: Yaml, key: string): Yaml {
   return Object.fromEntries(Object.entries(yaml).filter(([name]) => name !== key));
