@@ -1,4 +1,3 @@
-import { parseManifest } from '../format/manifest.ts';
 import { findClient } from '../ledger/clients.ts';
 import type { ClientId } from '../model/ids.ts';
 import { HOUR_MS } from '../model/time.ts';
@@ -45,14 +44,13 @@ function targetOf({ targets }: Conditions, { owner, wishes }: QueuedOffer): numb
 
 /** An offer as the planner wants it. @throws LowtideError `bad-schedule`, `bad-zone` */
 export function plannedOffer(offer: QueuedOffer, line: string | null, conditions: Conditions): PlannedOffer {
-  const { snapshot, client, wishes, received, offeredAt, lastCollected } = offer;
-  const { manifest } = parseManifest(offer.manifest);
+  const { snapshot, client, wishes, received, offeredAt, lastCollected, job, sequence } = offer;
   return {
     snapshot,
     client,
     line,
-    job: `${manifest.instance}/${manifest.job}`,
-    sequence: manifest.sequence,
+    job,
+    sequence,
     bytes: Math.max(0, wishes.bytes - received),
     windows: parseWindows(wishes.transfer, wishes.zone),
     offeredAt,

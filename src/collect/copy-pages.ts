@@ -1,11 +1,13 @@
+import type { ExpressionBuilder } from 'kysely';
 import { copyState } from '../ledger/copies.ts';
 import type { Database } from '../ledger/ledger.ts';
 import { findOffer } from '../ledger/offers.ts';
 import { isPeer } from '../ledger/readers.ts';
-import type { CopyRow, HistoryRow, SnapshotRow } from '../ledger/tables.ts';
+import { each, prepared } from '../ledger/prepared.ts';
+import type { CopyRow, HistoryRow, SnapshotRow, Tables } from '../ledger/tables.ts';
 import { isLowtideError, LowtideError } from '../model/errors.ts';
 import type { CopyQuery, CopyRecord, CopyState, Expected, Hop, Page } from '../model/exchange.ts';
-import type { ClientId, SnapshotId } from '../model/ids.ts';
+import type { CenterId, ClientId, SnapshotId } from '../model/ids.ts';
 import type { Collector } from './collector.ts';
 import { cursorAbove, pageAbove, placeAbove, recordsAbove } from './known-above.ts';
 import { isClosed } from './own-copy.ts';
@@ -72,16 +74,19 @@ async function ownRows(
   snapshots: readonly SnapshotId[],
   center: CopyRow['center'],
 ): Promise<Map<SnapshotId, OwnPlace>> {
-  const rows = await db
+  const rows = await OWN_ROWS.rows(db, { snapshots: JSON.stringify(snapshots), center });
+  return new Map(rows.map(({ pack_group, ...copy }) => [copy.snapshot, { copy, kept: pack_group !== null }]));
+}
+
+const OWN_ROWS = prepared((db, { snapshots, center }: { snapshots: string; center: CenterId }) =>
+  db
     .selectFrom('copies')
     .innerJoin('snapshots', 'snapshots.id', 'copies.snapshot')
     .selectAll('copies')
     .select('snapshots.pack_group')
-    .where('copies.snapshot', 'in', snapshots)
-    .where('copies.center', '=', center)
-    .execute();
-  return new Map(rows.map(({ pack_group, ...copy }) => [copy.snapshot, { copy, kept: pack_group !== null }]));
-}
+    .where('copies.snapshot', 'in', each<SnapshotId>(snapshots))
+    .where('copies.center', '=', center),
+);
 
 /**
  * One page of the copies of a caller and its subtree, in order of snapshot and center: how truth comes down. With manifests
@@ -166,18 +171,15 @@ async function rowsFor(
 ): Promise<CopyRow[]> {
   const after = query.after === undefined ? null : cursorOf(query.after);
   const everybody = await isPeer(db, caller);
+  if (query.snapshots !== undefined && query.client === undefined && after === null && !everybody) {
+    const asked = { caller, center: center.id, snapshots: JSON.stringify(query.snapshots), most };
+    return await (above === null ? NAMED_AT_CENTER : NAMED_ROWS).rows(db, asked);
+  }
   return await db
     .selectFrom('snapshots')
     .innerJoin('copies', 'copies.snapshot', 'snapshots.id')
     .selectAll('copies')
-    .$if(!everybody, (select) =>
-      select.where((e) =>
-        e.or([
-          e('snapshots.client', '=', caller),
-          e('snapshots.client', 'in', e.selectFrom('members').select('client').where('via', '=', caller)),
-        ]),
-      ),
-    )
+    .$if(!everybody, (select) => select.where((e) => isOf(e, caller)))
     // What a center knows of others is no answer of its own: it is told to peers only.
     .$if(above === null && !everybody, (select) => select.where('copies.center', '=', center.id))
     .$if(query.client !== undefined, (select) => select.where('snapshots.client', '=', query.client!))
@@ -194,6 +196,43 @@ async function rowsFor(
     .limit(most)
     .execute();
 }
+
+/** The caller's own, or of its subtree. */
+const isOf = (e: ExpressionBuilder<Tables, 'snapshots'>, caller: ClientId) =>
+  e.or([
+    e('snapshots.client', '=', caller),
+    e('snapshots.client', 'in', e.selectFrom('members').select('client').where('via', '=', caller)),
+  ]);
+
+interface NamedRows {
+  readonly caller: ClientId;
+  readonly center: CenterId;
+  readonly snapshots: string;
+  readonly most: number;
+}
+
+const namedRows = (db: Database, { caller, snapshots, most }: NamedRows) =>
+  db
+    .selectFrom('copies')
+    .selectAll('copies')
+    .where('copies.snapshot', 'in', each<SnapshotId>(snapshots))
+    .where((e) =>
+      e.exists(
+        e
+          .selectFrom('snapshots')
+          .select('snapshots.id')
+          .whereRef('snapshots.id', '=', 'copies.snapshot')
+          .where((s) => isOf(s, caller)),
+      ),
+    )
+    .orderBy('copies.snapshot')
+    .orderBy('copies.center')
+    .limit(most);
+/** What is asked most: how some snapshots stand. */
+const NAMED_ROWS = prepared(namedRows);
+const NAMED_AT_CENTER = prepared((db, asked: NamedRows) =>
+  namedRows(db, asked).where('copies.center', '=', asked.center),
+);
 
 /** `snapshot/center` of the last row that was answered; for other text, a place that gives what it gives. */
 function cursorOf(after: string): { snapshot: SnapshotId; center: CopyRow['center'] } {
@@ -228,13 +267,8 @@ async function ownHops(
   snapshots: readonly SnapshotId[],
 ): Promise<Map<SnapshotId, Hop>> {
   const { ledger, center } = collector.parts;
-  const rows = await ledger.db
-    .selectFrom('history')
-    .selectAll()
-    .where('snapshot', 'in', snapshots)
-    .where('center', '=', center.id)
-    .orderBy('id')
-    .execute();
+  const asked = { snapshots: JSON.stringify(snapshots), center: center.id };
+  const rows = await OWN_HISTORY.rows(ledger.db, asked);
   const hops = new Map<SnapshotRow['id'], Hop>();
   for (const row of rows) {
     const hop = hops.get(row.snapshot) ?? {
@@ -249,6 +283,15 @@ async function ownHops(
   }
   return hops;
 }
+
+const OWN_HISTORY = prepared((db, { snapshots, center }: { snapshots: string; center: CenterId }) =>
+  db
+    .selectFrom('history')
+    .selectAll()
+    .where('snapshot', 'in', each<SnapshotId>(snapshots))
+    .where('center', '=', center)
+    .orderBy('id'),
+);
 
 function told(hop: Hop, { what, at, bytes }: HistoryRow): Hop {
   if (what === 'ordered') return { ...hop, attempts: hop.attempts + 1 };

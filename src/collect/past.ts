@@ -14,6 +14,9 @@ import type { ClientPlace, CollectorParts } from './parts.ts';
 export interface QueuedOffer extends Offer {
   /** Taken-at of the job's newest snapshot that is here; null if there is none. */
   readonly lastCollected: UnixMillis | null;
+  /** What the planner calls its job, and its place there. */
+  readonly job: string;
+  readonly sequence: number;
   /** The computer that took it, which may come by a relay. */
   readonly owner: ClientPlace;
 }
@@ -34,11 +37,13 @@ export async function queuedOffer(parts: CollectorParts, snapshot: SnapshotId): 
 export async function pastOf(
   parts: CollectorParts,
   { manifest: bytes }: Offer,
-): Promise<Pick<QueuedOffer, 'lastCollected' | 'owner'>> {
+): Promise<Omit<QueuedOffer, keyof Offer>> {
   const { ledger, center } = parts;
   const { manifest } = parseManifest(bytes);
   const copy = await newestCollected(ledger.db, center.id, manifest);
   return {
+    job: `${manifest.instance}/${manifest.job}`,
+    sequence: manifest.sequence,
     lastCollected: copy === null ? null : taken(copy),
     owner: await placeOf(parts, manifest.client, null),
   };

@@ -1,4 +1,4 @@
-import { passedBy } from '../ledger/snapshots.ts';
+import { passedBy } from '../ledger/owed.ts';
 import { isLowtideError } from '../model/errors.ts';
 import type { ClientId, SnapshotId } from '../model/ids.ts';
 import { plannedOffer } from './conditions.ts';

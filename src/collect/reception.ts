@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { checkKeyring, parseKeyring, type SignedKeyring } from '../format/keyring.ts';
 import { checkManifest, parseManifest, type SignedManifest } from '../format/manifest.ts';
 import { findClient } from '../ledger/clients.ts';
@@ -6,9 +7,10 @@ import { claimDomains } from '../ledger/domains.ts';
 import { appendHistory } from '../ledger/history.ts';
 import type { Database } from '../ledger/ledger.ts';
 import { speaksFor } from '../ledger/members.ts';
-import { putOffer } from '../ledger/offers.ts';
+import { findOffer, putOffer } from '../ledger/offers.ts';
 import { addSnapshot, findFork, findSnapshot } from '../ledger/snapshots.ts';
-import type { CopyRow } from '../ledger/tables.ts';
+import type { ClientRow, CopyRow } from '../ledger/tables.ts';
+import { equalBytes } from '../model/bytes.ts';
 import { LowtideError } from '../model/errors.ts';
 import type { Wishes } from '../model/exchange.ts';
 import { type CenterId, type ClientId, shortId, type SnapshotId } from '../model/ids.ts';
@@ -44,26 +46,51 @@ export async function receiveOffer(
   caller: ClientId,
   offer: Request,
 ): Promise<Received> {
-  const signed = await authentic(parts, caller, offer.manifest);
+  const signed = parseManifest(offer.manifest);
+  const owner = await allowedOwner(parts, caller, signed);
+  const copies = await copiesOf(parts.ledger.db, signed.id);
+  const waits = await waitsHere(parts, caller, signed, offer, copies);
+  if (!waits) checkManifest(signed, owner.instance_key);
   const keyring = namedKeyring(signed, offer.keyring);
+  if (!waits) checkKeyring(keyring);
   parseWindows(offer.wishes.transfer, offer.wishes.zone);
-  const own = await ownCopy(parts, parts.ledger.db, signed.id);
-  if (own === null || !isClosed(parts, own.phase))
+  const own = copies.find(({ center }) => center === parts.center.id);
+  if (own === undefined || !isClosed(parts, own.phase))
     await requireRoom(parts, caller, signed.id, offer.wishes.bytes);
-  await claimDomains(parts.ledger, keyring.keyring);
+  if (!waits) await claimDomains(parts.ledger, keyring.keyring);
   await parts.depot.putKeyring(keyring);
-  await alarmOnFork(parts, signed);
+  if (!waits) await alarmOnFork(parts, signed);
   const behind = !(await baseIsComing(parts, signed));
+  if (waits && !behind) return { kind: 'queued', signed };
   if (!(await record(parts, caller, signed, offer, behind))) return { kind: 'known', signed };
   return { kind: behind ? 'behind' : 'queued', signed };
 }
 
-async function authentic(
+/**
+ * Offered again, byte for byte, with the same wishes by the same sender, as all that waits is after each hello: it was
+ * checked when it came first, and there is nothing new to record.
+ */
+async function waitsHere(
+  { ledger, center, above }: CollectorParts,
+  caller: ClientId,
+  { id }: SignedManifest,
+  { manifest, wishes }: Request,
+  copies: readonly CopyRow[],
+): Promise<boolean> {
+  const own = copies.find((copy) => copy.center === center.id);
+  if (own?.phase !== 'in-transit' && (own?.phase !== 'waiting' || own.code !== '')) return false;
+  const owed = above?.owed(wishes.centers) ?? [];
+  if (owed.some((each) => !copies.some((copy) => copy.center === each))) return false;
+  const known = await findOffer(ledger.db, id);
+  if (known === null || known.client !== caller || !equalBytes(known.manifest, manifest)) return false;
+  return isDeepStrictEqual(known.wishes, wishes);
+}
+
+async function allowedOwner(
   parts: CollectorParts,
   caller: ClientId,
-  bytes: Uint8Array,
-): Promise<SignedManifest> {
-  const signed = parseManifest(bytes);
+  signed: SignedManifest,
+): Promise<ClientRow> {
   const { db } = parts.ledger;
   if (!(await speaksFor(db, caller, signed.manifest.client))) {
     throw new LowtideError(
@@ -76,17 +103,15 @@ async function authentic(
   if (client.revoked_at !== null) {
     throw new LowtideError('revoked', `nothing more is taken from ${client.name}: it was shut out here`);
   }
-  checkManifest(signed, client.instance_key);
-  return signed;
+  return client;
 }
 
-/** The keyring must be the one that the manifest names; whose it is was checked with the manifest's signature. */
+/** The keyring must be the one that the manifest names; whose it is is checked with the manifest's signature. */
 function namedKeyring(signed: SignedManifest, bytes: Uint8Array): SignedKeyring {
   const keyring = parseKeyring(bytes);
   if (keyring.hash !== signed.manifest.keyring || keyring.keyring.client !== signed.manifest.client) {
     throw new LowtideError('damaged-keyring', 'the keyring is not the one that the manifest names');
   }
-  checkKeyring(keyring);
   return keyring;
 }
 

@@ -16,6 +16,8 @@ const offer = (client: ClientId, transfer: string): QueuedOffer => ({
   offeredAt: 0,
   received: 0,
   lastCollected: null,
+  job: 'home',
+  sequence: 1,
   owner: { client, name: 'ann', address: null },
 });
 

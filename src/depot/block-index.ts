@@ -206,6 +206,14 @@ export class BlockIndex {
     return found;
   }
 
+  /** Every place of one block. */
+  async places(id: BlockId): Promise<BlockLocation[]> {
+    const rows = await this.#db.rows<Omit<LocationRow, 'id'>>(sql`
+      SELECT b.pack, p.name, b.offset, b.length, b.state
+      FROM blocks b CROSS JOIN packs p ON p.key = b.pack WHERE b.id = ${bytesOfHex(id)}`);
+    return rows.map((row) => ({ ...row, id, state: stateOf(row.state) }));
+  }
+
   /** Those that are present, with their lengths. */
   async present(
     ids: readonly BlockId[],

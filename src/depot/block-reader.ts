@@ -52,11 +52,20 @@ export class BlockReader {
   }
 
   async readOne(id: BlockId): Promise<Uint8Array> {
-    for await (const read of this.read([id])) {
-      if ('bytes' in read) return read.bytes;
-      throw read.error;
-    }
-    throw unavailable(id);
+    const [place] = bestPlaces(await this.#parts.index.places(id)).values();
+    if (place === undefined) throw unavailable(id);
+    const read = await this.#readPlace(place);
+    if ('bytes' in read) return read.bytes;
+    const other = await this.#elsewhere(place, read.error);
+    if ('bytes' in other) return other.bytes;
+    throw other.error;
+  }
+
+  async #readPlace(place: BlockLocation): Promise<PlaceRead> {
+    const { block_bytes_max: most } = this.#parts.limits;
+    if (!isBelievable(place, most)) return { location: place, error: await this.#damaged(place) };
+    const [read] = await this.#readRun([place]);
+    return read!;
   }
 
   /** These places in pack order, neighbours in one read of the disk; what is damaged is quarantined. */
@@ -128,7 +137,7 @@ export class BlockReader {
 
   /** The block's other places: looked up anew, because a compaction may just have moved it. */
   async #elsewhere(tried: BlockLocation, error: LowtideError): Promise<BlockRead> {
-    const places = await this.#parts.index.locations([tried.id]);
+    const places = await this.#parts.index.places(tried.id);
     if (places.length === 0) return { id: tried.id, error: unavailable(tried.id) };
     for (const place of places.toSorted(byState)) {
       if (place.pack === tried.pack || !isBelievable(place, this.#parts.limits.block_bytes_max)) continue;

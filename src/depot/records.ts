@@ -6,6 +6,7 @@ import type { Limits } from '../model/limits.ts';
 import { sweepTemporary } from '../world/durable.ts';
 import type { Disk } from '../world/ports.ts';
 import { putFramed, readFramed } from './framed.ts';
+import { Parsed } from './parsed.ts';
 
 /** Directories below the depot, made by `Depot.create`. */
 export const RECORD_DIRECTORIES = ['manifests', 'keyrings', 'voids'] as const;
@@ -26,6 +27,8 @@ export class Records {
   readonly #keyrings: string;
   readonly #voids: string;
   readonly #losses: string;
+  readonly #parsedManifests = new Parsed(parseManifest, 256);
+  readonly #parsedKeyrings = new Parsed(parseKeyring, 64);
 
   constructor(disk: Disk, limits: Limits, depot: string) {
     this.#disk = disk;
@@ -61,7 +64,7 @@ export class Records {
     if (bytes === null) {
       throw new LowtideError('no-such-snapshot', `there is no snapshot ${shortId(id)} in this depot`);
     }
-    const signed = parseManifest(bytes);
+    const signed = this.#parsedManifests.of(id, bytes);
     if (signed.id !== id) throw new LowtideError('damaged-manifest', `${path} holds another manifest`);
     return signed;
   }
@@ -171,7 +174,7 @@ export class Records {
   async #readKeyring(file: KeyringFile): Promise<SignedKeyring> {
     const bytes = await readFramed(this.#disk, file.path, this.#limits.keyring_bytes_max, 'damaged-keyring');
     if (bytes === null) throw new LowtideError('not-found', `${file.path} is gone`);
-    const signed = parseKeyring(bytes);
+    const signed = this.#parsedKeyrings.of(file.hash, bytes);
     if (signed.hash !== file.hash || signed.keyring.client !== file.client) {
       throw new LowtideError('damaged-keyring', `${file.path} holds another keyring`);
     }

@@ -152,7 +152,15 @@ async function loadPage(place: RefsChild, level: number | null, load: LoadRefsPa
  * The pages of a snapshot's refs without loading any leaf: an inner page names them. `skip` as in `walkRefs`; a
  * skipped page is given too, what is below it is not.
  */
-async function* pagesOf(
+export async function* pagesOf(
+  root: RefsRoot,
+  load: LoadRefsPage,
+  skip: (page: BlockId) => boolean = () => false,
+): AsyncGenerator<BlockId> {
+  yield* pagesFrom(root, null, load, skip);
+}
+
+async function* pagesFrom(
   place: RefsChild,
   level: number | null,
   load: LoadRefsPage,
@@ -162,12 +170,12 @@ async function* pagesOf(
   if (level === 0 || skip(place.id)) return;
   const page = await loadPage(place, level, load);
   if (page.kind === 'leaf') return;
-  for (const child of page.children) yield* pagesOf(child, page.level - 1, load, skip);
+  for (const child of page.children) yield* pagesFrom(child, page.level - 1, load, skip);
 }
 
 /**
  * refs(S) minus refs(base), pages included, in order of first use: what must be spooled with S and may have to travel
- * (format F33). Loads the inner pages of both and the leaves in which they differ.
+ * (format F33). Loads the inner pages of both, which it keeps meanwhile, and the leaves in which they differ.
  */
 export async function* newRefs(
   root: RefsRoot,
@@ -176,16 +184,23 @@ export async function* newRefs(
 ): AsyncGenerator<readonly Ref[]> {
   const basePages = new Set<BlockId>();
   const known = new Set<BlockId>();
+  const inner = new Map<BlockId, Uint8Array>();
+  const loadOnce = async (id: BlockId): Promise<Uint8Array> => inner.get(id) ?? (await load(id));
+  const loadInner = async (id: BlockId): Promise<Uint8Array> => {
+    const page = await loadOnce(id);
+    inner.set(id, page);
+    return page;
+  };
   if (base !== null) {
-    for await (const page of pagesOf(base, null, load, () => false)) basePages.add(page);
+    for await (const page of pagesOf(base, loadInner)) basePages.add(page);
     const shared = new Set<BlockId>();
-    for await (const page of pagesOf(root, null, load, (id) => basePages.has(id)))
+    for await (const page of pagesOf(root, loadInner, (id) => basePages.has(id)))
       if (basePages.has(page)) shared.add(page);
-    for await (const step of walkRefs(base, load, (id) => shared.has(id))) {
+    for await (const step of walkRefs(base, loadOnce, (id) => shared.has(id))) {
       if (step.kind === 'blocks') for (const ref of step.refs) known.add(ref.id);
     }
   }
-  for await (const step of walkRefs(root, load, (id) => basePages.has(id))) {
+  for await (const step of walkRefs(root, loadOnce, (id) => basePages.has(id))) {
     const refs = step.kind === 'page' ? [step.ref] : step.refs.filter((ref) => !known.has(ref.id));
     if (refs.length > 0) yield refs;
   }

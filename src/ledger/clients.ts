@@ -1,10 +1,15 @@
 import type { CenterId, ClientId } from '../model/ids.ts';
 import type { UnixMillis } from '../model/time.ts';
 import type { Database } from './ledger.ts';
+import { prepared } from './prepared.ts';
 import type { ClientRow } from './tables.ts';
 
+const CLIENT = prepared((db, { id }: { id: ClientId }) =>
+  db.selectFrom('clients').selectAll().where('id', '=', id),
+);
+
 export async function findClient(db: Database, id: ClientId): Promise<ClientRow | null> {
-  return (await db.selectFrom('clients').selectAll().where('id', '=', id).executeTakeFirst()) ?? null;
+  return await CLIENT.first(db, { id });
 }
 
 export async function findClientByName(db: Database, name: string): Promise<ClientRow | null> {

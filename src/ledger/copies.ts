@@ -3,6 +3,7 @@ import type { CenterId, SnapshotId } from '../model/ids.ts';
 import type { UnixMillis } from '../model/time.ts';
 import { appendHistory } from './history.ts';
 import type { Database, Ledger } from './ledger.ts';
+import { each, prepared } from './prepared.ts';
 import type { CopyRow } from './tables.ts';
 
 /** A copy in one of these is still to come, or needs somebody; the other two are `safe` and `void`. */
@@ -15,45 +16,48 @@ export async function oweCopy(
   center: CenterId,
   now: UnixMillis,
 ): Promise<void> {
-  await db
-    .insertInto('copies')
-    .values({
-      snapshot,
-      center,
-      phase: 'waiting',
-      code: '',
-      until: null,
-      since: now,
-      receipt: null,
-      arrived_at: null,
-      holder: null,
-      hops: '[]',
-    })
-    .onConflict((conflict) => conflict.doNothing())
-    .execute();
+  await OWE.execute(db, { snapshot, center, now });
 }
 
+const OWE = prepared(
+  (db, { snapshot, center, now }: { snapshot: SnapshotId; center: CenterId; now: UnixMillis }) =>
+    db
+      .insertInto('copies')
+      .values({
+        snapshot,
+        center,
+        phase: 'waiting',
+        code: '',
+        until: null,
+        since: now,
+        receipt: null,
+        arrived_at: null,
+        holder: null,
+        hops: '[]',
+      })
+      .onConflict((conflict) => conflict.doNothing()),
+);
+
+type CopyOf = Pick<CopyRow, 'snapshot' | 'center'>;
+
+const COPIES = prepared((db, { snapshot }: { snapshot: SnapshotId }) =>
+  db.selectFrom('copies').selectAll().where('snapshot', '=', snapshot).orderBy('center'),
+);
+
 export async function copiesOf(db: Database, snapshot: SnapshotId): Promise<CopyRow[]> {
-  return await db
-    .selectFrom('copies')
-    .selectAll()
-    .where('snapshot', '=', snapshot)
-    .orderBy('center')
-    .execute();
+  return await COPIES.rows(db, { snapshot });
 }
+
+const COPY = prepared((db, { snapshot, center }: CopyOf) =>
+  db.selectFrom('copies').selectAll().where('snapshot', '=', snapshot).where('center', '=', center),
+);
 
 export async function findCopy(
   db: Database,
   snapshot: SnapshotId,
   center: CenterId,
 ): Promise<CopyRow | null> {
-  const row = await db
-    .selectFrom('copies')
-    .selectAll()
-    .where('snapshot', '=', snapshot)
-    .where('center', '=', center)
-    .executeTakeFirst();
-  return row ?? null;
+  return await COPY.first(db, { snapshot, center });
 }
 
 export interface CopyPhaseChange {
@@ -67,20 +71,23 @@ export interface CopyPhaseChange {
 
 /** A step towards safety. What is safe or void stays so: only `downgradeCopy` takes a receipt's word back. */
 export async function setPhase(db: Database, copy: CopyPhaseChange, now: UnixMillis): Promise<void> {
-  await db
+  await SET_PHASE.execute(db, { ...copy, holder: copy.holder ?? null, now });
+}
+
+const SET_PHASE = prepared((db, copy: Required<CopyPhaseChange> & { readonly now: UnixMillis }) =>
+  db
     .updateTable('copies')
     .set((e) => ({
       phase: copy.phase,
       code: copy.code,
       until: copy.until,
-      holder: copy.holder ?? null,
-      since: e.case().when('phase', '=', copy.phase).then(e.ref('since')).else(now).end(),
+      holder: copy.holder,
+      since: e.case().when('phase', '=', copy.phase).then(e.ref('since')).else(copy.now).end(),
     }))
     .where('snapshot', '=', copy.snapshot)
     .where('center', '=', copy.center)
-    .where('phase', 'in', OPEN_PHASES)
-    .execute();
-}
+    .where('phase', 'in', OPEN_PHASES),
+);
 
 export interface ReceiptedCopy {
   readonly snapshot: SnapshotId;
@@ -125,14 +132,17 @@ export async function copiesIn(
   centers: readonly CenterId[],
   phases: readonly CopyPhase[],
 ): Promise<CopyRow[]> {
-  return await db
+  return await COPIES_IN.rows(db, { centers: JSON.stringify(centers), phases: JSON.stringify(phases) });
+}
+
+const COPIES_IN = prepared((db, { centers, phases }: { centers: string; phases: string }) =>
+  db
     .selectFrom('copies')
     .selectAll()
-    .where('phase', 'in', phases)
-    .where('center', 'in', centers)
-    .orderBy('snapshot')
-    .execute();
-}
+    .where('phase', 'in', each<CopyPhase>(phases))
+    .where('center', 'in', each<CenterId>(centers))
+    .orderBy('snapshot'),
+);
 
 /** Nothing is to come here any more; should it be offered again, it is new. */
 export async function forgetCopy(db: Database, snapshot: SnapshotId, center: CenterId): Promise<void> {
@@ -144,31 +154,23 @@ export async function forgetCopy(db: Database, snapshot: SnapshotId, center: Cen
     .execute();
 }
 
-type CopyOf = Pick<CopyRow, 'snapshot' | 'center'>;
-
 /** What the nodes above tell of the way up. */
 export async function setHops(db: Database, copy: CopyOf, hops: readonly Hop[]): Promise<void> {
-  await tellCopy(db, copy, { hops: JSON.stringify(hops) });
+  await SET_HOPS.execute(db, { ...copy, hops: JSON.stringify(hops) });
 }
 
 /** What the node above foresees; null for nothing. */
 export async function setExpected(db: Database, copy: CopyOf, expected: Expected | null): Promise<void> {
-  await tellCopy(db, copy, { expected: expected === null ? null : JSON.stringify(expected) });
+  await SET_EXPECTED.execute(db, { ...copy, expected: expected === null ? null : JSON.stringify(expected) });
 }
 
-/** What is told of a copy in any phase, and changes none. */
-async function tellCopy(
-  db: Database,
-  { snapshot, center }: CopyOf,
-  told: Partial<Pick<CopyRow, 'hops' | 'expected'>>,
-): Promise<void> {
-  await db
-    .updateTable('copies')
-    .set(told)
-    .where('snapshot', '=', snapshot)
-    .where('center', '=', center)
-    .execute();
-}
+const SET_HOPS = prepared((db, { snapshot, center, hops }: CopyOf & Pick<CopyRow, 'hops'>) =>
+  db.updateTable('copies').set({ hops }).where('snapshot', '=', snapshot).where('center', '=', center),
+);
+
+const SET_EXPECTED = prepared((db, { snapshot, center, expected }: CopyOf & Pick<CopyRow, 'expected'>) =>
+  db.updateTable('copies').set({ expected }).where('snapshot', '=', snapshot).where('center', '=', center),
+);
 
 /** No transfer outlives the process, or the connection, that it was part of. */
 export async function endTransit(

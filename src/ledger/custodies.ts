@@ -2,6 +2,7 @@ import type { CenterId, SnapshotId } from '../model/ids.ts';
 import type { UnixMillis } from '../model/time.ts';
 import { OPEN_PHASES } from './copies.ts';
 import type { Database } from './ledger.ts';
+import { each, prepared } from './prepared.ts';
 import { setPackGroup } from './snapshots.ts';
 import type { CustodyRow } from './tables.ts';
 
@@ -25,8 +26,12 @@ export async function dropCustody(db: Database, snapshot: SnapshotId, holder: Ce
   return numDeletedRows > 0n;
 }
 
+const CUSTODIES = prepared((db, { snapshot }: { snapshot: SnapshotId }) =>
+  db.selectFrom('custodies').selectAll().where('snapshot', '=', snapshot),
+);
+
 export async function custodiesOf(db: Database, snapshot: SnapshotId): Promise<CustodyRow[]> {
-  return await db.selectFrom('custodies').selectAll().where('snapshot', '=', snapshot).execute();
+  return await CUSTODIES.rows(db, { snapshot });
 }
 
 /** Those of `snapshots` that a relay has in custody, as far as is known here. */
@@ -35,42 +40,51 @@ export async function heldBy(
   holder: CenterId,
   snapshots: readonly SnapshotId[],
 ): Promise<SnapshotId[]> {
-  const rows = await db
-    .selectFrom('custodies')
-    .select('snapshot')
-    .where('holder', '=', holder)
-    .where('snapshot', 'in', snapshots)
-    .execute();
+  const rows = await HELD_BY.rows(db, { holder, snapshots: JSON.stringify(snapshots) });
   return rows.map(({ snapshot }) => snapshot);
 }
 
+const HELD_BY = prepared((db, { holder, snapshots }: { holder: CenterId; snapshots: string }) =>
+  db
+    .selectFrom('custodies')
+    .select('snapshot')
+    .where('holder', '=', holder)
+    .where('snapshot', 'in', each<SnapshotId>(snapshots)),
+);
+
 /** What is open still and relays other than `holder` have had in custody since then, as far as is known here. */
 export async function heldByOthers(db: Database, holder: CenterId, since: UnixMillis): Promise<SnapshotId[]> {
-  const rows = await db
+  const rows = await HELD_BY_OTHERS.rows(db, { holder, since });
+  return rows.map(({ snapshot }) => snapshot);
+}
+
+const HELD_BY_OTHERS = prepared((db, { holder, since }: { holder: CenterId; since: UnixMillis }) =>
+  db
     .selectFrom('custodies')
     .select('snapshot')
     .distinct()
     .where('snapshot', 'in', (e) => e.selectFrom('copies').select('snapshot').where('phase', '=', 'held'))
     .where('holder', '!=', holder)
-    .where('since', '>', since)
-    .execute();
-  return rows.map(({ snapshot }) => snapshot);
-}
+    .where('since', '>', since),
+);
 
 /** Relays that have in custody what a snapshot here leans on, and that is not safe everywhere yet. */
 export async function holdersOfBases(
   db: Database,
 ): Promise<{ readonly snapshot: SnapshotId; readonly holder: CenterId }[]> {
-  return await db
+  return await HOLDERS_OF_BASES.rows(db, {});
+}
+
+const HOLDERS_OF_BASES = prepared((db) =>
+  db
     .selectFrom('snapshots')
     .innerJoin('custodies', 'custodies.snapshot', 'snapshots.base')
     .select(['snapshots.id as snapshot', 'custodies.holder'])
     .where('snapshots.pack_group', 'is not', null)
     .where('snapshots.base', 'in', (e) =>
       e.selectFrom('copies').select('snapshot').where('phase', '=', 'held'),
-    )
-    .execute();
-}
+    ),
+);
 
 export async function allCustodies(db: Database): Promise<Pick<CustodyRow, 'snapshot' | 'holder'>[]> {
   return await db.selectFrom('custodies').select(['snapshot', 'holder']).execute();

@@ -3,6 +3,7 @@ import type { Keyring } from '../format/keyring.ts';
 import { LowtideError } from '../model/errors.ts';
 import { hexOf } from '../model/bytes.ts';
 import type { ClientId, DomainKeyId } from '../model/ids.ts';
+import { factOf } from './facts.ts';
 import type { Database, Ledger } from './ledger.ts';
 
 /**
@@ -22,8 +23,11 @@ export async function claimDomains(
     if (isDomainProof(proof, client, domain)) return { domain, client, key: hexOf(proof.key) };
     throw new LowtideError('forbidden', 'the keyring does not prove that it knows the key of its key domain');
   });
+  const open: Claim[] = [];
+  for (const claim of claims) if (!(await isSettled(ledger.db, claim))) open.push(claim);
+  if (open.length === 0) return;
   await ledger.transaction(async (db) => {
-    for (const claim of claims) await claimOne(db, claim);
+    for (const claim of open) await claimOne(db, claim);
   });
 }
 
@@ -34,15 +38,24 @@ interface Claim {
   readonly key: string | null;
 }
 
+/** It was claimed so before: a claim is never taken back. */
+async function isSettled(db: Database, { domain, client, key }: Claim): Promise<boolean> {
+  const owner = await factOf(db, `domain/${domain}`);
+  if (key === null && owner === client) return true;
+  return (
+    owner !== null && owner === (key ?? owner) && (await factOf(db, `domain/${domain}/${client}`)) === owner
+  );
+}
+
 async function claimOne(db: Database, { domain, client, key }: Claim): Promise<void> {
   const name = `domain/${domain}`;
   // An older version of a keyring, without proofs, may come after a newer one.
   const proved = `${name}/${client}`;
   await note(db, name, key ?? client);
-  const owner = await read(db, name);
+  const owner = await factOf(db, name);
   if (key !== null && owner === client) {
     await db.updateTable('facts').set({ value: key }).where('name', '=', name).execute();
-  } else if (owner !== (key ?? client) && (key !== null || (await read(db, proved)) !== owner)) {
+  } else if (owner !== (key ?? client) && (key !== null || (await factOf(db, proved)) !== owner)) {
     throw new LowtideError('forbidden', 'the keyring names a key domain that belongs to another client');
   }
   if (key !== null) await note(db, proved, key);
@@ -55,9 +68,4 @@ async function note(db: Database, name: string, value: string): Promise<void> {
     .values({ name, value })
     .onConflict((conflict) => conflict.doNothing())
     .execute();
-}
-
-async function read(db: Database, name: string): Promise<string | null> {
-  const row = await db.selectFrom('facts').select('value').where('name', '=', name).executeTakeFirst();
-  return row?.value ?? null;
 }

@@ -1,6 +1,7 @@
 import type { CenterId, ClientId, SnapshotId } from '../model/ids.ts';
 import type { UnixMillis } from '../model/time.ts';
 import type { Database } from './ledger.ts';
+import { prepared } from './prepared.ts';
 import type { HistoryKind, HistoryRow, NewHistoryRow } from './tables.ts';
 
 type Details = Partial<Pick<NewHistoryRow, 'center' | 'client' | 'address' | 'bytes' | 'code'>>;
@@ -13,11 +14,23 @@ export async function appendHistory(
   at: UnixMillis,
   details: Details = {},
 ): Promise<void> {
-  await db
-    .insertInto('history')
-    .values({ snapshot, at, what, center: null, client: null, address: null, bytes: 0, code: '', ...details })
-    .execute();
+  await APPEND.execute(db, { ...NO_DETAILS, ...details, snapshot, at, what });
 }
+
+const NO_DETAILS: Required<Details> = { center: null, client: null, address: null, bytes: 0, code: '' };
+
+const APPEND = prepared((db, row: Omit<HistoryRow, 'id'>) =>
+  db.insertInto('history').values({
+    snapshot: row.snapshot,
+    at: row.at,
+    what: row.what,
+    center: row.center,
+    client: row.client,
+    address: row.address,
+    bytes: row.bytes,
+    code: row.code,
+  }),
+);
 
 export async function historyOf(db: Database, snapshot: SnapshotId): Promise<HistoryRow[]> {
   return await db.selectFrom('history').selectAll().where('snapshot', '=', snapshot).orderBy('id').execute();
@@ -31,16 +44,26 @@ export async function hasHappened(
   center: CenterId,
   code?: string,
 ): Promise<boolean> {
-  const row = await db
+  const row =
+    code === undefined
+      ? await HAPPENED.first(db, { snapshot, what, center })
+      : await HAPPENED_SO.first(db, { snapshot, what, center, code });
+  return row !== null;
+}
+
+type Happening = Pick<HistoryRow, 'snapshot' | 'what'> & { readonly center: CenterId };
+
+const happened = (db: Database, { snapshot, what, center }: Happening) =>
+  db
     .selectFrom('history')
     .select('id')
     .where('snapshot', '=', snapshot)
     .where('what', '=', what)
-    .where('center', '=', center)
-    .$if(code !== undefined, (select) => select.where('code', '=', code!))
-    .executeTakeFirst();
-  return row !== undefined;
-}
+    .where('center', '=', center);
+const HAPPENED = prepared((db, that: Happening) => happened(db, that));
+const HAPPENED_SO = prepared((db, { code, ...that }: Happening & Pick<HistoryRow, 'code'>) =>
+  happened(db, that).where('code', '=', code),
+);
 
 /** What came to a center in the past and when: what a replay under other conditions begins with. */
 export interface PastOffer {

@@ -2,6 +2,7 @@ import type { Kysely, Transaction } from 'kysely';
 import { hexOf } from '../model/bytes.ts';
 import { kyselyOver } from '../world/kysely.ts';
 import type { SqlConnection, World } from '../world/ports.ts';
+import { factOf } from './facts.ts';
 import { checkSchema, migrate } from './migrations.ts';
 import type { Tables } from './tables.ts';
 
@@ -50,8 +51,7 @@ export class Ledger {
   }
 
   async fact(name: string): Promise<string | null> {
-    const row = await this.db.selectFrom('facts').select('value').where('name', '=', name).executeTakeFirst();
-    return row?.value ?? null;
+    return await factOf(this.db, name);
   }
 
   async setFact(name: string, value: string): Promise<void> {

@@ -6,6 +6,7 @@ import type { CenterId, ClientId } from '../model/ids.ts';
 import type { UnixMillis } from '../model/time.ts';
 import { addNewcomer, findClient } from './clients.ts';
 import type { Database } from './ledger.ts';
+import { prepared } from './prepared.ts';
 import { MEMBERS_MAX, membersTold } from './quotas.ts';
 import type { ClientRow, MemberRow } from './tables.ts';
 
@@ -25,32 +26,32 @@ export async function putMember(db: Database, member: NewMember): Promise<void> 
 
 /** Everything that has joined this node or is below it: what a relay tells above. In order of client. */
 export async function listMembers(db: Database): Promise<MemberRow[]> {
-  return await db
-    .selectFrom('members')
-    .selectAll()
-    .orderBy('client')
-    .orderBy('joined')
-    .orderBy('via')
-    .execute();
+  return await MEMBERS.rows(db, {});
 }
+
+const MEMBERS = prepared((db) =>
+  db.selectFrom('members').selectAll().orderBy('client').orderBy('joined').orderBy('via'),
+);
 
 /** Whether `caller`, a client here, may bring what is `client`'s: its own, and if it is a relay its subtree's. */
 export async function speaksFor(db: Database, caller: ClientId, client: ClientId): Promise<boolean> {
   if (caller === client) return true;
-  const row = await db
-    .selectFrom('members')
-    .select('client')
-    .where('via', '=', caller)
-    .where('client', '=', client)
-    .executeTakeFirst();
-  return row !== undefined;
+  return (await SPEAKS_FOR.first(db, { caller, client })) !== null;
 }
+
+const SPEAKS_FOR = prepared((db, { caller, client }: { caller: ClientId; client: ClientId }) =>
+  db.selectFrom('members').select('client').where('via', '=', caller).where('client', '=', client),
+);
 
 /** Direct clients here through which snapshots of `client` may come and news of them go. */
 export async function sendersFor(db: Database, client: ClientId): Promise<ClientId[]> {
-  const rows = await db.selectFrom('members').select('via').distinct().where('client', '=', client).execute();
+  const rows = await SENDERS.rows(db, { client });
   return [...new Set([client, ...rows.map(({ via }) => via)])];
 }
+
+const SENDERS = prepared((db, { client }: { client: ClientId }) =>
+  db.selectFrom('members').select('via').distinct().where('client', '=', client),
+);
 
 /**
  * Takes over what a relay tells of its subtree: machines that joined the relay itself, or a relay below it that is told of

@@ -2,6 +2,7 @@ import type { Wishes } from '../model/exchange.ts';
 import type { CenterId, ClientId, SnapshotId } from '../model/ids.ts';
 import type { UnixMillis } from '../model/time.ts';
 import type { Database } from './ledger.ts';
+import { prepared } from './prepared.ts';
 import type { OfferRow } from './tables.ts';
 
 export interface Offer {
@@ -32,9 +33,13 @@ export async function putOffer(db: Database, offer: Omit<Offer, 'received'>): Pr
     .execute();
 }
 
+const OFFER = prepared((db, { snapshot }: { snapshot: SnapshotId }) =>
+  db.selectFrom('offers').selectAll().where('snapshot', '=', snapshot),
+);
+
 export async function findOffer(db: Database, snapshot: SnapshotId): Promise<Offer | null> {
-  const row = await db.selectFrom('offers').selectAll().where('snapshot', '=', snapshot).executeTakeFirst();
-  return row === undefined ? null : offerOf(row);
+  const row = await OFFER.first(db, { snapshot });
+  return row === null ? null : offerOf(row);
 }
 
 /** Everything on offer, oldest first. */

@@ -21,12 +21,12 @@ import {
   findSnapshot,
   listSnapshots,
   newestSafeAt,
-  owedTo,
   receiptedBases,
   resolveSnapshot,
   setPackGroup,
   spooledSnapshots,
 } from './snapshots.ts';
+import { owedTo } from './owed.ts';
 import type { SnapshotRow } from './tables.ts';
 
 const idsOf = (rows: readonly SnapshotRow[]): SnapshotId[] => rows.map(({ id }) => id);

@@ -6,6 +6,7 @@ import type { FreeAfter } from '../model/jobs.ts';
 import type { UnixMillis } from '../model/time.ts';
 import { OPEN_PHASES } from './copies.ts';
 import type { Database } from './ledger.ts';
+import { prepared } from './prepared.ts';
 import type { SnapshotRow, Tables } from './tables.ts';
 
 export interface SnapshotFacts {
@@ -57,8 +58,12 @@ export async function addSnapshot(db: Database, signed: SignedManifest, facts: S
     .execute();
 }
 
+const SNAPSHOT = prepared((db, { id }: { id: SnapshotId }) =>
+  db.selectFrom('snapshots').selectAll().where('id', '=', id),
+);
+
 export async function findSnapshot(db: Database, id: SnapshotId): Promise<SnapshotRow | null> {
-  return (await db.selectFrom('snapshots').selectAll().where('id', '=', id).executeTakeFirst()) ?? null;
+  return await SNAPSHOT.first(db, { id });
 }
 
 export interface SnapshotQuery {
@@ -176,7 +181,11 @@ export async function setPackGroup(db: Database, id: SnapshotId, group: string |
  * @param own the node's own id: a relay's custody of it is nothing that is owed
  */
 export async function drainable(db: Database, own: CenterId | null = null): Promise<SnapshotRow[]> {
-  return await db
+  return await DRAINABLE.rows(db, { own: own ?? NOBODY });
+}
+
+const DRAINABLE = prepared((db, { own }: { own: CenterId }) =>
+  db
     .selectFrom('snapshots')
     .selectAll()
     .where('pack_group', 'is not', null)
@@ -185,7 +194,7 @@ export async function drainable(db: Database, own: CenterId | null = null): Prom
         .selectFrom('copies')
         .select('snapshot')
         .whereRef('copies.snapshot', '=', 'snapshots.id')
-        .where('center', '!=', own ?? NOBODY);
+        .where('center', '!=', own);
       const open = copies.where('phase', 'in', OPEN_PHASES);
       const unheld = open.where('phase', '!=', 'held');
       return e.and([
@@ -194,9 +203,8 @@ export async function drainable(db: Database, own: CenterId | null = null): Prom
       ]);
     })
     .orderBy('taken_at')
-    .orderBy('sequence')
-    .execute();
-}
+    .orderBy('sequence'),
+);
 
 /** The id of no node. */
 const NOBODY = '' as CenterId;
@@ -214,13 +222,15 @@ export async function spooledSnapshots(db: Database): Promise<SnapshotRow[]> {
 
 /** Bytes that the snapshots whose blocks are here brought, each by itself. */
 export async function spooledBytes(db: Database): Promise<number> {
-  const row = await db
+  return (await SPOOLED_BYTES.first(db, {}))!.bytes;
+}
+
+const SPOOLED_BYTES = prepared((db) =>
+  db
     .selectFrom('snapshots')
     .select((e) => e.fn.coalesce(e.fn.sum<number>('new_bytes'), e.lit(0)).as('bytes'))
-    .where('pack_group', 'is not', null)
-    .executeTakeFirstOrThrow();
-  return row.bytes;
-}
+    .where('pack_group', 'is not', null),
+);
 
 /**
  * Snapshots that are still owed to some center, wherever their blocks are: their manifests stay.
@@ -240,25 +250,6 @@ export async function stillOwed(db: Database, own: CenterId | null = null): Prom
     .execute();
 }
 
-/** Snapshots that `relay` was to collect and need not any more: every center that it owed them to got them another way. */
-export async function passedBy(db: Database, relay: CenterId): Promise<SnapshotId[]> {
-  const rows = await db
-    .selectFrom('copies')
-    .select('snapshot')
-    .where('center', '=', relay)
-    .where('phase', 'in', ['waiting', 'behind', 'stuck'])
-    .where((e) => {
-      const others = e
-        .selectFrom('copies as other')
-        .select('other.snapshot')
-        .whereRef('other.snapshot', '=', 'copies.snapshot')
-        .where('other.center', '!=', relay);
-      return e.and([e.exists(others), e.not(e.exists(others.where('other.phase', 'in', OPEN_PHASES)))]);
-    })
-    .execute();
-  return rows.map(({ snapshot }) => snapshot);
-}
-
 /** When a copy was taken, by its computer's clock, and had come, by the node's own. */
 export interface CollectedCopy {
   readonly takenAt: UnixMillis;
@@ -271,19 +262,23 @@ export async function newestCollected(
   center: CenterId,
   { instance, job }: { readonly instance: InstanceId; readonly job: string },
 ): Promise<CollectedCopy | null> {
-  const row = await db
-    .selectFrom('snapshots')
-    .innerJoin('copies', 'copies.snapshot', 'snapshots.id')
-    .select(['snapshots.taken_at', 'copies.arrived_at', 'copies.since'])
-    .where('snapshots.instance', '=', instance)
-    .where('snapshots.job', '=', job)
-    .where('copies.center', '=', center)
-    .where('copies.phase', 'in', ['safe', 'held'])
-    .orderBy('snapshots.sequence', 'desc')
-    .limit(1)
-    .executeTakeFirst();
-  return row === undefined ? null : { takenAt: row.taken_at, arrivedAt: row.arrived_at ?? row.since };
+  const row = await NEWEST_COLLECTED.first(db, { center, instance, job });
+  return row === null ? null : { takenAt: row.taken_at, arrivedAt: row.arrived_at ?? row.since };
 }
+
+const NEWEST_COLLECTED = prepared(
+  (db, { center, instance, job }: { center: CenterId; instance: InstanceId; job: string }) =>
+    db
+      .selectFrom('snapshots')
+      .innerJoin('copies', 'copies.snapshot', 'snapshots.id')
+      .select(['snapshots.taken_at', 'copies.arrived_at', 'copies.since'])
+      .where('snapshots.instance', '=', instance)
+      .where('snapshots.job', '=', job)
+      .where('copies.center', '=', center)
+      .where('copies.phase', 'in', ['safe', 'held'])
+      .orderBy('snapshots.sequence', 'desc')
+      .limit(1),
+);
 
 /** Whose snapshots are here. */
 export async function instancesOf(db: Database): Promise<InstanceId[]> {
@@ -364,23 +359,4 @@ async function jobsOf(db: Database, instance: InstanceId): Promise<string[]> {
       FROM jobs WHERE jobs.job IS NOT NULL
     ) SELECT job FROM jobs WHERE job IS NOT NULL`.execute(db);
   return rows.map(({ job }) => job);
-}
-
-/**
- * Not yet safe at all of `centers` and still held with all its blocks, in the order in which they must commit. A snapshot that
- * a center lost after it was freed cannot be sent again: a later one without base takes its place.
- */
-export async function owedTo(db: Database, centers: readonly CenterId[]): Promise<SnapshotRow[]> {
-  return await db
-    .selectFrom('snapshots')
-    .innerJoin('copies', 'copies.snapshot', 'snapshots.id')
-    .selectAll('snapshots')
-    .distinct()
-    .where('copies.center', 'in', centers)
-    .where('copies.phase', 'in', OPEN_PHASES)
-    .where('snapshots.pack_group', 'is not', null)
-    .orderBy('snapshots.instance')
-    .orderBy('snapshots.job')
-    .orderBy('snapshots.sequence')
-    .execute();
 }

@@ -1,6 +1,7 @@
 import { type Expression, sql, type SqlBool } from 'kysely';
 import type { CenterId, ClientId, SnapshotId } from '../model/ids.ts';
 import type { Database } from './ledger.ts';
+import { prepared } from './prepared.ts';
 
 /** Of a snapshot `s`: a later complete one of its job is safe at `center`. */
 const laterIsSafeAt = (center: CenterId | Expression<CenterId>) => sql<SqlBool>`EXISTS (
@@ -12,14 +13,17 @@ const laterIsSafeAt = (center: CenterId | Expression<CenterId>) => sql<SqlBool>`
 export async function supersededCopies(
   db: Database,
 ): Promise<readonly { readonly id: SnapshotId; readonly center: CenterId }[]> {
-  return await db
+  return await SUPERSEDED.rows(db, {});
+}
+
+const SUPERSEDED = prepared((db) =>
+  db
     .selectFrom('copies')
     .innerJoin('snapshots as s', 's.id', 'copies.snapshot')
     .select(['s.id', 'copies.center'])
     .where('copies.phase', 'in', ['behind', 'stuck'])
-    .where(laterIsSafeAt(sql.ref<CenterId>('copies.center')))
-    .execute();
-}
+    .where(laterIsSafeAt(sql.ref<CenterId>('copies.center'))),
+);
 
 /**
  * Snapshots that have left this node and were never owed to `center`, which has a later complete one of their job: what

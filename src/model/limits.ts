@@ -60,6 +60,8 @@ export interface Limits {
   readonly plan_interval_ms: number;
   /** What a node tells of when turns will come is not foreseen anew before it is so old. */
   readonly foresee_ms: number;
+  /** After it has kept up with what is new, or freed, a node rests so long: what comes meanwhile is done in one go. */
+  readonly gather_ms: number;
   /** An order without a byte for this long is given to somebody else. */
   readonly order_idle_ms: number;
   readonly token_lifetime_ms: number;
@@ -102,6 +104,7 @@ export const limits: Limits = {
   ask_ms: HOUR_MS,
   plan_interval_ms: MINUTE_MS,
   foresee_ms: SECOND_MS,
+  gather_ms: SECOND_MS / 4,
   order_idle_ms: 2 * MINUTE_MS,
   token_lifetime_ms: HOUR_MS,
 };

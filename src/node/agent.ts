@@ -259,7 +259,7 @@ export class Agent {
       if (freed === true) this.reschedule();
       return freed === null ? DRAIN_AGAIN_MS : null;
     };
-    await drainWhenRung(this.parts.world.clock, this.#drainBell, drain, stop);
+    await drainWhenRung(this.parts.world, this.#drainBell, drain, stop);
   }
 
   /** Blocks go at once; old bases when no backup is being taken that may need them. Null if it failed. */

@@ -1,16 +1,16 @@
 import type { Bell } from '../model/bell.ts';
 import { MINUTE_MS } from '../model/time.ts';
-import type { Clock } from '../world/ports.ts';
+import type { World } from '../world/ports.ts';
 
 /** What could not be freed is tried again after this. */
 export const DRAIN_AGAIN_MS = 5 * MINUTE_MS;
 
 /**
- * Frees whenever the bell is rung, until `stop`.
+ * Frees when the bell is rung, until `stop`; what is rung for soon after is freed together.
  * @param drain answers after how many ms it must be called again though nobody rang; null if it need not
  */
 export async function drainWhenRung(
-  clock: Clock,
+  { clock, limits }: Pick<World, 'clock' | 'limits'>,
   bell: Bell,
   drain: () => Promise<number | null>,
   stop: AbortSignal,
@@ -22,5 +22,6 @@ export async function drainWhenRung(
     else await bell.waitWithin((until) => clock.sleep(within, until), stop);
     if (stop.aborted) return;
     again = await drain();
+    await clock.sleep(limits.gather_ms, stop);
   }
 }

@@ -1,7 +1,7 @@
 import { PackedKeys } from '../backup/packed-keys.ts';
 import { SHARED_GROUP } from '../collect/receiving.ts';
 import { blocksNewIn, refsPageLoader } from '../depot/refs-pages.ts';
-import { walkRefs } from '../format/refs.ts';
+import { pagesOf } from '../format/refs.ts';
 import { parseManifest, type SignedManifest } from '../format/manifest.ts';
 import { appendHistory } from '../ledger/history.ts';
 import { basesOffered, listOffers } from '../ledger/offers.ts';
@@ -211,9 +211,8 @@ async function addPages(
   live: PackedKeys,
 ): Promise<void> {
   try {
-    for await (const step of walkRefs(signed.manifest.refs, refsPageLoader(depot, world.limits))) {
-      if (step.kind === 'page') live.add(step.ref.id);
-    }
+    const load = refsPageLoader(depot, world.limits);
+    for await (const page of pagesOf(signed.manifest.refs, load)) live.add(page);
   } catch (error) {
     if (!isLowtideError(error)) throw error;
   }

@@ -133,7 +133,7 @@ export class Relay {
     this.#drainBell.ring();
     await Promise.all([
       this.collector.run(stop),
-      drainWhenRung(this.parts.world.clock, this.#drainBell, () => this.#drain(), stop),
+      drainWhenRung(this.parts.world, this.#drainBell, () => this.#drain(), stop),
       ...this.uplinks.map((uplink) => uplink.run(stop)),
     ]);
   }

@@ -52,13 +52,13 @@ export class Incarnation {
     while (this.#asleep !== null) await this.#asleep.over;
   }
 
-  /** Does `effect` some microtasks later, drawn from the schedule's seed, if the incarnation still lives then. */
+  /** Does `effect` some microtasks later, at least one, drawn from the schedule's seed, if the incarnation still lives then. */
   async answer<T>(effect: () => T): Promise<T> {
     this.simulation.countCall();
-    for (let turns = this.#schedule.below(this.simulation.interleave + 1); turns > 0; turns--) {
+    for (let turns = this.#schedule.below(this.simulation.interleave + 1); turns >= 0; turns--) {
       await Promise.resolve();
     }
-    await this.whenAwake();
+    if (this.#asleep !== null) await this.whenAwake();
     if (!this.#alive || this.simulation.failed) return await forever();
     let result: T;
     try {

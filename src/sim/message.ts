@@ -23,8 +23,12 @@ export function copyMessage<T>(value: T): Copied<T> {
     if (Array.isArray(part)) return part.map(copy);
     const prototype: unknown = Object.getPrototypeOf(part);
     if (prototype !== Object.prototype && prototype !== null) throw unsendable(part);
-    const fields = Object.entries<unknown>({ ...part }).filter(([, field]) => field !== undefined);
-    return Object.fromEntries(fields.map(([name, field]) => [name, copy(field)]));
+    const fields: Record<string, unknown> = {};
+    for (const name of Object.keys(part)) {
+      const field = (part as Record<string, unknown>)[name];
+      if (field !== undefined) fields[name] = copy(field);
+    }
+    return fields;
   };
   const copied = copy(value) as T;
   return { value: copied, arrays, bytes: arrays.reduce((sum, array) => sum + array.length, 0) };

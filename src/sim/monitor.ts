@@ -2,6 +2,7 @@ import type { Event, Problem, Progress } from '../model/events.ts';
 import type { UnixMillis } from '../model/time.ts';
 import type { Monitor } from '../world/ports.ts';
 import type { Incarnation } from './incarnation.ts';
+import { copyMessage } from './message.ts';
 
 /** Something that a node told its monitor, and when (virtual time, not the node's own clock). */
 export type Recorded = { readonly time: UnixMillis; readonly node: string } & (
@@ -55,10 +56,11 @@ export function simulatedMonitor(
   });
   return {
     event: (event) => {
-      if (incarnation.alive) recorder.add({ ...head(), what: 'event', event: structuredClone(event) });
+      if (incarnation.alive) recorder.add({ ...head(), what: 'event', event: copyMessage(event).value });
     },
     problem: (problem) => {
-      if (incarnation.alive) recorder.add({ ...head(), what: 'problem', problem: structuredClone(problem) });
+      if (incarnation.alive)
+        recorder.add({ ...head(), what: 'problem', problem: copyMessage(problem).value });
     },
     progress: (progress) => {
       if (incarnation.alive) onProgress(progress);

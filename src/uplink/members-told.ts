@@ -1,9 +1,7 @@
-import { openMembership } from '../format/membership.ts';
 import { hexOf } from '../model/bytes.ts';
 import { type ErrorCode, isLowtideError } from '../model/errors.ts';
-import type { Member } from '../model/exchange.ts';
 import type { CenterApi } from '../protocol/center-api.ts';
-import type { UplinkWork } from './parts.ts';
+import type { KnownMember, UplinkWork } from './parts.ts';
 
 /** What is wrong with one machine below, and not with the relay. */
 const REFUSED_MEMBER: readonly ErrorCode[] = ['forbidden', 'wrong-signature', 'bad-request'];
@@ -42,9 +40,9 @@ export class MembersTold {
   }
 
   /** What is refused is looked for by halves. False if the node above takes no more. */
-  async #enroll(api: CenterApi, some: readonly Member[]): Promise<boolean> {
+  async #enroll(api: CenterApi, some: readonly KnownMember[]): Promise<boolean> {
     try {
-      await api.enroll(some);
+      await api.enroll(some.map(({ membership, name }) => ({ membership, name })));
     } catch (error) {
       if (!isLowtideError(error, 'members-full', ...REFUSED_MEMBER)) throw error;
       if (some.length > 1) {
@@ -52,16 +50,16 @@ export class MembersTold {
         return (await this.#enroll(api, some.slice(0, half))) && (await this.#enroll(api, some.slice(half)));
       }
       const { upstream, alarms } = this.#work;
-      const [{ name, membership }] = some as readonly [Member];
+      const [{ name, membership }] = some as readonly [KnownMember];
       const full = error.code === 'members-full';
       const what = full ? 'no more machines' : `nothing of ${name}`;
       const subject = full ? 'members' : `member ${hexOf(membership)}`;
       alarms.raise(subject, error.code, `${upstream.name} takes ${what}: ${error.message}`);
       if (full) return false;
     }
-    for (const { membership, name } of some) {
+    for (const { membership, name, client } of some) {
       this.#told.set(hexOf(membership), name);
-      this.#work.introduced.add(openMembership(membership).client);
+      this.#work.introduced.add(client);
     }
     return true;
   }

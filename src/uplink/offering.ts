@@ -3,7 +3,7 @@ import { closesAt, parseVoid } from '../format/void-record.ts';
 import { copiesIn, findCopy, OPEN_PHASES, setPhase } from '../ledger/copies.ts';
 import { heldByOthers, holdersOfBases } from '../ledger/custodies.ts';
 import { appendHistory, hasHappened } from '../ledger/history.ts';
-import { owedTo } from '../ledger/snapshots.ts';
+import { owedTo } from '../ledger/owed.ts';
 import type { CopyRow, SnapshotRow } from '../ledger/tables.ts';
 import { type ErrorCode, errorRegistry, isLowtideError, type LowtideError } from '../model/errors.ts';
 import { type CenterId, shortId, type SnapshotId } from '../model/ids.ts';

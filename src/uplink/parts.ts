@@ -62,7 +62,12 @@ export interface Sender {
   /** A relay above had the only whole copy, and has it no more. */
   custodyLost(snapshot: SnapshotId, holder: Pick<CenterFace, 'name'>): Promise<void>;
   /** Machines below, that the node above must know before anything of theirs is offered. */
-  members(): Promise<readonly Member[]>;
+  members(): Promise<readonly KnownMember[]>;
+}
+
+/** One that was told of here, with what its word says of it. */
+export interface KnownMember extends Member {
+  readonly client: ClientId;
 }
 
 export interface Loss {

@@ -6,11 +6,11 @@ import { findSnapshot } from '../ledger/snapshots.ts';
 import { custodyTakenBack } from '../ledger/custodies.ts';
 import type { SnapshotRow } from '../ledger/tables.ts';
 import { type ErrorCode, isLowtideError, LowtideError } from '../model/errors.ts';
-import type { CenterFace, Member, Wishes } from '../model/exchange.ts';
+import type { CenterFace, Wishes } from '../model/exchange.ts';
 import { type BlockId, type CenterId, type ClientId, shortId, type SnapshotId } from '../model/ids.ts';
 import type { Depot } from '../depot/depot.ts';
 import type { World } from '../world/ports.ts';
-import type { Loss, Sender } from './parts.ts';
+import type { KnownMember, Loss, Sender } from './parts.ts';
 
 /** What a record that closes nothing is refused with. */
 const NO_WORD: readonly ErrorCode[] = [
@@ -124,13 +124,13 @@ export class PassedOn implements Sender {
     await this.#takeBack(snapshot, 'custody-lost', message);
   }
 
-  async members(): Promise<readonly Member[]> {
+  async members(): Promise<readonly KnownMember[]> {
     const rows = await listMembers(this.#parts.ledger.db);
     // Nobody above knows a machine's relay before that was told of.
     const relaysFirst = [
       ...rows.filter(({ node }) => node !== null),
       ...rows.filter(({ node }) => node === null),
     ];
-    return relaysFirst.map(({ membership, name }) => ({ membership, name }));
+    return relaysFirst.map(({ membership, name, client }) => ({ membership, name, client }));
   }
 }

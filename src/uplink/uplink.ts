@@ -242,6 +242,7 @@ export class Uplink {
         await offerOwed(this.#work, api);
         wait = limits.retry_ms_min;
         this.#work.alarms.clear('offering');
+        await clock.sleep(limits.gather_ms, stop);
       } catch (error) {
         this.#report('offering', 'offering', error);
         this.#news.add();

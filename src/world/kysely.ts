@@ -17,12 +17,19 @@ import type { SqlConnection, SqlValue } from './ports.ts';
 export function kyselyOver<Tables>(connection: SqlConnection): Kysely<Tables> {
   return new Kysely<Tables>({
     dialect: {
-      createAdapter: () => new SqliteAdapter(),
+      createAdapter: () => new TakingTurns(),
       createDriver: () => new ConnectionDriver(connection),
       createIntrospector: (database) => new SqliteIntrospector(database),
       createQueryCompiler: () => new SqliteQueryCompiler(),
     },
   });
+}
+
+/** The driver has one after another wait already. */
+class TakingTurns extends SqliteAdapter {
+  override get supportsMultipleConnections(): boolean {
+    return true;
+  }
 }
 
 class ConnectionDriver implements Driver {

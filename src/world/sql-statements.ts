@@ -4,10 +4,12 @@ import type { SqlResult, SqlValue } from './ports.ts';
 
 const STATEMENTS_MAX = 256;
 
+type Row = Record<string, SqlValue>;
+
 interface Prepared {
   readonly statement: StatementSync;
-  /** It answers with rows. */
-  readonly reads: boolean;
+  /** Names of what it answers with; none if it answers with no rows. */
+  readonly columns: readonly string[];
   /** Each row of its answer is a row that it changed. */
   readonly returning: boolean;
 }
@@ -24,17 +26,18 @@ export class SqliteStatements {
 
   /** @throws TypeError if the text has more than one statement, else what node:sqlite throws */
   run(sql: string, parameters: readonly SqlValue[]): SqlResult {
-    const { statement, reads, returning } = this.#prepare(sql);
-    if (!reads) {
+    const { statement, columns, returning } = this.#prepare(sql);
+    if (columns.length === 0) {
       const { changes, lastInsertRowid } = statement.run(...parameters);
+      if (CHANGES_TABLES.test(sql)) this.forget();
       return { rows: [], changes: Number(changes), lastInsertRowid: Number(lastInsertRowid) };
     }
-    const rows = statement.all(...parameters) as Record<string, SqlValue>[];
-    return {
-      rows: rows.map((row) => ({ ...row })),
-      changes: returning ? rows.length : 0,
-      lastInsertRowid: 0,
-    };
+    const found = statement.all(...parameters) as unknown as SqlValue[][];
+    // Somebody else has changed the tables.
+    const isStale = found.length > 0 && found[0]!.length !== columns.length;
+    const names = isStale ? columnsOf(statement) : columns;
+    const rows = found.map((values) => rowOf(names, values));
+    return { rows, changes: returning ? rows.length : 0, lastInsertRowid: 0 };
   }
 
   forget(): void {
@@ -50,8 +53,9 @@ export class SqliteStatements {
     }
     const statement = this.#database.prepare(sql);
     requireOneStatement(sql, statement.sourceSQL);
-    const reads = statement.columns().length > 0;
-    const prepared = { statement, reads, returning: reads && /\breturning\b/i.test(sql) };
+    const columns = columnsOf(statement);
+    statement.setReturnArrays(true);
+    const prepared = { statement, columns, returning: columns.length > 0 && /\breturning\b/i.test(sql) };
     this.#prepared.set(sql, prepared);
     for (const oldest of this.#prepared.keys()) {
       if (this.#prepared.size <= STATEMENTS_MAX) break;
@@ -59,6 +63,18 @@ export class SqliteStatements {
     }
     return prepared;
   }
+}
+
+/** What it answers with may be something else after one of these. */
+const CHANGES_TABLES = /^\s*(?:create|alter|drop)\b/i;
+
+const columnsOf = (statement: StatementSync): string[] => statement.columns().map(({ name }) => name);
+
+/** Made here, as SQLite's own rows are slow objects that have to be copied to be plain ones. */
+function rowOf(names: readonly string[], values: readonly SqlValue[]): Row {
+  const row: Row = {};
+  for (let at = 0; at < names.length; at++) row[names[at]!] = values[at]!;
+  return row;
 }
 
 /** SQLite would silently leave out what follows the first statement. */

@@ -49,6 +49,7 @@ const LIMITS: Limits = {
   retry_ms_max: 20 * MINUTE_MS,
   plan_interval_ms: 20 * MINUTE_MS,
   foresee_ms: HOUR_MS,
+  gather_ms: 30 * SECOND_MS,
 };
 
 /**
