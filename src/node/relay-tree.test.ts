@@ -113,7 +113,10 @@ describe('a center that is added at a branch later', () => {
     assert.equal(await stateAt(kit, osaka, leaning, sapporo), 'void voided');
     assert.equal(await stateAt(kit, osaka, leaning, tokyo), 'safe');
     assert.equal(await kit.custody(osaka), 0);
-    assert.deepEqual(['osaka', 'kobe', 'ann'].flatMap((name) => kit.alarmCodes(name)), []);
+    assert.deepEqual(
+      ['osaka', 'kobe', 'ann'].flatMap((name) => kit.alarmCodes(name)),
+      [],
+    );
   });
 
   it('gets what came before by a pull, and then nothing is behind and nothing kept', async () => {
