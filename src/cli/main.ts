@@ -3,14 +3,26 @@ import { enableCompileCache, getCompileCacheDir } from 'node:module';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 
-// A reader that has seen enough (`lowtide ls latest | head`) is no error.
+/** Verbs that do nothing but list: who reads no more of it wants no more of it (`lowtide ls latest | head`). */
+const LISTS = ['ls', 'find', 'diff', 'snapshots'];
+
+// What a verb does goes on whether or not somebody hears of it, and a daemon outlives its log.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code === 'EPIPE') process.exit(0);
-  throw error;
+  const hasGone = error.code === 'EPIPE';
+  if (hasGone && LISTS.includes(process.argv[2] ?? '')) process.exit(0);
+  if (!hasGone) process.once('exit', () => admit(error));
 });
+process.stderr.on('error', () => {});
 keepCompiledCode();
 const { runProgram } = await import('./program.ts');
 await runProgram(process.argv.slice(2));
+
+/** All was done, and not all of it was said: for a script that is a failure. */
+function admit({ message }: Error): void {
+  if ((process.exitCode ?? 0) !== 0) return;
+  process.stderr.write(`lowtide: standard output cannot be written: ${message}\n`);
+  process.exitCode = 1;
+}
 
 /**
  * Halves what a start costs. Only in a home of the user's own: with the home of somebody else (as `sudo` may leave it),

@@ -1,4 +1,4 @@
-import type { Writable } from 'node:stream';
+import { writeSync } from 'node:fs';
 import { errorRegistry, isLowtideError, messageOf } from '../model/errors.ts';
 import { type FoldingColumn, foldingTable } from './text.ts';
 
@@ -9,37 +9,33 @@ export type JsonMessage = { readonly message_type: string } & Readonly<Record<st
 export class Output {
   readonly json: boolean;
   readonly quiet: boolean;
-  readonly #out: Writable;
-  readonly #err: Writable;
   /** True when somebody watches: progress lines are for them only. */
   readonly interactive: boolean;
 
   constructor(options: { json: boolean; quiet: boolean }) {
     this.json = options.json;
     this.quiet = options.quiet;
-    this.#out = process.stdout;
-    this.#err = process.stderr;
     this.interactive = process.stderr.isTTY && !options.json && !options.quiet;
   }
 
   /** For people, unless they asked for quiet: what was done, and how to go on. */
   line(text = ''): void {
-    if (!this.json && !this.quiet) this.#out.write(text + '\n');
+    if (!this.json && !this.quiet) write(process.stdout, text + '\n');
   }
 
   /** For people: what was asked for, so said with --quiet too. */
   result(text: string): void {
-    if (!this.json) this.#out.write(text + '\n');
+    if (!this.json) write(process.stdout, text + '\n');
   }
 
   /** For people only, and said even with --quiet: warnings and what must be written down. */
   warn(text: string): void {
-    if (!this.json) this.#err.write(text + '\n');
+    if (!this.json) write(process.stderr, text + '\n');
   }
 
   /** For scripts only. */
   message(message: JsonMessage): void {
-    if (this.json) this.#out.write(JSON.stringify(message, plainValues) + '\n');
+    if (this.json) write(process.stdout, JSON.stringify(message, plainValues) + '\n');
   }
 
   /** Rows as a table for people, or each as a message for scripts. */
@@ -60,9 +56,19 @@ export class Output {
     const code = isLowtideError(error) ? error.code : 'crashed';
     const { exit } = errorRegistry[code];
     if (this.json) this.message({ message_type: 'exit_error', code, exit, message: messageOf(error) });
-    else if (isLowtideError(error)) this.#err.write(`lowtide: ${error.message} (${code})\n`);
-    else this.#err.write(`lowtide: this is a bug, please report it: ${errorText(error)}\n`);
+    else if (isLowtideError(error)) write(process.stderr, `lowtide: ${error.message} (${code})\n`);
+    else write(process.stderr, `lowtide: this is a bug, please report it: ${errorText(error)}\n`);
     return exit;
+  }
+}
+
+/** A log whose disk was full goes on when there is room again: a stream that failed once would write nothing more. */
+function write(stream: NodeJS.WriteStream & { readonly fd: number }, text: string): void {
+  if (!stream.destroyed) return void stream.write(text);
+  try {
+    writeSync(stream.fd, text);
+  } catch {
+    // As before: there is nobody to tell.
   }
 }
 
