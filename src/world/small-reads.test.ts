@@ -21,6 +21,7 @@ import { nativeLoader } from './native.ts';
 import { HEAD_BYTES, packHead } from './packed-entries.ts';
 import type { Files, SmallReads } from './ports.ts';
 import { READ, READ_AND_BARE } from './read-answers.ts';
+import { loadSystemCalls, type SystemCalls } from './system-calls.ts';
 
 const NO_DUMP_FLAG = 0x40;
 /** With the calls that threads make, and with those that are made where they cannot be had. */
@@ -86,6 +87,64 @@ const notWhatWasSeen = (ways: Files, answer: number): Promise<void> =>
 test('what is not what the walk saw is not read, and nothing else is followed or waited for', async () => {
   await notWhatWasSeen(WAYS[0]!, READ_AND_BARE);
   await notWhatWasSeen(WAYS[1]!, READ);
+});
+
+/** The calls of the system, of which every read takes long; told of each. */
+function slowSystem(told: string[]): SystemCalls {
+  const system = loadSystemCalls()!;
+  return {
+    ...system,
+    openIn(directory, name) {
+      told.push('open');
+      return system.openIn(directory, name);
+    },
+    willNeed(descriptor, bytes) {
+      told.push(`need ${bytes}`);
+      system.willNeed(descriptor, bytes);
+    },
+    read(descriptor, into, position) {
+      told.push('read');
+      for (const start = performance.now(); performance.now() - start < 1;);
+      return system.read(descriptor, into, position);
+    },
+    close(descriptor) {
+      told.push('close');
+      system.close(descriptor);
+    },
+  };
+}
+
+test('after a file that the disk had to read, the next ones are asked of it together, and are bounded', async () => {
+  const told: string[] = [];
+  const kernels = { ...loadKernels(), system: () => slowSystem(told) };
+  await inFolder(
+    async (files, folder) => {
+      const names = Array.from({ length: 40 }, (_, at) => `d${at % 2}/f${at}`).sort();
+      for (const name of ['d0', 'd1']) mkdirSync(join(folder, name));
+      for (const name of names) writeFileSync(join(folder, name), `content of ${name}`);
+      const reads = await readsOf(
+        files,
+        names.map((name) => pathKeyOf(join(folder, name))),
+      );
+      rmSync(join(folder, names[3]!));
+      const answers = [...(await files.readSmall!(reads))];
+      assert.deepEqual(
+        answers,
+        names.map((_, at) => (at === 3 ? 0 : READ_AND_BARE)),
+      );
+      for (const at of [0, 1, 2, 20, 39]) {
+        const text = Buffer.from(reads.into.slice(at * 100, at * 100 + 100)).toString();
+        assert.equal(text.replace(/\0+$/, ''), `content of ${names[at]}`);
+      }
+      const firstOnes = told.slice(0, told.indexOf('read', told.indexOf('close')));
+      const opens = firstOnes.filter((call) => call === 'open').length;
+      const needs = firstOnes.filter((call) => call.startsWith('need')).length;
+      // The first alone; the next 32 before any of them is read, of which one is gone.
+      assert.deepEqual([opens, needs], [33, 31]);
+      assert.equal(told.filter((call) => call === 'close').length, 39);
+    },
+    realFiles(nativeLoader(), inlineWork(1, kernels)),
+  );
 });
 
 test('what has an attribute or a flag is not taken for bare', async () => {

@@ -18,6 +18,11 @@ const QUIETLY = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
 /** No name has it, and a string passes between threads faster than a list of them. */
 const BETWEEN_PATHS = '/';
 
+/** A small file in the page cache takes a tenth of it. */
+const SLOW_MS = 0.1;
+/** Files that are open at once in one thread. */
+const TOGETHER = 32;
+
 interface JoinedReads extends Omit<SmallReads, 'paths'> {
   readonly joinedPaths: string;
 }
@@ -49,26 +54,47 @@ export function readSmallFiles(
   const system = kernels.system?.() ?? null;
   const paths = joinedPaths.split(BETWEEN_PATHS) as PathKey[];
   const done = new Uint8Array(paths.length);
-  let directory: Directory = { path: ROOT_PATH, descriptor: null };
+  const expected = (at: number): Expected => ({
+    heads: bufferOf(heads),
+    at: at * HEAD_BYTES,
+    place: places[at]!,
+  });
+  const parents = new Parents();
   try {
-    for (const [at, path] of paths.entries()) {
-      const parent = parentPath(path);
-      if (at === 0 || directory.path !== parent) {
-        close(directory);
-        directory = { path: parent, descriptor: directoryOf(parent) };
+    if (system !== null) readQuickly(system, paths, { parents, expected, into, done });
+    else {
+      for (const [at, path] of paths.entries()) {
+        const parent = parents.of(path);
+        if (parent !== null) done[at] = readOne(inDirectory(parent, baseName(path)), expected(at), into);
       }
-      if (directory.descriptor === null) continue;
-      const file = { heads: bufferOf(heads), at: at * HEAD_BYTES, place: places[at]! };
-      const name = baseName(path);
-      done[at] =
-        system === null
-          ? readOne(inDirectory(directory.descriptor, name), file, into)
-          : readQuickly(system, directory.descriptor, name, file, into);
     }
   } finally {
-    close(directory);
+    parents.close();
   }
   return done;
+}
+
+/** The directory that was asked for last stays open. */
+class Parents {
+  #open: Directory = { path: ROOT_PATH, descriptor: null };
+  #first = true;
+
+  /** Descriptor of the directory that a path is in; null if it cannot be opened. */
+  of(path: PathKey): number | null {
+    const parent = parentPath(path);
+    if (this.#first || this.#open.path !== parent) {
+      this.close();
+      this.#open = { path: parent, descriptor: directoryOf(parent) };
+      this.#first = false;
+    }
+    return this.#open.descriptor;
+  }
+
+  close(): void {
+    close(this.#open);
+    this.#open = { path: ROOT_PATH, descriptor: null };
+    this.#first = true;
+  }
 }
 
 function close({ descriptor }: Directory): void {
@@ -119,18 +145,44 @@ function readOne(path: Buffer, expected: Expected, into: Uint8Array): number {
   }
 }
 
+interface QuickReads {
+  readonly parents: Parents;
+  readonly expected: (at: number) => Expected;
+  readonly into: Uint8Array;
+  readonly done: Uint8Array;
+}
+
 /**
- * The same with calls that make nothing. Its stat is looked at behind the read only: where that is the one that the walk
- * saw, it was so before the read as well.
+ * The same with calls that make nothing. A file that takes long comes from the disk, and then those after it most likely do,
+ * too: some are opened together, so that the disk reads them all while this thread waits for the first.
  */
-function readQuickly(
-  system: SystemCalls,
-  directory: number,
-  name: ByteName,
-  expected: Expected,
-  into: Uint8Array,
-): number {
-  const descriptor = system.openIn(directory, name);
+function readQuickly(system: SystemCalls, paths: readonly PathKey[], reads: QuickReads): void {
+  const { parents, expected, into, done } = reads;
+  const open = (at: number): number => {
+    const parent = parents.of(paths[at]!);
+    return parent === null ? -1 : system.openIn(parent, baseName(paths[at]!));
+  };
+  for (let at = 0; at < paths.length;) {
+    const start = performance.now();
+    done[at] = readOpen(system, open(at), expected(at), into);
+    at++;
+    if (performance.now() - start < SLOW_MS) continue;
+    const end = Math.min(at + TOGETHER, paths.length);
+    const opened: number[] = [];
+    for (let next = at; next < end; next++) {
+      const descriptor = open(next);
+      if (descriptor >= 0) system.willNeed(descriptor, sizeOf(expected(next)));
+      opened.push(descriptor);
+    }
+    for (const descriptor of opened) done[at] = readOpen(system, descriptor, expected(at++), into);
+  }
+}
+
+/**
+ * Closes the file. Its stat is looked at behind the read only: where that is the one that the walk saw, it was so before the
+ * read as well.
+ */
+function readOpen(system: SystemCalls, descriptor: number, expected: Expected, into: Uint8Array): number {
   if (descriptor < 0) return 0;
   try {
     const start = expected.place;

@@ -27,6 +27,8 @@ export interface SystemCalls {
   /** How many bytes the names of an open file's extended attributes take. */
   attributeBytes(descriptor: number): number;
   read(descriptor: number, into: Uint8Array, position: number): number;
+  /** Has the disk begin to read the first bytes of an open file. */
+  willNeed(descriptor: number, bytes: number): void;
 }
 
 /** Where the fields of a struct statx are, in bytes. */
@@ -53,6 +55,7 @@ const STATX_BASIC_AND_BIRTH = 0xfff;
 const AT_SYMLINK_NOFOLLOW = 0x100;
 const AT_NO_AUTOMOUNT = 0x800;
 const AT_EMPTY_PATH = 0x1000;
+const POSIX_FADV_WILLNEED = 3;
 const O_CLOEXEC = 0o2000000;
 const O_NOCTTY = 0o400;
 const NAMES_BYTES = 65_536;
@@ -82,6 +85,7 @@ function callsOver(koffi: typeof Koffi, libc: Koffi.LibraryHandle): SystemCalls 
   const pread = libc.func('int64_t pread(int fd, uint8_t *into, size_t size, int64_t position)') as Call;
   const close = libc.func('int close(int fd)') as Call;
   const ioctl = libc.func('int ioctl(int fd, unsigned long request, uint8_t *argument)') as Call;
+  const fadvise = libc.func('int posix_fadvise(int fd, int64_t from, int64_t length, int advice)') as Call;
   const flistxattr = libc.func('int64_t flistxattr(int fd, uint8_t *list, size_t size)') as Call;
   const name = Buffer.alloc(NAME_BYTES_MAX);
   const empty = Buffer.alloc(1);
@@ -115,6 +119,7 @@ function callsOver(koffi: typeof Koffi, libc: Koffi.LibraryHandle): SystemCalls 
     },
     attributeBytes: (descriptor) => answer(flistxattr(descriptor, names, 0)),
     read: (descriptor, into, position) => answer(pread(descriptor, into, into.length, position)),
+    willNeed: (descriptor, bytes) => void fadvise(descriptor, 0, bytes, POSIX_FADV_WILLNEED),
   };
 }
 
