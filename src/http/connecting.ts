@@ -160,7 +160,7 @@ export function connectError(error: unknown, address: Address | null): LowtideEr
   const { code = '' } = error as NodeJS.ErrnoException;
   const where = address === null ? 'the center' : formatAddress(address);
   if (CLOCK_CODES.has(code)) {
-    const message = `the certificate of ${where} is not valid at the time that this machine's clock shows: set the clock, or have the center restarted`;
+    const message = `the certificate of ${where} is not valid at the time that this machine's clock shows: set the clock that is wrong`;
     return new LowtideError('clock-off', message);
   }
   if (TRUST_CODES.test(code)) {

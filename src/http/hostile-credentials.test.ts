@@ -97,6 +97,22 @@ test('the server renews its own certificate while it runs', async () => {
   await small.close();
 });
 
+test('a server whose clock was ahead has a certificate that counts again soon after that is set right', async (t) => {
+  const small = await HttpCenter.start({ renew_check_ms: 10 });
+  t.after(() => small.close());
+  const joined = await small.join('carl');
+  const ask = async (): Promise<unknown> => {
+    const api = small.connect(joined);
+    await sleep(50);
+    return await api.copies({}).finally(() => api.close());
+  };
+  const ahead = (LIFETIME.server * 3) / 4;
+  small.world.advance(ahead);
+  await assert.rejects(ask(), { code: 'clock-off' });
+  small.world.advance(-ahead);
+  assert.deepEqual(await ask(), { rows: [], next: null });
+});
+
 const JOINING = { host: 'host', node: null, at: 1 };
 
 test('two uses of one token at the same time: one certificate; many guesses: 429 and one alarm (faults 24)', async () => {

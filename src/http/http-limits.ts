@@ -1,4 +1,4 @@
-import { HOUR_MS, MINUTE_MS, SECOND_MS } from '../model/time.ts';
+import { MINUTE_MS, SECOND_MS } from '../model/time.ts';
 
 /** Bounds of the transport itself; what messages may hold is in `Limits`. */
 export interface HttpLimits {
@@ -18,7 +18,7 @@ export interface HttpLimits {
   readonly linger_ms: number;
   /** A stream that is open asks this often whether its client is still let in. */
   readonly recheck_ms: number;
-  /** How often a server looks whether its own certificate grows old. */
+  /** How often a server looks whether its own certificate grows old, or is from a time that its clock has not reached. */
   readonly renew_check_ms: number;
   /** What is under way when the server closes has this long to end. */
   readonly close_ms: number;
@@ -39,7 +39,7 @@ export const httpLimits: HttpLimits = {
   keep_alive_ms: 60 * SECOND_MS,
   linger_ms: 2 * SECOND_MS,
   recheck_ms: 30 * SECOND_MS,
-  renew_check_ms: HOUR_MS,
+  renew_check_ms: MINUTE_MS,
   close_ms: 5 * SECOND_MS,
   connections: 10_000,
   connections_per_address: 512,

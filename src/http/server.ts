@@ -224,7 +224,8 @@ function renewCredentials(
 ): NodeJS.Timeout {
   let current = first;
   return setInterval(() => {
-    if (world.clock.now() < current.renewAt) return;
+    const now = world.clock.now();
+    if (now >= current.from && now < current.renewAt) return;
     current = credentials();
     server.setSecureContext(secureContext(current));
   }, checkMs).unref();

@@ -7,6 +7,7 @@ import { centerIdOf, type SigningKey } from '../format/signing.ts';
 import type { World } from '../world/ports.ts';
 import {
   type CertifiedKey,
+  CLOCK_SKEW_MS,
   issueServerCertificate,
   makeIssuer,
   makeRoot,
@@ -41,6 +42,8 @@ export interface ServerCredentials {
   /** Who signs the clients. */
   readonly ca: string;
   readonly renewAt: UnixMillis;
+  /** It counts from here on: by a clock that shows less it was made while that was ahead. */
+  readonly from: UnixMillis;
 }
 
 const SERIAL_BYTES = 16;
@@ -86,7 +89,7 @@ export async function createAuthority(
 }
 
 /**
- * Loads the keys of a node; the issuer is made anew when less than a third of its life is left.
+ * Loads the keys of a node; the issuer is made anew when less than a third of its life is left, or its time has not come.
  * @throws LowtideError `not-a-node` if there is none of this kind, `forbidden` if others may read the keys, `wrong-key`
  */
 export async function loadAuthority(
@@ -139,6 +142,7 @@ export function serverCredentials(
     chain: leaf + issuer.certificate + root.certificate,
     ca: root.certificate,
     renewAt: issuance.now + (LIFETIME.server * 2) / 3,
+    from: issuance.now - CLOCK_SKEW_MS,
   };
 }
 

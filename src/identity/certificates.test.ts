@@ -206,3 +206,9 @@ test('a certificate needs renewal when less than a third of its life is left', (
   assert.equal(needsRenewal(leaf, now + LIFETIME.client / 2), false);
   assert.equal(needsRenewal(leaf, now + (LIFETIME.client * 3) / 4), true);
 });
+
+test('a certificate that was made while a clock was ahead needs renewal once that is set right', () => {
+  const leaf = clientLeaf();
+  assert.equal(needsRenewal(leaf, now - CLOCK_SKEW_MS / 2), false);
+  assert.equal(needsRenewal(leaf, now - 2 * CLOCK_SKEW_MS), true);
+});

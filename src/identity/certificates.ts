@@ -174,10 +174,10 @@ export function parseCertificate(pem: string): X509Certificate {
   }
 }
 
-/** True from the moment when less than a third of its life is left. */
+/** True from the moment when less than a third of its life is left; also if it was made while a clock was ahead. */
 export function needsRenewal(pem: string, now: UnixMillis): boolean {
   const { notBefore, notAfter } = passOf(parseCertificate(pem));
-  return now > notAfter - (notAfter - notBefore) / 3;
+  return now < notBefore || now > notAfter - (notAfter - notBefore) / 3;
 }
 
 export function privateKeyPem(key: SigningKey): string {
