@@ -18,6 +18,19 @@ it('latest is the newest snapshot that is still kept somewhere, of the job if on
   assert.equal(found('latest', 'docs'), '123e');
 });
 
+it('latest is what was taken last of a job, although the clock was ahead before', () => {
+  const chain = [
+    line('a1', 10, { sequence: 3 }),
+    line('a2', 900, { sequence: 2 }),
+    line('a3', 5, { sequence: 1 }),
+    line('b1', 11, { sequence: 1, job: 'photos' }),
+  ];
+  assert.equal(resolveLine(chain, 'latest', 'docs'), chain[0]);
+  assert.equal(resolveLine(chain, 'latest'), chain[3]);
+  const lost = chain.map((each) => (each.sequence === 3 ? { ...each, where: [] } : each));
+  assert.equal(resolveLine(lost, 'latest', 'docs'), chain[1]);
+});
+
 it('a prefix names a snapshot if it is the only one that starts so, in small letters or capitals', () => {
   assert.equal(found('abc'), 'abc1');
   assert.equal(found('ABD'), 'abd2');

@@ -55,7 +55,8 @@ export interface Reading {
 }
 
 /**
- * The snapshot that `latest` or a unique prefix of an id means. `latest` is the newest that is still kept somewhere.
+ * The snapshot that `latest` or a unique prefix of an id means. `latest` is the newest that is still kept somewhere: of each
+ * chain the one taken last, whatever the clock showed, and of these the one dated last.
  * @param job only snapshots of this job
  * @throws LowtideError `no-such-snapshot`, `ambiguous-snapshot`
  */
@@ -78,9 +79,13 @@ export function resolveLine(lines: readonly SnapshotLine[], text: string, job?: 
   );
 }
 
+/** Within a chain by sequence: what was taken while a clock was ahead stays the latest no longer than until the next. */
 function latestOf(lines: readonly SnapshotLine[], job: string | undefined): SnapshotLine {
   const kept = lines.filter(({ where }) => where.length > 0);
-  const [newest] = kept.toSorted((a, b) => b.takenAt - a.takenAt || b.sequence - a.sequence);
+  const byTime = kept.toSorted((a, b) => b.takenAt - a.takenAt);
+  const chains = Map.groupBy(byTime, (line) => `${line.instance} ${line.job}`);
+  const ends = [...chains.values()].map((chain) => chain.toSorted((a, b) => b.sequence - a.sequence)[0]!);
+  const [newest] = ends.toSorted((a, b) => b.takenAt - a.takenAt || b.sequence - a.sequence);
   if (newest !== undefined) return newest;
   throw new LowtideError('no-such-snapshot', `there is no snapshot${ofWhichJob(job)} yet`);
 }
