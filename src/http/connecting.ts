@@ -49,6 +49,7 @@ export async function connect(
   address: Address,
   options: tls.ConnectionOptions,
   timeoutMs: number,
+  stop?: AbortSignal,
 ): Promise<tls.TLSSocket> {
   const { host, port } = address;
   const isName = /[a-z]/.test(host) && !host.includes(':');
@@ -60,11 +61,15 @@ export async function connect(
     ALPNProtocols: ['http/1.1'],
     ...options,
   });
+  const giveUp = (): void => void socket.destroy();
+  stop?.addEventListener('abort', giveUp, { once: true });
   try {
     await secured(socket, address, timeoutMs);
   } catch (error) {
     socket.destroy();
     throw error;
+  } finally {
+    stop?.removeEventListener('abort', giveUp);
   }
   socket.setKeepAlive(true, KEEP_ALIVE_MS);
   return socket;
@@ -88,16 +93,21 @@ async function secured(socket: tls.TLSSocket, address: Address, timeoutMs: numbe
 
 const KEEP_ALIVE_MS = 30_000;
 
-/** The first address that answers as the center; what the others said, if none does. */
+/**
+ * The first address that answers as the center; what the others said, if none does.
+ * @param stop gives it up: an address that is silent would keep a process from ending
+ */
 export async function connectAny(
   addresses: readonly Address[],
   options: tls.ConnectionOptions,
   timeoutMs: number,
+  stop?: AbortSignal,
 ): Promise<tls.TLSSocket> {
   const failures: LowtideError[] = [];
   for (const address of addresses) {
+    if (stop?.aborted) throw new LowtideError('center-unreachable', 'the connection was given up');
     try {
-      return await connect(address, options, timeoutMs);
+      return await connect(address, options, timeoutMs, stop);
     } catch (error) {
       if (!isLowtideError(error)) throw error;
       failures.push(error);

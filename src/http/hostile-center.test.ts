@@ -198,6 +198,27 @@ test('a stream that is cut, a center that falls silent or talks nonsense: center
   await assert.rejects(nonsense.copies({}), { code: 'center-unreachable' });
 });
 
+test('who closes waits for no address that is silent, and asks no further one', async (t) => {
+  const mute = net
+    .createServer((socket) => void socket.on('error', () => {}).resume())
+    .listen(0, '127.0.0.1');
+  t.after(() => mute.close());
+  await once(mute, 'listening');
+  const address = { host: '127.0.0.1', port: (mute.address() as net.AddressInfo).port };
+  const center = { ...ann.center, addresses: [address, address] };
+  const credentials = clientCredentials(ann.identity, center);
+  const { limits } = house.world;
+  const http = { connect_ms: 60_000, idle_ms: 60_000 };
+  const api = connectCenter({ pin: pinOf(center), ca: center.ca, credentials, limits, http });
+  let connections = 0;
+  mute.on('connection', () => connections++);
+  const asked = assert.rejects(api.copies({}), { code: 'center-unreachable' });
+  const [socket] = (await once(mute, 'connection')) as [net.Socket];
+  api.close();
+  await Promise.all([once(socket, 'close'), asked]);
+  assert.equal(connections, 1);
+});
+
 test('what a center says went wrong is told in one plain line, with a code that exists', async () => {
   const refuse = (body: string): Promise<CenterConnection> =>
     says(

@@ -143,11 +143,17 @@ function isReset(error: unknown): boolean {
 /** Gives out connections only once they are proven to end at the right center. */
 class PinnedAgent extends https.Agent {
   readonly #connect: () => Promise<Duplex>;
+  readonly #closed = new AbortController();
 
   constructor(pin: CenterPin, ca: string, credentials: ClientCredentials | null, limits: HttpLimits) {
     super({ keepAlive: true, maxFreeSockets: 4, timeout: limits.keep_alive_ms });
     const options = pinnedOptions(pin, ca, credentials);
-    this.#connect = () => connectAny(pin.addresses, options, limits.connect_ms);
+    this.#connect = () => connectAny(pin.addresses, options, limits.connect_ms, this.#closed.signal);
+  }
+
+  override destroy(): void {
+    this.#closed.abort();
+    super.destroy();
   }
 
   override createConnection(
