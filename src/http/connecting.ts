@@ -120,11 +120,15 @@ export async function connectAny(
 /**
  * The root certificate (PEM) that a center shows, found by its hash: how a machine that has only a token starts. The
  * connection is not used for anything else.
- * @throws LowtideError as `connect`
+ * @throws LowtideError as `connect`; the reason of `stop`
  */
-export async function fetchRoot(pin: CenterPin, timeoutMs: number): Promise<string> {
+export async function fetchRoot(pin: CenterPin, timeoutMs: number, stop?: AbortSignal): Promise<string> {
   // Nothing is checked on this connection but the hash, and nothing is said on it.
-  const socket = await connectAny(pin.addresses, { rejectUnauthorized: false }, timeoutMs);
+  const unchecked = { rejectUnauthorized: false };
+  const socket = await connectAny(pin.addresses, unchecked, timeoutMs, stop).catch((error: unknown) => {
+    stop?.throwIfAborted();
+    throw error;
+  });
   try {
     for (const certificate of chainOf(socket)) {
       if (publicKeyHash(certificate) === pin.caHash) return certificate.toString();

@@ -2,13 +2,13 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { readdir } from 'node:fs/promises';
 import * as net from 'node:net';
-import { after, afterEach, before, test } from 'node:test';
+import { after, afterEach, before, test, type TestContext } from 'node:test';
 import * as tls from 'node:tls';
 import { HttpCenter } from '../../test/support/http-center.ts';
 import { privateKeyPem } from '../identity/certificates.ts';
 import { serverCredentials } from '../identity/authority.ts';
 import { clientCredentials } from '../identity/client-identity.ts';
-import { isLowtideError } from '../model/errors.ts';
+import { isLowtideError, LowtideError } from '../model/errors.ts';
 import type { BlockId, OrderId, SnapshotId } from '../model/ids.ts';
 import { blockFrame, END_FRAME } from '../protocol/frames.ts';
 import { DAY_MS } from '../model/time.ts';
@@ -198,14 +198,36 @@ test('a stream that is cut, a center that falls silent or talks nonsense: center
   await assert.rejects(nonsense.copies({}), { code: 'center-unreachable' });
 });
 
-test('who closes waits for no address that is silent, and asks no further one', async (t) => {
+/** Takes connections and never says anything. */
+async function muteServer(t: TestContext) {
   const mute = net
     .createServer((socket) => void socket.on('error', () => {}).resume())
     .listen(0, '127.0.0.1');
   t.after(() => mute.close());
   await once(mute, 'listening');
   const address = { host: '127.0.0.1', port: (mute.address() as net.AddressInfo).port };
-  const center = { ...ann.center, addresses: [address, address] };
+  return { mute, addresses: [address, address] };
+}
+
+test('who is interrupted while joining waits for no address that is silent', async (t) => {
+  const { mute, addresses } = await muteServer(t);
+  const token = { ...(await house.token('kim')), addresses };
+  const stop = new AbortController();
+  const http = { connect_ms: 60_000 };
+  const joining = joinCenter(house.world, `${house.world.directory}/kim`, token, {
+    host: 'kim',
+    stop: stop.signal,
+    http,
+  });
+  const refused = assert.rejects(joining, { code: 'interrupted' });
+  await once(mute, 'connection');
+  stop.abort(new LowtideError('interrupted', 'interrupted'));
+  await refused;
+});
+
+test('who closes waits for no address that is silent, and asks no further one', async (t) => {
+  const { mute, addresses } = await muteServer(t);
+  const center = { ...ann.center, addresses };
   const credentials = clientCredentials(ann.identity, center);
   const { limits } = house.world;
   const http = { connect_ms: 60_000, idle_ms: 60_000 };

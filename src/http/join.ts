@@ -38,6 +38,8 @@ export interface JoinOptions {
   readonly node?: CenterId;
   /** True for a center that will only read there. */
   readonly peer?: boolean;
+  /** Gives it up, with its reason. */
+  readonly stop?: AbortSignal;
   readonly http?: Partial<HttpLimits>;
 }
 
@@ -51,15 +53,15 @@ export async function joinCenter(
   world: World,
   directory: string,
   token: JoinToken,
-  { host, node, peer = false, http }: JoinOptions,
+  { host, node, peer = false, stop, http }: JoinOptions,
 ): Promise<Joined> {
   const limits = { ...httpLimits, ...http };
   checkToken(token, node ?? null, peer);
-  const ca = await fetchRoot(token, limits.connect_ms);
+  const ca = await fetchRoot(token, limits.connect_ms, stop);
   const identity = await loadOrCreate(world, directory);
   const request = joinRequest(identity, token, { host, node: node ?? null, peer, at: world.clock.now() });
   const body = encodeMessage(joinMessage, request);
-  const answer = await askOnce(token, ca, '/v1/join', body, limits);
+  const answer = await askOnce(token, ca, '/v1/join', body, limits, stop);
   const center = acceptEnrollment(identity, token, answer, ca, world.clock.now());
   return { identity: await addCenter(world, directory, identity, center), center };
 }
@@ -102,14 +104,21 @@ async function askOnce(
   path: string,
   body: Uint8Array,
   limits: HttpLimits,
+  stop?: AbortSignal,
 ): Promise<Enrolled> {
   const requester = new Requester(pin, ca, null, limits);
+  const giveUp = (): void => requester.close();
+  stop?.addEventListener('abort', giveUp, { once: true });
   const wait_ms = limits.idle_ms;
   const asking = { method: 'POST', path, type: JSON_TYPE, body, answerType: JSON_TYPE, wait_ms } as const;
   try {
     const answer = await requester.call(asking, ANSWER_BYTES_MAX);
     return decodeMessage(enrolledMessage, parseStrictJson(answer), 'bad-answer');
+  } catch (error) {
+    stop?.throwIfAborted();
+    throw error;
   } finally {
+    stop?.removeEventListener('abort', giveUp);
     requester.close();
   }
 }

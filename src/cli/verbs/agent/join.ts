@@ -50,12 +50,12 @@ export function agentJoinVerb(): Command {
 }
 
 async function join(context: Context, given: string | undefined, options: JoinOptions): Promise<void> {
-  const { world, output } = context;
+  const { world, output, stop } = context;
   const data = dataFolder('agent', options.data);
   const token = parseToken(await tokenText(given));
   const domainKey = await sharedKey(context, data, options);
   const paths = agentPaths(data);
-  const { identity, center } = await joinCenter(world, paths.identity, token, { host: hostName() });
+  const { identity, center } = await joinCenter(world, paths.identity, token, { host: hostName(), stop });
   const sheet = await prepareAgent(world, data, identity, domainKey);
   const running = await reloadRunning(context, paths.socket);
   tellJoined(context, center, { client: identity.client, data });

@@ -84,7 +84,7 @@ async function joinTokens(
   from: readonly string[],
   options: PullOptions,
 ): Promise<string[]> {
-  const { world, output } = context;
+  const { world, output, stop } = context;
   const directory = centerPaths(dataFolder('center', options.data)).identity;
   const named: string[] = [];
   for (const given of from) {
@@ -93,7 +93,11 @@ async function joinTokens(
       continue;
     }
     const token = parseToken(given === '-' ? await tokenText(given) : given);
-    const { center, identity } = await joinCenter(world, directory, token, { host: hostName(), peer: true });
+    const { center, identity } = await joinCenter(world, directory, token, {
+      host: hostName(),
+      peer: true,
+      stop,
+    });
     const { id, kind, name } = center.face;
     output.message({ message_type: 'joined', center: id, center_name: name, client: identity.client });
     output.line(`May read at the ${kind} ${name} as ${center.name}: from now on '--from ${name}' will do.`);

@@ -29,13 +29,17 @@ export function relayJoinVerb(): Command {
 }
 
 async function join(context: Context, given: string | undefined, options: NodeOptions): Promise<void> {
-  const { world, output } = context;
+  const { world, output, stop } = context;
   const data = dataFolder('relay', options.data);
   const { identity: directory, ledger, socket } = relayPaths(data);
   const { face } = await loadAuthority(world, directory, 'relay');
   const token = parseToken(await tokenText(given));
   await mustBeAbove(context, ledger, token);
-  const { identity, center } = await joinCenter(world, directory, token, { host: face.name, node: face.id });
+  const { identity, center } = await joinCenter(world, directory, token, {
+    host: face.name,
+    node: face.id,
+    stop,
+  });
   const running = await reloadRunning(context, socket);
   tellJoined(context, center, { client: identity.client, data });
   if (running) return;
