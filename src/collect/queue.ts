@@ -1,6 +1,7 @@
 import { passedBy } from '../ledger/owed.ts';
 import { isLowtideError } from '../model/errors.ts';
 import type { ClientId, SnapshotId } from '../model/ids.ts';
+import { everMeet, parseWindows } from '../schedule/windows.ts';
 import { plannedOffer } from './conditions.ts';
 import type { OrderBook } from './order-book.ts';
 import { forgetOwn } from './own-copy.ts';
@@ -30,13 +31,20 @@ export class Queue {
 
   /**
    * One that comes two ways (a roaming laptop, two relays) is collected from whoever offered it last, unless it is being
-   * sent by another already.
+   * sent by another already, or the hours of that way never meet ours and those of the other do.
    * @throws LowtideError `bad-schedule`, `bad-zone`
    */
   put(offer: QueuedOffer): void {
-    const before = this.#ways.offered(offer);
-    if (before === null) return this.#plan(offer);
-    if (this.#around.book.ofSnapshot(offer.snapshot) === null) this.#redirect(offer);
+    const planned = this.#ways.planned(offer.snapshot);
+    if (this.#ways.offered(offer) === null) return this.#plan(offer);
+    if (this.#around.book.ofSnapshot(offer.snapshot) !== null) return;
+    if (planned === null || this.#isEverOpen(offer) || !this.#isEverOpen(planned)) this.#redirect(offer);
+  }
+
+  #isEverOpen({ wishes }: QueuedOffer): boolean {
+    const { windows, zone } = this.#around.conditions();
+    const now = this.#parts.world.clock.now();
+    return everMeet(parseWindows(wishes.transfer, wishes.zone), parseWindows(windows, zone), now);
   }
 
   /** From the ledger, as it was before a restart. */
@@ -66,7 +74,7 @@ export class Queue {
 
   /** Targets are others now (S69). */
   planAnew(): void {
-    for (const offer of this.#ways.planned()) this.#plan(offer);
+    for (const offer of this.#ways.allPlanned()) this.#plan(offer);
   }
 
   /** A client has gone: what it had offered comes by another way, if there is one. */

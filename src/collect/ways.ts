@@ -52,8 +52,14 @@ export class Ways {
     return this.#ways.get(snapshot)?.client ?? null;
   }
 
+  /** As it is planned now. */
+  planned(snapshot: SnapshotId): QueuedOffer | null {
+    const way = this.#ways.get(snapshot);
+    return way?.offers.get(way.client) ?? null;
+  }
+
   /** Every snapshot, by the way by which it is planned. */
-  planned(): QueuedOffer[] {
+  allPlanned(): QueuedOffer[] {
     return [...this.#ways.values()].flatMap(({ client, offers }) => offers.get(client) ?? []);
   }
 

@@ -68,6 +68,30 @@ describe('of two ways to one center', () => {
     assert.equal(await kit.custody(kobe), 0);
   });
 
+  it('one whose hours never meet those of the center does not take from the other what that can bring', async () => {
+    const kit = new RelayKit();
+    const tokyo = await kit.center('tokyo', { windows: '20:00-22:00' });
+    const osaka = await kit.relay('osaka', [tokyo]);
+    const ann = await kit.agent('ann', [osaka, tokyo]);
+    ann.jobs = [jobOf({ transfer: '12:00-14:00' })];
+    const { network } = kit.fleet;
+    network.cut('ann', 'tokyo');
+    network.cut('osaka', 'tokyo');
+    await kit.take(ann);
+    // Longer than the word of the relay keeps it from being offered by another way.
+    await kit.pass(26 * HOUR_MS);
+    assert.deepEqual(await kit.states(ann), ['home#1 tokyo: held']);
+    network.join('osaka', 'tokyo');
+    await kit.pass(HOUR_MS);
+    network.join('ann', 'tokyo');
+    await kit.pass(HOUR_MS);
+    const offered = kit.simulation.recorder.events('offered', 'ann').map(({ center }) => center);
+    assert.deepEqual(offered, [osaka.face.id, tokyo.face.id]);
+    await kit.pass(6 * HOUR_MS);
+    assert.deepEqual(await kit.states(ann), ['home#1 tokyo: safe']);
+    assert.equal(await kit.custody(osaka), 0);
+  });
+
   it('what leans on a snapshot that the relay on one way has goes that way too, also when a better one is open again', async () => {
     const kit = new RelayKit();
     const tokyo = await kit.center('tokyo', { windows: '20:00-21:00' });
