@@ -20,7 +20,7 @@ import { isVoidAt, openCopies, RelayChecks } from './relay-checks.ts';
 const START = Date.UTC(2026, 2, 2, 12);
 const TROUBLE_END = START + 72 * HOUR_MS;
 const LAST_BACKUP = TROUBLE_END + 24 * HOUR_MS;
-/** So long after the last backup, and the last hardship, everything is where it is owed. */
+/** After the last backup, and the last hardship, no more time than this passes without less being under way: small stores drain night by night. */
 const END_MS = 72 * HOUR_MS;
 const AUDIT_MS = 6 * HOUR_MS;
 /** One in so many messages is lost, and one in so many requests comes twice. */
@@ -174,9 +174,13 @@ export class RelayNights {
     for (const agent of this.country.agents) agent.jobs = [];
     await this.#runAndAudit(this.#hardship.until);
     await this.simulation.finish(this.#hardship.end());
-    const from = this.simulation.now;
-    for (let at = from; at < from + END_MS && (await this.#openThings()).length > 0; at += AUDIT_MS) {
-      await this.#runAndAudit(at + AUDIT_MS);
+    let open = Infinity;
+    for (let until = 0, left; (left = (await this.#openThings()).length) > 0;) {
+      const { now } = this.simulation;
+      if (left < open) until = now + END_MS;
+      if (now >= until) return;
+      open = Math.min(open, left);
+      await this.#runAndAudit(now + AUDIT_MS);
     }
   }
 
