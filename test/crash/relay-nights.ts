@@ -174,12 +174,12 @@ export class RelayNights {
     for (const agent of this.country.agents) agent.jobs = [];
     await this.#runAndAudit(this.#hardship.until);
     await this.simulation.finish(this.#hardship.end());
-    let open = Infinity;
-    for (let until = 0, left; (left = (await this.#openThings()).length) > 0;) {
+    let [open, until] = [Infinity, 0];
+    for (;;) {
+      const left = (await this.#openThings()).length;
       const { now } = this.simulation;
-      if (left < open) until = now + END_MS;
-      if (now >= until) return;
-      open = Math.min(open, left);
+      if (left < open) [open, until] = [left, now + END_MS];
+      if (left === 0 || now >= until) return;
       await this.#runAndAudit(now + AUDIT_MS);
     }
   }
