@@ -78,7 +78,7 @@ function takeOffer(work: Work, offer: PlannedOffer): void {
     throw new TypeError('a snapshot has one client');
   }
   const client = clientOf(state, offer.client, offer.line);
-  moveClient(state, client, offer.line);
+  moveClient(work, client, offer.line);
   if (known !== undefined) return offerAgain(work, known, offer);
   const record: OfferRecord = {
     offer,
@@ -157,9 +157,10 @@ function remove(state: PlannerState, snapshot: SnapshotId): void {
 }
 
 /** A new connection is a new chance for who was absent; for who misbehaved it is not. */
-function goOnline({ state }: Work, id: ClientId, line: string | null | undefined): void {
+function goOnline(work: Work, id: ClientId, line: string | null | undefined): void {
+  const { state } = work;
   const client = clientOf(state, id, line ?? null);
-  if (line !== undefined) moveClient(state, client, line);
+  if (line !== undefined) moveClient(work, client, line);
   if (!client.online) {
     client.since = state.now;
     client.leaves = expectedLeave(state, client);

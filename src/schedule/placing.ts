@@ -6,6 +6,7 @@ import { joinLine, quitLine } from './loads.ts';
 import type { CenterConditions, PlannedOffer } from './plan.ts';
 import { rateAt } from './rate-plan.ts';
 import type { ClientRecord, LineRecord, OfferRecord, PlannerState } from './records.ts';
+import type { Work } from './work.ts';
 
 export function lineOf(state: PlannerState, name: string | null): LineRecord {
   let line = state.lines.get(name);
@@ -98,8 +99,8 @@ export function dropIdleClient(state: PlannerState, client: ClientRecord): void 
   dropIdleLine(state, client.line);
 }
 
-/** The client comes by another line now. */
-export function moveClient(state: PlannerState, client: ClientRecord, name: string | null): void {
+/** The client comes by this line now, also with what it is sending: then rates on both lines are others. */
+export function moveClient({ state, touched }: Work, client: ClientRecord, name: string | null): void {
   if (client.line.name === name) return;
   for (const queue of client.queues.values()) leaveLane(state, queue[0]!);
   const old = client.line;
@@ -108,6 +109,7 @@ export function moveClient(state: PlannerState, client: ClientRecord, name: stri
   if (client.run !== null) {
     quitLine(state, old, client.run);
     joinLine(state, client.line, client.run);
+    touched.add(old).add(client.line);
   }
   old.clients--;
   dropIdleLine(state, old);

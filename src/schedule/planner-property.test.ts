@@ -156,6 +156,21 @@ function assertSafe(slow: SlowPlanner, result: PlannerStep, now: number): void {
   assert.ok(result.nextChange === null || result.nextChange > now, 'the next change is past');
 }
 
+/** S59: what a step says of rates, with what steps before it said, is never more than a line or the center has. */
+function assertRates(slow: SlowPlanner, result: PlannerStep, rates: Map<SnapshotId, number>): void {
+  for (const { kind, snapshot } of result.grants) if (kind === 'start') rates.set(snapshot, Infinity);
+  for (const { snapshot, bytesPerSecond } of result.rates) rates.set(snapshot, bytesPerSecond ?? Infinity);
+  const runs = [...slow.runs.values()];
+  const sumOf = (some: typeof runs): number =>
+    some.reduce((sum, { offer }) => sum + rates.get(offer.snapshot)!, 0);
+  for (const [line, going] of Map.groupBy(runs, (run) => slow.lineOf(run))) {
+    const restored = (slow.restores.get(line) ?? 0) > 0;
+    assert.ok(sumOf(going) <= slow.lineCap(line) * slow.share(restored), `more than the line ${line} has`);
+  }
+  const whole = slow.rate(slow.conditions.rate) * slow.share(slow.restoring());
+  assert.ok(sumOf(runs) <= whole, 'more than the center has');
+}
+
 function assertReasons(slow: SlowPlanner, { reasons }: PlannerStep, now: number): void {
   assert.equal(reasons.size, slow.offers.size);
   const all = [...reasons];
@@ -181,6 +196,7 @@ test('S40-S66: any sequence of events gives what looking at everything anew give
       const slow = new SlowPlanner(conditionsOf({ ...first, streams: 1 + (first.streams % 3) }));
       let state = newPlanner(slow.conditions, now);
       let nextChange: number | null = null;
+      const rates = new Map<SnapshotId, number>();
       const online = [0, 1, 2, 3].map((client): Action => ({ ...first, kind: 'online', client }));
       for (const action of [...online, ...actions]) {
         if (action.kind === 'wait') now = Math.min(now + action.wait, nextChange ?? Infinity);
@@ -198,6 +214,7 @@ test('S40-S66: any sequence of events gives what looking at everything anew give
         starts += startsOf(expected).length;
         stops += stopsOf(expected).length;
         assertSafe(slow, result, now);
+        assertRates(slow, result, rates);
         assertReasons(slow, result, now);
       }
     }),

@@ -251,6 +251,19 @@ test('S64: a client that comes by another line is counted there, also while it s
   assert.deepEqual(bench.log.slice(2), ['22:00 start C']);
 });
 
+test('S64: what is being sent has the rate of the line that it goes over now', () => {
+  const bench = new Bench('any', 2, at(12), { lines: new Map([['site', rate('10 MB/s')]]) });
+  bench.offer('A', { client: 'ann', bytes: 6000 * MB });
+  bench.offer('B', { client: 'bob', bytes: 6000 * MB });
+  bench.online('ann', 'bob');
+  bench.step({ kind: 'online', client: client('ann'), line: 'site' });
+  assert.equal(bench.rates.get('A'), 10 * MB);
+  bench.step({ kind: 'online', client: client('bob'), line: 'site' });
+  assert.deepEqual([...bench.rates.values()], [5 * MB, 5 * MB]);
+  bench.step({ kind: 'online', client: client('ann'), line: null });
+  assert.deepEqual([bench.rates.get('A'), bench.rates.get('B')], [null, 10 * MB]);
+});
+
 test('S65: restores take their share of the rates while they last', () => {
   const more = { rate: rate('10 MB/s'), restoreShare: 0.4 };
   const bench = new Bench('any', 3, at(12), more);
