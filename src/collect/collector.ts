@@ -106,12 +106,15 @@ export class Collector {
   /** They count at once (S48). @throws LowtideError `bad-schedule`, `bad-zone`: then the ones before stay */
   setConditions(conditions: Conditions): void {
     const planned = plannerConditions(conditions, this.#places.values());
+    const { windows, zone } = conditions;
+    const sameHours = windows === this.#conditions.windows && zone === this.#conditions.zone;
     this.planning.tell({ kind: 'conditions', conditions: planned });
     this.#conditions = conditions;
     this.#noteConditions();
     this.#otherWork.lookSoon();
     for (const { client, place } of this.book.sessions()) {
       this.planning.tell({ kind: 'online', client, line: lineOf(conditions, place) });
+      if (!sameHours) this.book.send(client, { kind: 'policy', windows, zone });
     }
     this.queue.planAnew();
   }

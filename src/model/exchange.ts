@@ -173,4 +173,5 @@ export type Order =
   | { readonly kind: 'stop'; readonly order: OrderId; readonly code: string }
   /** Of these snapshots only, or of any. */
   | { readonly kind: 'news'; readonly snapshots?: readonly SnapshotId[] }
-  | { readonly kind: 'policy' };
+  /** When it collects from now on. */
+  | { readonly kind: 'policy'; readonly windows: string; readonly zone: string };

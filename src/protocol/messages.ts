@@ -50,6 +50,9 @@ export const faceMessage: z.ZodType<CenterFace> = z.object({
   receiptKey: bytesText(32, 32),
 });
 
+/** When a node collects. */
+const hours = { windows: textUpTo(4000), zone: textUpTo(100) };
+
 export const welcomeMessage: z.ZodType<Welcome> = z.object({
   protocol: wholeNumber,
   center: faceMessage,
@@ -58,8 +61,7 @@ export const welcomeMessage: z.ZodType<Welcome> = z.object({
   incarnation: textUpTo(200),
   centers: z.array(faceMessage).max(1000),
   above: z.array(center).max(1000),
-  windows: textUpTo(4000),
-  zone: textUpTo(100),
+  ...hours,
   wishes: z.array(textUpTo(100)).max(100).exactOptional(),
 });
 
@@ -227,7 +229,7 @@ export const orderMessage: z.ZodType<Order> = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('rate'), order, rate }),
   z.object({ kind: z.literal('stop'), order, code: textUpTo(100) }),
   z.object({ kind: z.literal('news'), snapshots: z.array(snapshot).max(NEWS_MAX).exactOptional() }),
-  z.object({ kind: z.literal('policy') }),
+  z.object({ kind: z.literal('policy'), ...hours }),
 ]);
 
 /** One line of the long answer to `orders`. What this program does not know is `unknown`, to be passed over. */

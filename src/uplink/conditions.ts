@@ -1,6 +1,5 @@
 import { z } from 'zod';
 import type { Ledger } from '../ledger/ledger.ts';
-import type { Welcome } from '../model/exchange.ts';
 import type { CenterId } from '../model/ids.ts';
 import { parseWindows } from '../schedule/windows.ts';
 
@@ -14,10 +13,14 @@ const shape = z.object({ windows: z.string(), zone: z.string() });
 const factOf = (center: CenterId): string => `conditions/${center}`;
 
 /** @throws LowtideError `bad-schedule`, `bad-zone`: then what was known stays */
-export async function rememberConditions(ledger: Ledger, { center, windows, zone }: Welcome): Promise<void> {
+export async function rememberConditions(
+  ledger: Ledger,
+  center: CenterId,
+  { windows, zone }: KnownConditions,
+): Promise<void> {
   parseWindows(windows, zone);
   const value = JSON.stringify({ windows, zone });
-  if ((await ledger.fact(factOf(center.id))) !== value) await ledger.setFact(factOf(center.id), value);
+  if ((await ledger.fact(factOf(center))) !== value) await ledger.setFact(factOf(center), value);
 }
 
 /** Null before the first welcome. */

@@ -2,8 +2,9 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { RelayKit } from '../../test/support/relay-kit.ts';
 import type { SnapshotId } from '../model/ids.ts';
-import { HOUR_MS, MINUTE_MS } from '../model/time.ts';
+import { HOUR_MS, MINUTE_MS, SECOND_MS } from '../model/time.ts';
 import type { Meddle } from '../sim/joining.ts';
+import { knownConditions } from './conditions.ts';
 import { News } from './news.ts';
 
 const id = (number: number): SnapshotId => number.toString(16).padStart(64, '0') as SnapshotId;
@@ -34,6 +35,24 @@ describe('R31: news', () => {
     assert.equal((await kit.states(ann)).filter((line) => line.endsWith(': safe')).length, waiting);
     const sum = asked.reduce((all, each) => all + each, 0);
     assert.ok(sum <= 3 * waiting, `asked about ${sum} snapshots when ${waiting} became safe`);
+  });
+
+  it('of the hours of a node that has changed them comes to who is connected, and is checked like those of a welcome', async () => {
+    const kit = new RelayKit();
+    const tokyo = await kit.center('tokyo', { windows: '20:00-21:00' });
+    const ann = await kit.agent('ann', [tokyo]);
+    const { ledger } = ann.running!.parts;
+    const known = async () => await kit.finish(knownConditions(ledger, tokyo.face.id));
+    await kit.pass(MINUTE_MS);
+    assert.deepEqual(await known(), { windows: '20:00-21:00', zone: 'UTC' });
+    const { collector } = tokyo.running!;
+    collector.setConditions({ windows: '02:00-03:00', zone: 'Asia/Tokyo', streams: 1 });
+    await kit.pass(SECOND_MS);
+    assert.deepEqual(await known(), { windows: '02:00-03:00', zone: 'Asia/Tokyo' });
+    collector.book.send(ann.identity.client, { kind: 'policy', windows: '99:99', zone: 'UTC' });
+    await kit.pass(SECOND_MS);
+    assert.deepEqual(await known(), { windows: '02:00-03:00', zone: 'Asia/Tokyo' });
+    assert.equal(ann.running!.uplinks[0]!.status.connected, true);
   });
 
   it('of too many, or of nobody knows which, is news of all; and what was taken is no news any more', () => {

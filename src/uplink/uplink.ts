@@ -14,7 +14,7 @@ import { News } from './news.ts';
 import { offerOwed } from './offering.ts';
 import { giveWay } from './giving-way.ts';
 import type { UplinkParts, UplinkWork } from './parts.ts';
-import { rememberConditions } from './conditions.ts';
+import { type KnownConditions, rememberConditions } from './conditions.ts';
 import { collectAnswers, collectAnswersOn, downgradeIfLost, reconcile } from './reconciling.ts';
 import { sendSnapshot } from './sending.ts';
 import { stoppable } from './stoppable.ts';
@@ -178,10 +178,10 @@ export class Uplink {
   }
 
   /** Hours that cannot be read keep nobody from sending: they are for people and for checking new jobs. */
-  async #rememberConditions(welcome: Welcome): Promise<void> {
+  async #rememberConditions(told: KnownConditions): Promise<void> {
     const { ledger, alarms, upstream } = this.#work;
     try {
-      await rememberConditions(ledger, welcome);
+      await rememberConditions(ledger, upstream.id, told);
       alarms.clear('conditions');
     } catch (error) {
       if (!isLowtideError(error, 'bad-schedule', 'bad-zone')) throw error;
@@ -208,6 +208,7 @@ export class Uplink {
         else if (order.kind === 'rate') sending.get(order.order)?.pace.setRate(order.rate);
         else if (order.kind === 'stop') sending.get(order.order)?.stop.abort();
         else if (order.kind === 'news') this.#hear(order.snapshots);
+        else await this.#rememberConditions(order);
       }
     } finally {
       ended.abort();
