@@ -97,7 +97,7 @@ function verdict(state: PlannerState, record: OfferRecord, first: OfferRecord | 
 function whatIsFull(state: PlannerState, record: OfferRecord, first: OfferRecord | null): ReasonCode {
   const { line } = record.client;
   const streams = streamsNow(state);
-  if (streams === 0) return 'streams-busy';
+  if (streams === 0) return 'held';
   if (record === first) return 'next';
   if (wasFull(state, line)) {
     const { tightest, oldest } = bestOf(line, state.now);

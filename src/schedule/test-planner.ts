@@ -253,7 +253,7 @@ export class SlowPlanner extends SlowBook {
   }
 
   whatIsFull(known: Known, line: string | null): ReasonCode {
-    if (this.streams === 0) return 'streams-busy';
+    if (this.streams === 0) return 'held';
     const waiting = [...this.waiting()].map(([name, list]): [string | null, Choice] => {
       const { tightest, oldest } = this.best(list);
       return [name, tightest === undefined ? { known: oldest, rank: 2 } : { known: tightest, rank: 1 }];
