@@ -74,7 +74,11 @@ export function timeGrid(axis: TimeAxis, top: number, bottom: number): string {
   const every = TICK_HOURS.find((step) => hours / step <= TICKS_MOST) ?? TICK_HOURS.at(-1)!;
   const parts: string[] = [];
   let at = Temporal.Instant.fromEpochMilliseconds(axis.from).toZonedDateTimeISO(axis.zone).startOfDay();
-  for (; at.epochMilliseconds <= axis.until; at = at.add({ hours: every })) {
+  for (
+    ;
+    at.epochMilliseconds <= axis.until;
+    at = at.add(every < 24 ? { hours: every } : { days: every / 24 })
+  ) {
     if (at.epochMilliseconds < axis.from) continue;
     const x = xOf(axis, at.epochMilliseconds);
     const time = at.toPlainTime().toString({ smallestUnit: 'minute' });
@@ -87,12 +91,29 @@ export function timeGrid(axis: TimeAxis, top: number, bottom: number): string {
   return parts.join('\n');
 }
 
+/** A character of 12 pixels takes so many, more or less. */
+const CHARACTER_WIDTH = 6;
+const TEXT_STEP = 16;
+
+/** Lines of a text that keep to the width of the axis. */
+function linesOf(text: string, { width }: TimeAxis): string[] {
+  const lines = [''];
+  for (const word of text.split(' ')) {
+    const longer = `${lines.at(-1)!} ${word}`.trimStart();
+    if (longer.length * CHARACTER_WIDTH <= width || lines.at(-1) === '') lines[lines.length - 1] = longer;
+    else lines.push(word);
+  }
+  return lines;
+}
+
 /** Panels one below the other on one axis of time. */
 export function pictureOf(axis: TimeAxis, title: string, subtitle: string, panels: readonly Panel[]): string {
   const right = 24;
   const width = axis.left + axis.width + right;
   const parts: string[] = [];
-  let y = 64;
+  const below = linesOf(subtitle, axis);
+  const top = 48 + below.length * TEXT_STEP;
+  let y = top;
   for (const { title, height, draw } of panels) {
     parts.push(label(axis.left, y + 14, title, 'start', ' font-weight="600"'), draw(y + 24));
     y += height + 44;
@@ -102,8 +123,8 @@ export function pictureOf(axis: TimeAxis, title: string, subtitle: string, panel
     `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${bottom + 36}" viewBox="0 0 ${width} ${bottom + 36}" font-family="Helvetica, Arial, sans-serif" font-size="12" fill="#24313d">`,
     rectangle(0, 0, width, bottom + 36, '#ffffff'),
     label(axis.left, 28, title, 'start', ' font-size="18" font-weight="600"'),
-    label(axis.left, 48, subtitle, 'start', ' fill="#5b6873"'),
-    timeGrid(axis, 64, bottom),
+    ...below.map((line, at) => label(axis.left, 48 + at * TEXT_STEP, line, 'start', ' fill="#5b6873"')),
+    timeGrid(axis, top, bottom),
     ...parts,
     label(axis.left + axis.width, bottom + 30, axis.zone, 'end', ' fill="#5b6873"'),
     '</svg>',
