@@ -4,7 +4,7 @@ import type { CenterId, ClientId, SnapshotId } from '../model/ids.ts';
 import { HOUR_MS, MINUTE_MS } from '../model/time.ts';
 import type { CenterPlan, Expected, PlannedLine } from '../node/people-center.ts';
 import { drawPlan } from './plan-picture.ts';
-import { barText, errorsText, expectedText, nightTexts } from './plan-text.ts';
+import { barText, errorsText, expectedText, nightTexts, operatorsText, scaleText } from './plan-text.ts';
 
 /** 18:00 in Tokyo. */
 const NOW = Temporal.Instant.from('2026-03-02T09:00Z').epochMilliseconds;
@@ -83,6 +83,39 @@ test('what is expected of one snapshot: its place, its times, and why not this n
   assert.equal(expectedText(null, plan()), '');
 });
 
+test('what has begun in a minute is over by the next one, and no time is told that is too early', () => {
+  const short = { ...soon, start: range(at(24)), end: range(at(24) + 3600, at(24) + 4800) };
+  assert.equal(expectedText(short, plan()), 'third in line, 00:00 to 00:01');
+  const { forecast, ...rest } = plan();
+  const night = nightTexts({ ...forecast!, done: at(24) + 3600 }, { ...rest, forecast });
+  assert.match(night[0]!, /the last of them by 00:01\.$/);
+});
+
+test('why something is not collected is said to the operator, not to its owner', () => {
+  const why = { ...never, why: 'no-shared-window' } as const;
+  assert.equal(
+    expectedText(why, plan()),
+    "not in sight: the computer's windows and the center's are not open together at any time of the next five weeks",
+  );
+  assert.equal(expectedText(why, plan(), 'no-shared-window'), 'not in sight', 'it stands above');
+  assert.equal(operatorsText('the center was told to wait', 'relay'), 'the relay was told to wait');
+});
+
+test('the scale names the time at which each of its columns begins, on the night of 25 hours too', () => {
+  assert.equal(scaleText(NOW, at(30), 'Asia/Tokyo'), '18:00   20:00   22:00   00:00   02:00   04:00');
+  const [from, until] = ['2026-10-24T21:30Z', '2026-10-25T09:30Z'].map(
+    (text) => Temporal.Instant.from(text).epochMilliseconds,
+  );
+  assert.equal(
+    scaleText(from!, until!, 'Europe/London'),
+    '      00:00   01:00   03:00   05:00   07:00   09:00',
+  );
+  assert.equal(
+    scaleText(NOW, at(18 + 14 * 24), 'Asia/Tokyo'),
+    '            03-06        03-10         03-14',
+  );
+});
+
 test('a bar shows when it is on the wire, from now to the end of the night', () => {
   assert.equal(barText(soon, NOW, at(30)).indexOf('#'), 24);
   assert.equal(barText(soon, NOW, at(30)).length, 48);
@@ -111,6 +144,6 @@ test('how good the forecasts were is told in times that people use', () => {
   const errors = { count: 40, half: 4 * 60_000, ninety: 11 * 60_000, within: 0.85 };
   assert.equal(
     errorsText(errors),
-    'Forecasts of the last 14 nights (40): half within 4 min 00 s, 90 % within 11 min 00 s; 85 % came in the time that was told.',
+    'How far forecasts were off, of 40 snapshots in the last 14 days: half at most 4 min 00 s, 90 % at most 11 min 00 s; 85 % came in the time that was told.',
   );
 });

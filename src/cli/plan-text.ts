@@ -1,30 +1,65 @@
-import type { CenterPlan, Expected, PlanForecast } from '../node/people-center.ts';
+import type { CenterPlan, Expected, PlanForecast, PlannedLine } from '../node/people-center.ts';
 import type { ForecastErrors } from '../ledger/forecasts.ts';
-import type { UnixMillis } from '../model/time.ts';
+import { HOUR_MS, type UnixMillis } from '../model/time.ts';
 import type { ReasonCode } from '../schedule/plan.ts';
 import { reasonText } from '../schedule/reasons.ts';
-import { bytesText, durationText, plural } from './text.ts';
-import { clockText, placeText } from './turn-text.ts';
+import { bytesText, durationText, plural, timeText } from './text.ts';
+import { clockText, endText, placeText } from './turn-text.ts';
 
 const BAR = 48;
+const NOT_IN_SIGHT = 'not in sight';
 
-/** `next in line, 00:00-00:12, at the latest 00:15`; '' where nothing is known. */
-export function expectedText(expected: Expected | null, { zone, now }: CenterPlan): string {
+/**
+ * `next in line, 00:00-00:12, at the latest 00:15`; '' where nothing is known.
+ * @param said the code of a reason that is told beside it already
+ */
+export function expectedText(
+  expected: Expected | null,
+  { kind, zone, now }: CenterPlan,
+  said?: PlannedLine['code'],
+): string {
   if (expected === null) return '';
   const { place, start, end, fits, why } = expected;
-  if (start === null) return `not in sight: ${whyNot(why)}`;
+  if (start === null)
+    return why !== null && why === said ? NOT_IN_SIGHT : `${NOT_IN_SIGHT}: ${whyNot(why, kind)}`;
   const range = end === null ? `from ${clockText(start.likely, zone, now)}` : rangeText(expected, zone, now);
   const text = [placeText(place), range].filter((part) => part !== '').join(', ');
-  return fits ? text : `not this night (${whyNot(why)}): ${text}`;
+  return fits ? text : `not this night (${whyNot(why, kind)}): ${text}`;
 }
 
 function rangeText({ start, end }: Expected, zone: string, now: UnixMillis): string {
-  const [from, to, late] = [start!.likely, end!.likely, end!.late].map((at) => clockText(at, zone, now));
+  const from = clockText(start!.likely, zone, now);
+  const [to, late] = [endText(end!.likely, zone, now), endText(end!.late, zone, now)];
   const words = `${from} to ${to}`;
   return late === to ? words : `${words}, ${late} at the latest`;
 }
 
-const whyNot = (why: ReasonCode | null): string => (why === null ? 'it is not known why' : reasonText(why)!);
+const whyNot = (why: ReasonCode | null, kind: CenterPlan['kind']): string =>
+  why === null ? 'it is not known why' : operatorsText(reasonText(why)!, kind);
+
+/** The planner speaks to the computer's owner; here the node's operator reads. */
+export function operatorsText(text: string, kind: CenterPlan['kind']): string {
+  return text.replaceAll('the center', `the ${kind}`).replace(/\byour\b/, "the computer's");
+}
+
+/** `18:00   20:00   22:00`: the time of day above bars, each beginning where it is that time. */
+export function scaleText(from: UnixMillis, until: UnixMillis, zone: string): string {
+  const step =
+    SCALE_HOURS.find((hours) => ((hours * HOUR_MS) / (until - from)) * BAR >= SCALE_COLUMNS) ?? 168;
+  let text = '';
+  let at = Temporal.Instant.fromEpochMilliseconds(from).toZonedDateTimeISO(zone).startOfDay();
+  for (; at.epochMilliseconds < until; at = at.add(step < 24 ? { hours: step } : { days: step / 24 })) {
+    const column = Math.ceil(((at.epochMilliseconds - from) / (until - from)) * BAR);
+    if (column < 0) continue;
+    const [date = '', time = ''] = timeText(at.epochMilliseconds, zone).split(' ');
+    text = `${text.padEnd(column)}${step < 24 ? time : date.slice(5)}`;
+  }
+  return text;
+}
+
+const SCALE_HOURS = [1, 2, 3, 6, 12, 24, 48, 96];
+/** A time and what keeps it from the next one. */
+const SCALE_COLUMNS = 8;
 
 /** `....####..`: the time on the wire between two moments. */
 export function barText(expected: Expected | null, from: UnixMillis, until: UnixMillis): string {
@@ -38,18 +73,18 @@ export function barText(expected: Expected | null, from: UnixMillis, until: Unix
 }
 
 /** What becomes of the night as a whole. */
-export function nightTexts(forecast: PlanForecast, { offers, zone, now }: CenterPlan): string[] {
+export function nightTexts(forecast: PlanForecast, { offers, kind, zone, now }: CenterPlan): string[] {
   const { fitting, left, done, nightEnd, everybody } = forecast;
   const end = clockText(nightEnd, zone, now);
   const texts = [
-    `${plural(fitting.offers, 'snapshot')} (${bytesText(fitting.bytes)}) will be collected by ${end}${done === null ? '' : `, the last of them by ${clockText(done, zone, now)}`}.`,
+    `${fitting.offers === 0 ? 'Nothing' : `${plural(fitting.offers, 'snapshot')} (${bytesText(fitting.bytes)})`} will be collected by ${end}${done === null ? '' : `, the last of them by ${endText(done, zone, now)}`}.`,
   ];
   if (everybody) texts.push('As if the center ran and every computer were connected.');
   if (left.offers === 0) return texts;
   const reasons = new Map<string, number>();
   for (const { expected } of offers) {
     if (expected === null || expected.fits) continue;
-    const why = whyNot(expected.why);
+    const why = whyNot(expected.why, kind);
     reasons.set(why, (reasons.get(why) ?? 0) + 1);
   }
   const whys = [...reasons].map(([why, count]) => `${count}: ${why}`);
@@ -59,7 +94,7 @@ export function nightTexts(forecast: PlanForecast, { offers, zone, now }: Center
   );
   if (soonest.length > 0) {
     const last = Math.max(...soonest.map(({ likely }) => likely));
-    texts.push(`Those of them that are in sight will be there by ${clockText(last, zone, now)}.`);
+    texts.push(`Those of them that are in sight will be there by ${endText(last, zone, now)}.`);
   }
   return texts;
 }
@@ -67,5 +102,5 @@ export function nightTexts(forecast: PlanForecast, { offers, zone, now }: Center
 /** How good the forecasts were lately. */
 export function errorsText({ count, half, ninety, within }: ForecastErrors): string {
   const part = Math.round(within * 100);
-  return `Forecasts of the last 14 nights (${count}): half within ${durationText(half)}, 90 % within ${durationText(ninety)}; ${part} % came in the time that was told.`;
+  return `How far forecasts were off, of ${plural(count, 'snapshot')} in the last 14 days: half at most ${durationText(half)}, 90 % at most ${durationText(ninety)}; ${part} % came in the time that was told.`;
 }

@@ -1,4 +1,4 @@
-import { DAY_MS, type UnixMillis } from '../model/time.ts';
+import { DAY_MS, MINUTE_MS, type UnixMillis } from '../model/time.ts';
 import { timeText } from './text.ts';
 
 const WORDS = ['first', 'second', 'third', 'fourth', 'fifth', 'sixth', 'seventh', 'eighth', 'ninth', 'tenth'];
@@ -18,4 +18,9 @@ function ordinal(n: number): string {
 export function clockText(at: UnixMillis, zone: string, now: UnixMillis): string {
   const text = timeText(at, zone);
   return Math.abs(at - now) < DAY_MS ? text.slice(-5) : text;
+}
+
+/** The same of the end of something: a minute that has begun is over only at its end. */
+export function endText(at: UnixMillis, zone: string, now: UnixMillis): string {
+  return clockText(Math.ceil(at / MINUTE_MS) * MINUTE_MS, zone, now);
 }

@@ -38,6 +38,7 @@ function nightEndOf(collector: Collector, night: string, now: UnixMillis): UnixM
 
 function noonOf(night: string, zone: string): UnixMillis {
   try {
+    if (!/^\d{4}-\d{2}-\d{2}$/.test(night)) throw new RangeError('not a date alone');
     const day = Temporal.PlainDate.from(night);
     return day.toZonedDateTime({ timeZone: zone, plainTime: '12:00' }).epochMilliseconds;
   } catch {

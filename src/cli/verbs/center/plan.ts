@@ -7,7 +7,7 @@ import { describeReason } from '../../../schedule/reasons.ts';
 import type { Context } from '../../context.ts';
 import { withCollecting } from '../../reach.ts';
 import { drawPlan } from '../../plan-picture.ts';
-import { barText, errorsText, expectedText, nightTexts } from '../../plan-text.ts';
+import { barText, errorsText, expectedText, nightTexts, operatorsText, scaleText } from '../../plan-text.ts';
 import { asIs, bytesText, hoursText, plural, timeText, WIDTH, wrapLines } from '../../text.ts';
 import { action, newVerb } from '../../verb.ts';
 import { type NodeOptions, type NodeRole, withNodeData } from './options.ts';
@@ -76,7 +76,7 @@ async function plan(context: Context, role: NodeRole, options: PlanOptions): Pro
       { title: 'Now', text: (offer) => whyText(offer, answer), below: asIs },
       {
         title: `Expected (${zone})`,
-        text: ({ expected }) => expectedText(expected, answer),
+        text: ({ expected, code }) => expectedText(expected, answer, code),
         below: (cell) => (cell === '' ? '' : `expected: ${cell}`),
       },
     ],
@@ -100,13 +100,18 @@ function showNight({ output }: Context, answer: CenterPlan, forecast: CenterPlan
   const bars = offers.filter(({ expected }) => (expected?.start ?? null) !== null);
   bars.sort((a, b) => a.expected!.start!.likely - b.expected!.start!.likely);
   const { nightEnd } = forecast;
-  if (bars.length > 0) output.line(`\nFrom ${timeText(now, zone)} to ${timeText(nightEnd, zone)}:`);
+  if (bars.length > 0) {
+    output.line(`\nFrom ${timeText(now, zone)} to ${timeText(nightEnd, zone)} (${zone}):`);
+    output.line(scaleText(now, nightEnd, zone));
+  }
   for (const { clientName, job, expected } of bars.slice(0, BARS_MOST)) {
     output.line(`${barText(expected, now, nightEnd)} ${clientName} ${job}`);
   }
   if (bars.length > BARS_MOST) output.line(`and ${bars.length - BARS_MOST} more`);
   output.line('');
-  for (const text of nightTexts(forecast, answer)) output.line(text);
+  for (const text of nightTexts(forecast, answer)) {
+    for (const line of wrapLines(text, WIDTH)) output.line(line);
+  }
 }
 
 async function drawNight({ output }: Context, answer: CenterPlan, path: string): Promise<void> {
@@ -120,13 +125,10 @@ async function drawNight({ output }: Context, answer: CenterPlan, path: string):
   output.line(`\nThe picture is in ${path}.`);
 }
 
-/** The planner speaks to the computer's owner; here the node's operator reads. */
 function whyText(
   offer: Pick<PlannedLine, 'code' | 'until' | 'text'>,
   { zone, now, kind }: CenterPlan,
 ): string {
   if (offer.code === 'base-unknown') return offer.text;
-  return describeReason({ ...offer, code: offer.code }, zone, now)
-    .replace("your windows and the center's", `the computer's windows and the ${kind}'s`)
-    .replace('your window', "the computer's window");
+  return operatorsText(describeReason({ ...offer, code: offer.code }, zone, now), kind);
 }
