@@ -1,3 +1,5 @@
+import { lineOf, plannerConditions, targetOf } from '../collect/conditions.ts';
+import type { ClientPlace, Conditions } from '../collect/parts.ts';
 import { LowtideError } from '../model/errors.ts';
 import type { ClientId } from '../model/ids.ts';
 import { DAY_MS, type UnixMillis } from '../model/time.ts';
@@ -6,7 +8,6 @@ import { habitsOf } from '../ledger/habits.ts';
 import { offersBetween, type PastOffer } from '../ledger/history.ts';
 import { centerPaths } from '../node/center-home.ts';
 import { readCenterSettings } from '../node/center-settings.ts';
-import { conditionsWith } from '../schedule/plan.ts';
 import { parseRate } from '../schedule/rate-text.ts';
 import { paceSeen } from '../schedule/seen.ts';
 import { parseWindows } from '../schedule/windows.ts';
@@ -33,12 +34,14 @@ const CAPACITY = 125_000_000;
 /** Reads a center's ledger beside the running center. @throws LowtideError `bad-request`, `not-found` */
 export async function readReplay({ world }: Context, data: string, choice: ReplayChoice): Promise<Replay> {
   const paths = centerPaths(absolute(data));
-  const { conditions } = await readCenterSettings(world, paths.config);
+  const { conditions: written } = await readCenterSettings(world, paths.config);
   const days = wholeNumber('--days', choice.days ?? '30', 366);
   const streams =
-    choice.streams === undefined ? conditions.streams : wholeNumber('--streams', choice.streams, 1000);
-  const windows = parseWindows(choice.windows ?? conditions.windows, conditions.zone);
-  const rate = parseRate(choice.rate ?? 'unlimited', conditions.zone);
+    choice.streams === undefined ? written.streams : wholeNumber('--streams', choice.streams, 1000);
+  const { zone } = written;
+  const windows = choice.windows ?? written.windows;
+  parseWindows(windows, zone);
+  const rate = choice.rate === undefined ? {} : { rate: parseRate(choice.rate, zone) };
   const ledger = await Ledger.openReadOnly(world, paths.ledger);
   try {
     const now = world.clock.now();
@@ -49,18 +52,35 @@ export async function readReplay({ world }: Context, data: string, choice: Repla
         `nothing was offered to this center in the last ${days} days: give more --days`,
       );
     }
+    const places = new Map(past.map((offer) => [offer.client, placeOf(offer)]));
+    const conditions = plannerConditions({ ...written, windows, streams }, places.values());
+    const wishes = Map.groupBy(past, ({ client }) => client);
     const fleet = replayFleet(past, {
       name: `${days} days of ${data} again`,
-      zone: conditions.zone,
+      zone,
       ...replaySpan(past),
-      conditions: conditionsWith(windows, streams, { rate }),
+      conditions: { ...conditions, ...rate },
       capacity: CAPACITY,
+      lineOf: (client) => lineOf(written, places.get(client)!),
+      targetOf: (client) => leastTarget(written, places.get(client)!, wishes.get(client)!),
       speeds: await speedsOf(ledger, past, now),
     });
     return { scenario: { fleet, seed: 'past', yields: false }, waits: pastWaits(past) };
   } finally {
     await ledger.close();
   }
+}
+
+const placeOf = ({ client, clientName, address }: PastOffer): ClientPlace => ({
+  client,
+  name: clientName ?? client,
+  address,
+});
+
+/** Of all that a computer backs up. */
+function leastTarget(conditions: Conditions, place: ClientPlace, past: readonly PastOffer[]): number | null {
+  const all = past.flatMap(({ target }) => targetOf(conditions, place, target) ?? []);
+  return all.length === 0 ? null : all.reduce((a, b) => Math.min(a, b));
 }
 
 /** As the collector begins with them. */

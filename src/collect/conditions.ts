@@ -37,8 +37,8 @@ export function plannerConditions(
 const SHORTEST_TARGET_MS = HOUR_MS;
 
 /** How old the newest copy of a job may get (S69): the operator's word on this computer, its owner's wish, the operator's on all. */
-function targetOf({ targets }: Conditions, { owner, wishes }: QueuedOffer): number | null {
-  const wish = wishes.target === undefined ? null : Math.max(wishes.target, SHORTEST_TARGET_MS);
+export function targetOf({ targets }: Conditions, owner: ClientPlace, wished: number | null): number | null {
+  const wish = wished === null ? null : Math.max(wished, SHORTEST_TARGET_MS);
   return targets?.of(owner) ?? wish ?? targets?.usual ?? null;
 }
 
@@ -55,7 +55,7 @@ export function plannedOffer(offer: QueuedOffer, line: string | null, conditions
     windows: parseWindows(wishes.transfer, wishes.zone),
     offeredAt,
     deadline: null,
-    target: targetOf(conditions, offer),
+    target: targetOf(conditions, offer.owner, wishes.target ?? null),
     lastCollected,
   };
 }

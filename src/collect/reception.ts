@@ -170,10 +170,11 @@ async function record(
   const { ledger, center, world } = parts;
   const now = world.clock.now();
   const { client, job } = signed.manifest;
-  const { bytes: newBytes, blocks: newBlocks, freeAfter, target } = offer.wishes;
+  const { bytes: newBytes, blocks: newBlocks, freeAfter, target, transfer, zone } = offer.wishes;
   const fresh = await ledger.transaction(async (db) => {
     const copy = await ownCopy(parts, db, signed.id);
-    const facts = { newBytes, newBlocks, packGroup: null, knownAt: now, freeAfter };
+    const travel = { transfer, zone };
+    const facts = { newBytes, newBlocks, packGroup: null, knownAt: now, travel, freeAfter };
     await addSnapshot(db, signed, target === undefined ? facts : { ...facts, target });
     for (const owed of parts.above?.owed(offer.wishes.centers) ?? []) await oweCopy(db, signed.id, owed, now);
     if (copy !== null && isClosed(parts, copy.phase)) {

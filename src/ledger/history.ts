@@ -1,4 +1,4 @@
-import type { CenterId, ClientId, SnapshotId } from '../model/ids.ts';
+import type { CenterId, ClientId, InstanceId, SnapshotId } from '../model/ids.ts';
 import type { UnixMillis } from '../model/time.ts';
 import type { Database } from './ledger.ts';
 import { prepared } from './prepared.ts';
@@ -71,6 +71,16 @@ export interface PastOffer {
   readonly client: ClientId;
   /** Null when it is not enrolled any more. */
   readonly clientName: string | null;
+  /** Where it came from last. */
+  readonly address: string | null;
+  /** What makes its job one of a kind, and its place there. */
+  readonly instance: InstanceId;
+  readonly chain: string;
+  readonly sequence: number;
+  /** When it may travel, and how old the newest copy may get, by its owner's wish; null where nobody noted it. */
+  readonly transfer: string | null;
+  readonly zone: string | null;
+  readonly target: number | null;
   readonly offeredAt: UnixMillis;
   /** What had to travel. */
   readonly bytes: number;
@@ -90,6 +100,13 @@ export async function offersBetween(db: Database, from: UnixMillis, until: UnixM
       'h.snapshot',
       's.client',
       'c.name as clientName',
+      'c.address',
+      's.instance',
+      's.chain',
+      's.sequence',
+      's.transfer',
+      's.zone',
+      's.target',
       's.new_bytes as bytes',
       e.fn.min<number>('h.at').as('offeredAt'),
       ...(['ordered', 'arrived'] as const).map((what) =>

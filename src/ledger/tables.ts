@@ -104,7 +104,7 @@ interface SnapshotTable {
   new_blocks: number;
   /** Where its data blocks wait to be passed on: on an agent a group of its own, on a relay the shared one; null once freed, and at a center. */
   pack_group: string | null;
-  /** On an agent: when it may travel, by the job as it was then; what counts once the job is gone. */
+  /** When it may travel. On an agent by the job as it was then: what counts once the job is gone. Elsewhere as it was offered first. */
   transfer: string | null;
   zone: string | null;
   /** Whether a relay's custody is enough to free it here (DESIGN 1, P1). */

@@ -59,7 +59,12 @@ export interface FleetClient {
 
 export interface FleetSnapshot {
   readonly id: SnapshotId;
+  /** Of its client; left out: all are of one. */
+  readonly job?: string;
+  /** In its job. */
   readonly sequence: number;
+  /** When it may be sent; left out: as its client says of all. */
+  readonly windows?: Windows;
   readonly bytes: number;
   /** What the planner is told; `bytes` unless something is wrong. */
   readonly announced: number;

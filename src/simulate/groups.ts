@@ -146,14 +146,15 @@ function readSizes(yaml: SizesYaml, place: Place, reader: Reader): Sizes {
   if (median !== undefined && p95 !== undefined) {
     const [middle, high] = [size(median, [...place, 'median']), size(p95, [...place, 'p95'])];
     if (high < middle) throw reader.bad([...place, 'p95'], 'expected at least the median');
+    if (upTo < high) throw reader.bad([...place, 'most'], 'expected at least p95');
     return { kind: 'median', median: middle, p95: high, most: upTo };
   }
+  const from = least === undefined ? 0 : size(least, [...place, 'least']);
+  if (upTo < from) throw reader.bad([...place, 'most'], 'expected no less than least');
   if (least !== undefined && pareto !== undefined) {
-    return { kind: 'pareto', least: size(least, [...place, 'least']), exponent: pareto, most: upTo };
+    return { kind: 'pareto', least: from, exponent: pareto, most: upTo };
   }
-  if (least !== undefined && most !== undefined) {
-    return { kind: 'uniform', least: size(least, [...place, 'least']), most: upTo };
-  }
+  if (least !== undefined && most !== undefined) return { kind: 'uniform', least: from, most: upTo };
   throw reader.bad(place, 'expected median with p95, least with most, or least with pareto');
 }
 

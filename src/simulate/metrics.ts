@@ -121,7 +121,7 @@ function openingOf(fates: readonly Fate[], center: Windows): UnixMillis | null {
   let first = Infinity;
   for (const { snapshot, client } of fates) {
     if (snapshot.readyAt >= first) continue;
-    const { windows } = client.spec;
+    const windows = snapshot.windows ?? client.spec.windows;
     const key = `${snapshot.readyAt} ${windows.text}`;
     if (!known.has(key)) known.set(key, nextShared([windows, center], snapshot.readyAt)?.start ?? null);
     const opens = known.get(key);

@@ -1,6 +1,6 @@
 import type { UnixMillis } from '../model/time.ts';
 import { clip, intersect, totalTime, type Span } from '../schedule/spans.ts';
-import { intervalsBetween } from '../schedule/windows.ts';
+import { intervalsBetween, type Windows } from '../schedule/windows.ts';
 import type { Fleet, FleetClient, FleetSnapshot } from './fleet.ts';
 
 /** Tells whether a snapshot could have been collected had there been no other: what no order of turns can change. */
@@ -14,7 +14,7 @@ export class Reach {
 
   /** Milliseconds before `by` in which it is ready, its client connected, and both windows open. */
   timeFor(client: FleetClient, snapshot: FleetSnapshot, by: UnixMillis): number {
-    const open = clip(this.#openFor(client), snapshot.readyAt, by);
+    const open = clip(this.#openFor(snapshot.windows ?? client.windows), snapshot.readyAt, by);
     return totalTime(client.online === null ? open : intersect(open, client.online));
   }
 
@@ -24,7 +24,7 @@ export class Reach {
     return this.timeFor(client, snapshot, by) >= (snapshot.bytes / speed) * 1000 + OVERHEAD_MS;
   }
 
-  #openFor({ windows }: FleetClient): readonly Span[] {
+  #openFor(windows: Windows): readonly Span[] {
     const known = this.#open.get(windows.text);
     if (known !== undefined) return known;
     const { from, until, conditions } = this.#fleet;

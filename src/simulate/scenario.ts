@@ -46,6 +46,7 @@ export function readScenario(source: ScenarioSource, seed?: string): Scenario {
   const lines = linesOf(value, reader);
   const total = value.clients.reduce((sum, { count }) => sum + count, 0);
   if (total > FLEET_MOST) throw source.bad(['clients'], `at most ${FLEET_MOST} clients in all`);
+  refuseTwins(value, source);
   const outages = value.outages.map((span, at) => spanOf(reader, span, ['outages', at]));
   const conditions = conditionsOf(value, reader);
   const fleet: Fleet = {
@@ -67,6 +68,13 @@ export function readScenario(source: ScenarioSource, seed?: string): Scenario {
     restores: restoresOf(value, reader, lines),
   };
   return { fleet, seed: used, yields: value.yields };
+}
+
+/** Computers are told apart by the name of their group and a number. */
+function refuseTwins({ clients }: ScenarioYaml, { bad }: ScenarioSource): void {
+  const names = clients.map(({ name }) => name);
+  const twin = names.findIndex((name, at) => names.indexOf(name) < at);
+  if (twin !== -1) throw bad(['clients', twin, 'name'], `there are two groups named ${names[twin]}`);
 }
 
 function newReader({ value, bad }: ScenarioSource): Reader {

@@ -115,6 +115,12 @@ describe('lowtide simulate', () => {
       /^scenario.yaml:8:\d+: .*expected 1 or more/,
     );
     assert.match(await complaint('- 1\n'), /^scenario.yaml:1:1: /);
+    const second = '  - { name: pc, count: 2, sizes: 1 GB }\n';
+    assert.match(await complaint(good + second), /^scenario.yaml:9:\d+: there are two groups named pc/);
+    const narrow = good.replace('sizes: 100 MB', 'sizes: { median: 1 GB, p95: 2 GB, most: 1 MB }');
+    assert.match(await complaint(narrow), /^scenario.yaml:8:\d+: expected at least p95/);
+    const backwards = good.replace('sizes: 100 MB', 'sizes: { least: 1 GB, most: 1 MB }');
+    assert.match(await complaint(backwards), /^scenario.yaml:8:\d+: expected no less than least/);
   });
 
   it("plays a center's own past again, with other hours", async () => {
@@ -127,8 +133,24 @@ describe('lowtide simulate', () => {
     assert.match(stdout, /as it would be +3 +2 min 0\d s +3 min 0\d s +3 min 0\d s\n/);
     const closed = await lowtide(['simulate', '--history', data, '--windows', 'never']);
     assert.match(closed.stdout, /nothing can travel in this time/);
-    const both = await lowtide(['simulate', example, '--history', data]);
-    assert.equal(both.exit, 1);
-    assert.match(both.stderr, /one of them/);
+    // What center.yaml allows counts, and what is given instead of it.
+    const slow = join(data, 'center.yaml');
+    writeFileSync(slow, readFileSync(slow, 'utf8').replace('\nrate: unlimited', '\nrate: 5 MB/s'));
+    const again = await lowtide(['simulate', '--history', data, '--streams', '1']);
+    assert.match(again.stdout, /as it would be +3 +4 min 0\d s +6 min 0\d s +6 min 0\d s\n/);
+    const faster = await lowtide(['simulate', '--history', data, '--streams', '1', '--rate', 'unlimited']);
+    assert.match(faster.stdout, /as it would be +3 +2 min 0\d s +3 min 0\d s +3 min 0\d s\n/);
+  });
+
+  it('refuses options that would count for nothing', async () => {
+    const said = async (...args: readonly string[]): Promise<string> => {
+      const { exit, stderr } = await lowtide(['simulate', ...args]);
+      assert.equal(exit, 1);
+      return stderr;
+    };
+    assert.match(await said(example, '--history', folder), /one of them/);
+    assert.match(await said(example, '--windows', 'never'), /--windows goes with --history only/);
+    assert.match(await said(example, '--days', '3'), /--days goes with --history only/);
+    assert.match(await said('--history', folder, '--seed', '3'), /--seed goes with a scenario file only/);
   });
 });

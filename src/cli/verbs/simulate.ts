@@ -48,7 +48,7 @@ export function simulateVerb(): Command {
     .option('--days <COUNT>', 'of the history (30)')
     .option('--windows <WINDOWS>', 'of the center, instead of those it has; with --history')
     .option('--streams <COUNT>', 'at the same time, instead of those it has; with --history')
-    .option('--rate <RATE>', 'of all transfers together; with --history')
+    .option('--rate <RATE>', 'of all transfers together, instead of the one it has; with --history')
     .action(action(simulate));
 }
 
@@ -75,8 +75,20 @@ async function chosen(
   if ((path === undefined) === (options.history === undefined)) {
     throw new LowtideError('bad-request', 'name a scenario file or a center with --history, one of them');
   }
-  if (options.history !== undefined) return await readReplay(context, options.history, options);
-  return { scenario: await scenarioOf(context, path!, options.seed), waits: null };
+  const { history, seed, days, windows, streams, rate } = options;
+  if (history !== undefined) {
+    // Nothing of the past is left to chance.
+    refuse({ seed }, 'with a scenario file only');
+    return await readReplay(context, history, options);
+  }
+  refuse({ days, windows, streams, rate }, 'with --history only: a scenario file says it itself');
+  return { scenario: await scenarioOf(context, path!, seed), waits: null };
+}
+
+/** An option that would count for nothing is a misunderstanding. */
+function refuse(options: Readonly<Record<string, string | undefined>>, why: string): void {
+  const given = Object.entries(options).find(([, value]) => value !== undefined);
+  if (given !== undefined) throw new LowtideError('bad-request', `--${given[0]} goes ${why}`);
 }
 
 function showWaits({ output }: Context, { night }: Simulation, waits: readonly number[]): void {
