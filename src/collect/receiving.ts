@@ -21,7 +21,7 @@ export class WriterPool {
   }
 
   take(): BlockWriter {
-    return this.#free.pop() ?? this.#depot.writer(SHARED_GROUP);
+    return this.#free.pop() ?? this.#depot.writer(SHARED_GROUP, 'late');
   }
 
   /** Only a writer whose last flush succeeded may come back. */

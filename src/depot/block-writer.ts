@@ -42,6 +42,7 @@ function noop(): void {}
 export class GroupWriter implements BlockWriter {
   readonly #room: PackRoom;
   readonly group: string;
+  readonly #read: 'soon' | 'late';
   readonly #onClose: (writer: GroupWriter) => void;
   #pack: PackWriter | null = null;
   #pending: PendingBlock[] = [];
@@ -57,9 +58,11 @@ export class GroupWriter implements BlockWriter {
   #bytes = 0;
   #closed = false;
 
-  constructor(room: PackRoom, group: string, onClose: (writer: GroupWriter) => void) {
+  /** @param read when these packs will be, as Disk */
+  constructor(room: PackRoom, group: string, read: 'soon' | 'late', onClose: (writer: GroupWriter) => void) {
     this.#room = room;
     this.group = group;
+    this.#read = read;
     this.#onClose = onClose;
   }
 
@@ -164,7 +167,7 @@ export class GroupWriter implements BlockWriter {
   }
 
   async #write(blocks: readonly PackedBlock[], seal: boolean): Promise<void> {
-    const pack = (this.#pack ??= await PackWriter.begin(this.#room, this.group));
+    const pack = (this.#pack ??= await PackWriter.begin(this.#room, this.group, this.#read));
     try {
       await pack.commit(
         blocks.filter((block) => !pack.holds(block.id)),

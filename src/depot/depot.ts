@@ -82,11 +82,14 @@ export class Depot {
     await this.#opened.lock?.release();
   }
 
-  /** Packs of one group (`shared`, `run-<hex>`, `meta` ...): lower-case letters, digits and hyphens. */
-  writer(group: string): BlockWriter {
+  /**
+   * Packs of one group (`shared`, `run-<hex>`, `meta` ...): lower-case letters, digits and hyphens.
+   * @param read when they will be, as Disk
+   */
+  writer(group: string, read: 'soon' | 'late' = 'soon'): BlockWriter {
     this.#requireWrite();
     checkGroup(group);
-    const writer = new GroupWriter(this.#room, group, (closed) => this.#writers.delete(closed));
+    const writer = new GroupWriter(this.#room, group, read, (closed) => this.#writers.delete(closed));
     this.#writers.add(writer);
     return writer;
   }

@@ -46,11 +46,11 @@ export class PackWriter {
   }
 
   /** The row comes before the file: a file without a row is never one of which something was acknowledged and lost. */
-  static async begin(room: PackRoom, group: string): Promise<PackWriter> {
+  static async begin(room: PackRoom, group: string, read: 'soon' | 'late'): Promise<PackWriter> {
     const { key, name } = await room.index.beginPack(group);
     room.active.add(key);
     try {
-      return new PackWriter(room, key, name, await room.store.create(name));
+      return new PackWriter(room, key, name, await room.store.create(name, read));
     } catch (error) {
       room.active.delete(key);
       await room.index.forgetPacks([key]).catch(ignore);

@@ -1,5 +1,6 @@
 import type { FileHandle } from 'node:fs/promises';
 import { LowtideError } from '../model/errors.ts';
+import { DIRECT_ALIGN, type DirectWriting } from './direct-writing.ts';
 import { diskError } from './errno.ts';
 import type { ReadableFile, WritableFile } from './ports.ts';
 
@@ -41,6 +42,11 @@ export class RealReadableFile implements ReadableFile {
   }
 }
 
+type Direct = Pick<DirectWriting, 'write' | 'close'>;
+
+/** Less is written sooner by way of the kernel's page cache. */
+const WORTH_DIRECT = 256 * 1024;
+
 /**
  * Writes at its own position, so that calls that overlap keep their order. After the first failure nothing but
  * `close` is answered: the kernel may have dropped what it could not write and would call a second sync good.
@@ -48,12 +54,15 @@ export class RealReadableFile implements ReadableFile {
 export class RealWritableFile implements WritableFile {
   readonly #path: string;
   readonly #handle: FileHandle;
+  readonly #direct: Direct | null;
   #position: number;
   #failed = false;
 
-  constructor(path: string, handle: FileHandle, position: number) {
+  /** @param direct of the same file */
+  constructor(path: string, handle: FileHandle, position: number, direct: Direct | null = null) {
     this.#path = path;
     this.#handle = handle;
+    this.#direct = direct;
     this.#position = position;
   }
 
@@ -65,10 +74,9 @@ export class RealWritableFile implements WritableFile {
     return this.#guarded('write', () => {
       const start = this.#position;
       for (const piece of pieces) this.#position += piece.length;
-      return this.#writeAt(
-        start,
-        pieces.filter((piece) => piece.length > 0),
-      );
+      const full = pieces.filter((piece) => piece.length > 0);
+      const worthIt = this.#direct !== null && this.#position - start >= WORTH_DIRECT;
+      return worthIt ? this.#writeDirectly(this.#direct, start, full) : this.#writeAt(start, full);
     });
   }
 
@@ -83,8 +91,12 @@ export class RealWritableFile implements WritableFile {
     return this.#guarded('sync', () => this.#handle.sync());
   }
 
-  close(): Promise<void> {
-    return this.#handle.close();
+  async close(): Promise<void> {
+    try {
+      await this.#direct?.close();
+    } finally {
+      await this.#handle.close();
+    }
   }
 
   async #guarded(doing: string, run: () => Promise<void>): Promise<void> {
@@ -100,6 +112,15 @@ export class RealWritableFile implements WritableFile {
     }
   }
 
+  /** What is before the first multiple of DIRECT_ALIGN and behind the last goes through the page cache, in pages of its own. */
+  async #writeDirectly(direct: Direct, start: number, pieces: Uint8Array[]): Promise<void> {
+    const aligned = Math.ceil(start / DIRECT_ALIGN) * DIRECT_ALIGN;
+    await this.#writeAt(start, firstBytes(pieces, aligned - start));
+    const rest = afterBytes(pieces, aligned - start);
+    const written = await direct.write(rest, aligned);
+    await this.#writeAt(aligned + written, afterBytes(rest, written));
+  }
+
   async #writeAt(start: number, pieces: Uint8Array[]): Promise<void> {
     let position = start;
     let rest = pieces;
@@ -109,6 +130,17 @@ export class RealWritableFile implements WritableFile {
       rest = afterBytes(rest, bytesWritten);
     }
   }
+}
+
+function firstBytes(pieces: readonly Uint8Array[], count: number): Uint8Array[] {
+  const first: Uint8Array[] = [];
+  let left = count;
+  for (const piece of pieces) {
+    if (left === 0) break;
+    first.push(piece.subarray(0, left));
+    left -= first.at(-1)!.length;
+  }
+  return first;
 }
 
 /** What is left to write of these pieces after a short write. */

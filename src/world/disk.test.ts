@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm, stat } from 'node:fs/promises';
+import { mkdtemp, open, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import * as fc from 'fast-check';
 import { isLowtideError } from '../model/errors.ts';
-import { afterBytes } from './disk-files.ts';
+import { afterBytes, RealWritableFile } from './disk-files.ts';
 import { realDisk } from './disk.ts';
 import { nativeLoader } from './native.ts';
 
@@ -68,6 +68,27 @@ test('after a short write exactly the rest is written', () => {
       },
     ),
   );
+});
+
+test('what a file system does not take past its cache goes through it', async () => {
+  const path = `${directory}/refusing`;
+  const handle = await open(path, 'w');
+  const asked: number[] = [];
+  const direct = {
+    write: async (pieces: readonly Uint8Array[], position: number) => {
+      asked.push(position);
+      const taken = Buffer.concat(pieces).subarray(0, 4096 * asked.length);
+      await handle.write(taken, 0, taken.length, position);
+      return taken.length;
+    },
+    close: async () => {},
+  };
+  const file = new RealWritableFile(path, handle, 0, direct);
+  const parts = [Buffer.alloc(300_001, 'one '), Buffer.alloc(300_002, 'two '), Buffer.alloc(10, 'small ')];
+  for (const part of parts) await file.write(part);
+  await file.close();
+  assert.deepEqual(asked, [0, 303_104]);
+  assert.ok((await readFile(path)).equals(Buffer.concat(parts)));
 });
 
 const HOLDER = `

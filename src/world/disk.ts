@@ -1,6 +1,7 @@
 import { constants } from 'node:fs';
 import * as fs from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { DirectWriting, Stages } from './direct-writing.ts';
 import { diskError, errnoName } from './errno.ts';
 import { RealReadableFile, RealWritableFile } from './disk-files.ts';
 import { nativeLoader, type Native } from './native.ts';
@@ -12,12 +13,19 @@ const FILE_MODE = 0o600;
 
 /** The machine's own file system, for what a node keeps for itself. */
 export function realDisk(native: () => Native = nativeLoader()): Disk {
+  const stages = new Stages();
   return {
     openRead: (path) => named('open', path, async () => new RealReadableFile(path, await fs.open(path, 'r'))),
-    create: (path) =>
+    create: (path, read = 'soon') =>
       named('create', path, async () => {
         const flags = constants.O_CREAT | constants.O_EXCL | constants.O_RDWR;
-        return new RealWritableFile(path, await fs.open(path, flags, FILE_MODE), 0);
+        const handle = await fs.open(path, flags, FILE_MODE);
+        if (read === 'soon') return new RealWritableFile(path, handle, 0);
+        const direct = await DirectWriting.open(path, stages).catch(async (error: unknown) => {
+          await handle.close();
+          throw error;
+        });
+        return new RealWritableFile(path, handle, 0, direct);
       }),
     openAppend: (path) =>
       named('open', path, async () => {

@@ -52,8 +52,11 @@ export interface Random {
 export interface Disk {
   /** Opens an existing file for ranged reads. */
   openRead(path: string): Promise<ReadableFile>;
-  /** Makes a new file (mode 0600), which must not exist. */
-  create(path: string): Promise<WritableFile>;
+  /**
+   * Makes a new file (mode 0600), which must not exist.
+   * @param read what is written is read again `soon`, or `late`: then it need not pass through the system's memory
+   */
+  create(path: string, read?: 'soon' | 'late'): Promise<WritableFile>;
   /** Opens an existing file to append to it or cut it. */
   openAppend(path: string): Promise<WritableFile>;
   /** Sorted by name. `not-found` if there is no such directory. */

@@ -101,6 +101,25 @@ function writing(on: On): void {
     assert.equal(await get(disk, `${directory}/a`), pieces.map(text).join(''));
   });
 
+  on(
+    'of a file that will be read late every byte is in its place, whatever was written at once',
+    async (disk, directory) => {
+      const file = await disk.create(`${directory}/a`, 'late');
+      const parts = [1, 4095, 300_000, 4096, 2 ** 20, 5, 3 * 2 ** 20 + 1, 0, 262_143, 700_001].map(
+        (length, at) => Buffer.alloc(length, `part ${at} `),
+      );
+      for (let at = 0; at < parts.length; at += 2) await file.write(parts[at]!, parts[at + 1]!);
+      const whole = Buffer.concat(parts);
+      assert.equal(file.position(), whole.length);
+      await file.truncate(whole.length - 1000);
+      await file.write(whole.subarray(-1000));
+      await file.write(...parts);
+      await file.sync();
+      await file.close();
+      assert.ok((await get(disk, `${directory}/a`)) === text(Buffer.concat([whole, whole])));
+    },
+  );
+
   on('a file that exists is not made again', async (disk, directory) => {
     await put(disk, `${directory}/a`, 'old');
     await assert.rejects(disk.create(`${directory}/a`), coded('disk-failed', `${directory}/a`));

@@ -1,0 +1,130 @@
+import { constants } from 'node:fs';
+import * as fs from 'node:fs/promises';
+import { errnoName } from './errno.ts';
+
+/** Every kind of disk takes writes that begin and end, in the file and in memory, at multiples of this. */
+export const DIRECT_ALIGN = 4096;
+const STAGE_BYTES = 1024 * 1024;
+const STAGES = 4;
+
+/** The part of the standard that is used here: TypeScript has it only together with the DOM. */
+declare const WebAssembly: {
+  readonly Memory: new (pages: { readonly initial: number; readonly maximum: number }) => {
+    readonly buffer: ArrayBuffer;
+  };
+};
+const WASM_PAGE_BYTES = 64 * 1024;
+
+/** A few pieces of aligned memory that all files of one disk share: made at the first use, and waited for when all are taken. */
+export class Stages {
+  #free: Uint8Array[] | null = null;
+  readonly #waiting: ((stage: Uint8Array) => void)[] = [];
+
+  async take(): Promise<Uint8Array> {
+    this.#free ??= alignedPieces();
+    return this.#free.pop() ?? (await new Promise((resolve) => this.#waiting.push(resolve)));
+  }
+
+  giveBack(stage: Uint8Array): void {
+    const next = this.#waiting.shift();
+    if (next === undefined) this.#free?.push(stage);
+    else next(stage);
+  }
+}
+
+/** Node says nowhere where its own memory is; that of WebAssembly begins at a page. */
+function alignedPieces(): Uint8Array[] {
+  const pages = (STAGES * STAGE_BYTES) / WASM_PAGE_BYTES;
+  const { buffer } = new WebAssembly.Memory({ initial: pages, maximum: pages });
+  return Array.from({ length: STAGES }, (_, at) => new Uint8Array(buffer, at * STAGE_BYTES, STAGE_BYTES));
+}
+
+/** A second descriptor of a file, whose writes go to the disk without a copy in the kernel's page cache (O_DIRECT). */
+export class DirectWriting {
+  readonly #handle: fs.FileHandle;
+  readonly #stages: Stages;
+  #refused = false;
+
+  private constructor(handle: fs.FileHandle, stages: Stages) {
+    this.#handle = handle;
+    this.#stages = stages;
+  }
+
+  /** Null where the system or the file system has no such writes. */
+  static async open(path: string, stages: Stages): Promise<DirectWriting | null> {
+    const flag = constants.O_DIRECT as number | undefined;
+    if (flag === undefined) return null;
+    try {
+      return new DirectWriting(await fs.open(path, constants.O_WRONLY | flag), stages);
+    } catch (error) {
+      if (errnoName(error) === 'EINVAL') return null;
+      throw error;
+    }
+  }
+
+  /**
+   * Writes at `position`, a multiple of DIRECT_ALIGN, what these pieces begin with.
+   * @returns how many bytes: all up to the last multiple of DIRECT_ALIGN, or fewer if the file system takes no more in this way
+   */
+  async write(pieces: readonly Uint8Array[], position: number): Promise<number> {
+    const from = new Cursor(pieces);
+    let written = 0;
+    while (!this.#refused && from.left >= DIRECT_ALIGN) {
+      const stage = await this.#stages.take();
+      try {
+        const filled = from.fill(stage);
+        const taken = await this.#writeStage(stage.subarray(0, filled), position + written);
+        written += taken;
+        if (taken < filled) break;
+      } finally {
+        this.#stages.giveBack(stage);
+      }
+    }
+    return written;
+  }
+
+  close(): Promise<void> {
+    return this.#handle.close();
+  }
+
+  async #writeStage(bytes: Uint8Array, position: number): Promise<number> {
+    try {
+      return (await this.#handle.write(bytes, 0, bytes.length, position)).bytesWritten;
+    } catch (error) {
+      // Nothing was written: the file system wants another alignment, or has none of this after all.
+      if (errnoName(error) !== 'EINVAL') throw error;
+      this.#refused = true;
+      return 0;
+    }
+  }
+}
+
+/** Copies pieces, one after another, into memory of another size. */
+class Cursor {
+  readonly #pieces: readonly Uint8Array[];
+  #piece = 0;
+  #offset = 0;
+  left: number;
+
+  constructor(pieces: readonly Uint8Array[]) {
+    this.#pieces = pieces;
+    this.left = pieces.reduce((sum, { length }) => sum + length, 0);
+  }
+
+  /** @returns bytes, as many as there is room for, always a multiple of DIRECT_ALIGN */
+  fill(stage: Uint8Array): number {
+    const room = Math.min(stage.length, this.left - (this.left % DIRECT_ALIGN));
+    for (let filled = 0; filled < room;) {
+      const piece = this.#pieces[this.#piece]!;
+      const part = piece.subarray(this.#offset, this.#offset + room - filled);
+      stage.set(part, filled);
+      filled += part.length;
+      this.#offset += part.length;
+      if (this.#offset < piece.length) continue;
+      this.#piece++;
+      this.#offset = 0;
+    }
+    this.left -= room;
+    return room;
+  }
+}
