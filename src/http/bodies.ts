@@ -41,8 +41,8 @@ async function readBody(incoming: Incoming, type: string, bytesMax: number): Pro
   const { body_ms: idle_ms, bytes_per_second_min } = limits;
   const patience = { idle_ms, bytes_per_second_min, late: slow, broken: cutOff };
   const gatherer = new Gatherer(bytesMax);
-  for await (const chunk of patiently(request, patience)) {
-    if (gatherer.push(chunk) < chunk.length) throw tooLarge(bytesMax);
+  for await (const chunks of patiently(request, patience)) {
+    if (!gatherer.pushAll(chunks)) throw tooLarge(bytesMax);
   }
   return gatherer.bytes();
 }

@@ -31,9 +31,11 @@ test('while the reader is at work no more than a bound comes in ahead of it', as
   const { stream, taken } = counted();
   let read = 0;
   let most = 0;
-  for await (const chunk of patiently(stream, patience)) {
-    assert.equal(chunk[0], (read / CHUNK_BYTES) % 256);
-    read += chunk.length;
+  for await (const chunks of patiently(stream, patience)) {
+    for (const chunk of chunks) {
+      assert.equal(chunk[0], (read / CHUNK_BYTES) % 256);
+      read += chunk.length;
+    }
     for (let turn = 0; turn < 40; turn++) await setImmediate();
     most = Math.max(most, taken() - read);
   }
@@ -42,16 +44,29 @@ test('while the reader is at work no more than a bound comes in ahead of it', as
   assert.ok(most <= AHEAD_BYTES_MAX + CHUNK_BYTES, `${most} bytes ahead`);
 });
 
+test('of many bytes, what comes in one turn of the event loop is given at once', async () => {
+  const stream = new Readable({ read() {} });
+  const reading = patiently(stream, patience);
+  const first = reading.next();
+  for (let at = 0; at < 5; at++) stream.push(Buffer.alloc(CHUNK_BYTES, at));
+  assert.deepEqual(
+    (await first).value?.map((chunk: Uint8Array) => chunk[0]),
+    [0, 1, 2, 3, 4],
+  );
+  stream.push(null);
+  assert.equal((await reading.next()).done, true);
+});
+
 test('who is stopped gets nothing more, not even what is here already', async () => {
   const { stream } = counted();
   const stop = new AbortController();
   const reading = async (): Promise<number> => {
-    let chunks = 0;
+    let turns = 0;
     for await (const _ of patiently(stream, { ...patience, stop: stop.signal })) {
       for (let turn = 0; turn < 40; turn++) await setImmediate();
-      if (++chunks === 3) stop.abort(new Error('stopped'));
+      if (++turns === 3) stop.abort(new Error('stopped'));
     }
-    return chunks;
+    return turns;
   };
   await assert.rejects(reading(), /stopped/);
   assert.equal(stream.isPaused(), true);

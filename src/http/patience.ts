@@ -12,11 +12,14 @@ export interface Patience {
 }
 
 /**
- * The chunks of a stream, as slowly as the caller takes them: only time spent waiting for the peer counts. Bytes buy
+ * The chunks of a stream, all that have come at once, as slowly as the caller takes them: only time spent waiting for the peer counts. Bytes buy
  * time back at the least allowed rate, so that one byte a second does not keep a stream alive. Whoever ends it early
  * finds the stream paused: `resume` drops the rest.
  */
-export async function* patiently(stream: Readable, patience: Patience): AsyncGenerator<Uint8Array> {
+export async function* patiently(
+  stream: Readable,
+  patience: Patience,
+): AsyncGenerator<readonly Uint8Array[]> {
   const { idle_ms } = patience;
   const chunks = new Chunks(stream);
   let waited = 0;
@@ -31,30 +34,37 @@ export async function* patiently(stream: Readable, patience: Patience): AsyncGen
         continue;
       }
       const from = performance.now();
-      const chunk = await within(chunks.next(), idle_ms - waited, patience);
-      if (chunk === null) return;
-      waited = Math.max(0, waited + performance.now() - from - timeFor(chunk, patience));
-      yield chunk;
+      const came = await within(chunks.next(), idle_ms - waited, patience);
+      if (came === null) return;
+      waited = Math.max(0, waited + performance.now() - from - timeFor(came, patience));
+      yield came;
     }
   } finally {
     chunks.letGo();
   }
 }
 
-/** Milliseconds that a chunk buys. */
-function timeFor({ length }: Uint8Array, { idle_ms, bytes_per_second_min }: Patience): number {
-  return bytes_per_second_min === 0 ? idle_ms : (length * 1000) / bytes_per_second_min;
+/** Milliseconds that these chunks buy. */
+function timeFor(chunks: readonly Uint8Array[], { idle_ms, bytes_per_second_min }: Patience): number {
+  if (bytes_per_second_min === 0) return idle_ms;
+  return (chunks.reduce((sum, { length }) => sum + length, 0) * 1000) / bytes_per_second_min;
 }
 
-/** What may come while the caller is at work, so that a record of 16 KiB need not be waited for each time. */
+/** More will follow at once on a chunk of so many bytes; of fewer, nobody knows. */
+const BULK_BYTES = 4 * 1024;
+/** What may come while the caller is at work. */
 const AHEAD_BYTES = 256 * 1024;
 
-/** A stream's own async iterator would keep its hands on the stream while it waits. */
+/**
+ * A stream's own async iterator would keep its hands on the stream while it waits. Of many bytes, what comes in one turn of the event
+ * loop is given at once: a promise for each record of 16 KiB would cost more than all else that is done with it.
+ */
 class Chunks {
   readonly #stream: Readable;
-  readonly #held: Uint8Array[] = [];
+  #held: Uint8Array[] = [];
   #heldBytes = 0;
-  #wake: () => void = () => {};
+  #wake: (() => void) | null = null;
+  #turn: NodeJS.Immediate | null = null;
 
   constructor(stream: Readable) {
     this.#stream = stream;
@@ -63,7 +73,7 @@ class Chunks {
   }
 
   /** Null at the end; throws what broke the stream, undefined if it just closed. */
-  async next(): Promise<Uint8Array | null> {
+  async next(): Promise<readonly Uint8Array[] | null> {
     const stream = this.#stream;
     while (this.#held.length === 0) {
       if (stream.readableEnded) return null;
@@ -77,18 +87,20 @@ class Chunks {
   }
 
   /** What is here already; null if nothing is. */
-  take(): Uint8Array | null {
-    const chunk = this.#held.shift();
-    if (chunk === undefined) return null;
-    this.#heldBytes -= chunk.length;
-    if (this.#held.length === 0 && !this.#stream.destroyed) this.#stream.resume();
-    return chunk;
+  take(): readonly Uint8Array[] | null {
+    if (this.#held.length === 0) return null;
+    const held = this.#held;
+    this.#held = [];
+    this.#heldBytes = 0;
+    if (!this.#stream.destroyed) this.#stream.resume();
+    return held;
   }
 
   letGo(): void {
     const stream = this.#stream;
     stream.off('data', this.#take).off('end', this.#rouse).off('close', this.#rouse);
     stream.pause();
+    if (this.#turn !== null) clearImmediate(this.#turn);
     // An error that comes later is nobody's any more, and must not end the process.
     if (stream.destroyed) stream.off('error', this.#rouse);
   }
@@ -96,11 +108,18 @@ class Chunks {
   readonly #take = (chunk: Uint8Array): void => {
     this.#held.push(chunk);
     this.#heldBytes += chunk.length;
-    if (this.#heldBytes >= AHEAD_BYTES) this.#stream.pause();
-    this.#wake();
+    const full = this.#heldBytes >= AHEAD_BYTES;
+    if (full) this.#stream.pause();
+    if (full || chunk.length < BULK_BYTES) this.#rouse();
+    else if (this.#wake !== null) this.#turn ??= setImmediate(this.#rouse);
   };
 
-  readonly #rouse = (): void => this.#wake();
+  readonly #rouse = (): void => {
+    if (this.#turn !== null) clearImmediate(this.#turn);
+    this.#turn = null;
+    this.#wake?.();
+    this.#wake = null;
+  };
 }
 
 /** The result, if it comes in time. */

@@ -42,8 +42,8 @@ export class Requester {
   async call(asking: Asking & { readonly body: Uint8Array }, bytesMax: number): Promise<Uint8Array> {
     const response = await this.begin(asking);
     const gatherer = new Gatherer(bytesMax);
-    for await (const chunk of patiently(response, this.patience())) {
-      if (gatherer.push(chunk) === chunk.length) continue;
+    for await (const chunks of patiently(response, this.patience())) {
+      if (gatherer.pushAll(chunks)) continue;
       response.destroy();
       throw new LowtideError('bad-answer', `the center answered with more than ${bytesMax} bytes`);
     }
@@ -121,8 +121,8 @@ export class Requester {
   async #refusal(response: IncomingMessage): Promise<LowtideError> {
     const gatherer = new Gatherer(ERROR_BYTES_MAX);
     try {
-      for await (const chunk of patiently(response, this.patience())) {
-        if (gatherer.push(chunk) < chunk.length) break;
+      for await (const chunks of patiently(response, this.patience())) {
+        if (!gatherer.pushAll(chunks)) break;
       }
     } finally {
       if (!response.complete) response.destroy();

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { bufferOf, freeAtOnce, NO_BYTES } from '../model/bytes.ts';
+import { bufferOf, freeAtOnce } from '../model/bytes.ts';
 import { type ErrorCode, errorRegistry, LowtideError } from '../model/errors.ts';
 import type { BlockId } from '../model/ids.ts';
 import type { SealedBlock } from '../format/block.ts';
@@ -96,13 +96,13 @@ export type Side = 'below' | 'above';
 
 /**
  * The frames of a stream, up to its end frame; an error frame is thrown. What a center says went wrong keeps its code.
- * @param chunks given up to the reader, which frees them
+ * @param chunks several at once; given up to the reader, which frees them
  * @param frameBytesMax of one frame; nothing is kept beyond one frame and one chunk
  * @throws LowtideError from below `bad-request`, `too-large`; from above `center-unreachable` if the stream was cut,
  *   `bad-answer`, or what the center says
  */
 export async function* readFrames(
-  chunks: AsyncIterable<Uint8Array>,
+  chunks: AsyncIterable<readonly Uint8Array[]>,
   frameBytesMax: number,
   side: Side,
 ): AsyncGenerator<Uint8Array> {
@@ -133,15 +133,17 @@ async function readError(reader: ChunkReader, length: number, side: Side): Promi
 
 /** Cuts chunks of any size into the lengths that are asked for. A chunk is freed when nothing is left of it. */
 class ChunkReader {
-  readonly #chunks: AsyncIterator<Uint8Array>;
+  readonly #source: AsyncIterator<readonly Uint8Array[]>;
   readonly #side: Side;
-  #chunk: Uint8Array = NO_BYTES;
-  #rest: Uint8Array = NO_BYTES;
+  /** What has come, from `#at` on, and `#offset` bytes of that are used up. */
+  #chunks: readonly Uint8Array[] = [];
+  #at = 0;
+  #offset = 0;
   /** The longest that came so far: a stream of blocks need not grow its memory for each. */
   #longest = 0;
 
-  constructor(chunks: AsyncIterable<Uint8Array>, side: Side) {
-    this.#chunks = chunks[Symbol.asyncIterator]();
+  constructor(source: AsyncIterable<readonly Uint8Array[]>, side: Side) {
+    this.#source = source[Symbol.asyncIterator]();
     this.#side = side;
   }
 
@@ -149,9 +151,10 @@ class ChunkReader {
     const gatherer = new Gatherer(length, this.#longest);
     this.#moveTo(gatherer);
     while (gatherer.missing > 0) {
-      const next = await this.#chunks.next();
+      const next = await this.#source.next();
       if (next.done === true) throw this.#wasCut();
-      this.#chunk = this.#rest = next.value;
+      this.#chunks = next.value;
+      this.#at = 0;
       this.#moveTo(gatherer);
     }
     this.#longest = Math.max(this.#longest, length);
@@ -159,10 +162,13 @@ class ChunkReader {
   }
 
   #moveTo(gatherer: Gatherer): void {
-    this.#rest = this.#rest.subarray(gatherer.push(this.#rest));
-    if (this.#rest.length > 0) return;
-    freeAtOnce(this.#chunk);
-    this.#chunk = this.#rest = NO_BYTES;
+    for (; this.#at < this.#chunks.length; this.#at++) {
+      const chunk = this.#chunks[this.#at]!;
+      this.#offset += gatherer.push(this.#offset === 0 ? chunk : chunk.subarray(this.#offset));
+      if (this.#offset < chunk.length) return;
+      freeAtOnce(chunk);
+      this.#offset = 0;
+    }
   }
 
   #wasCut(): LowtideError {
@@ -171,6 +177,6 @@ class ChunkReader {
   }
 
   async end(): Promise<void> {
-    await this.#chunks.return?.();
+    await this.#source.return?.();
   }
 }

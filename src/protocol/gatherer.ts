@@ -43,6 +43,11 @@ export class Gatherer {
     return taken;
   }
 
+  /** False if there is no room for all of them. */
+  pushAll(chunks: readonly Uint8Array[]): boolean {
+    return chunks.every((chunk) => this.push(chunk) === chunk.length);
+  }
+
   /** The memory is the caller's from now on. */
   bytes(): Uint8Array {
     return this.#bytes.subarray(0, this.#length);
