@@ -6,7 +6,7 @@ import { realWorld } from '../world/real-world.ts';
 import { Output } from './output.ts';
 import { TerminalMonitor } from './terminal-monitor.ts';
 
-/** What every verb gets: its world, its output, and the signal that Ctrl-C and SIGTERM abort. */
+/** What every verb gets: its world, its output, and the signal that Ctrl-C, SIGTERM and the end of its terminal abort. */
 export interface Context {
   readonly world: ReturnType<typeof realWorld>;
   readonly output: Output;
@@ -43,7 +43,9 @@ export async function runVerb(
     if (stop.signal.aborted) process.exit(130);
     stop.abort(new LowtideError('interrupted', 'interrupted'));
   };
-  process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
+  // Node undoes what `nohup` asks for: whose output goes elsewhere stays when its terminal closes.
+  const onHangup = process.stdout.isTTY ? onSignal : (): void => {};
+  process.on('SIGINT', onSignal).on('SIGTERM', onSignal).on('SIGHUP', onHangup);
   const clearProgress = (): void => monitor.finish();
   try {
     process.exitCode = (await verb({ world, output, stop: stop.signal, clearProgress })) ?? 0;
@@ -52,7 +54,7 @@ export async function runVerb(
     process.exitCode = output.error(error);
   } finally {
     monitor.finish();
-    process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
+    process.off('SIGINT', onSignal).off('SIGTERM', onSignal).off('SIGHUP', onHangup);
     await world.close();
   }
 }

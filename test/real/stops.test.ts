@@ -89,6 +89,12 @@ test('SIGTERM amid a restore: exit 130, no file under its name that is not whole
   assert.equal(describeTree(join(target, tree)), describeTree(tree));
 });
 
+test('SIGHUP: an agent whose output does not go to a terminal outlives it', async () => {
+  process.kill(pair.agent.pid, 'SIGHUP');
+  await runJob([0]);
+  assert.ok(pair.agent.running);
+});
+
 /** What the center has written of the first transfer so far. */
 function packBytes(): number {
   const packs = join(pair.centerData, 'store', 'packs');

@@ -20,8 +20,8 @@ export function agentRunVerb(): Command {
   const verb = newVerb('run', {
     summary: 'Run the agent: takes backups at their hour, sends them when a center orders it',
     about:
-      'Stays in the foreground and logs to stdout, one line an event; Ctrl-C or SIGTERM stops it cleanly at any ' +
-      'point of its work, and it goes on from there when it is started again. All other commands work beside it.',
+      'Stays in the foreground and logs to stdout, one line an event; Ctrl-C, SIGTERM or the end of its terminal stops it ' +
+      'cleanly at any point of its work, and it goes on from there when it is started again. All other commands work beside it.',
     examples: [['lowtide agent run', 'in a terminal, or from a service manager']],
   });
   return withAgentData(verb).action(daemonAction(run));
