@@ -1,13 +1,13 @@
 import type { AgentStatus, JobStatus } from '../node/agent-view.ts';
 import type { Protection, Remark } from '../node/protection.ts';
-import { plural, timeText } from './text.ts';
+import { hoursText, plural, timeText } from './text.ts';
 
 /** How well a job is protected: the first line says the level, the others what keeps it from being better (P6). */
 export function protectionLines(
-  { protection }: Pick<JobStatus, 'protection'>,
+  { protection, ...job }: Hours & Pick<JobStatus, 'protection'>,
   status: AgentStatus,
 ): string[] {
-  const remarks = protection.remarks.map((remark) => remarkText(remark, status));
+  const remarks = protection.remarks.map((remark) => remarkText(remark, status, job));
   if (protection.level !== 'none') return [levelText(protection, status), ...remarks];
   const [first = 'nothing of it has arrived at any center', ...rest] = remarks;
   return [`NOT PROTECTED: ${first}`, ...rest];
@@ -19,7 +19,10 @@ function levelText({ level, asOf, at }: Protection, status: AgentStatus): string
   return level === 'protected' ? `protected${since} at ${where}` : `protected${since} at ${where} only`;
 }
 
-type Texts = { [K in Remark['kind']]: (remark: Extract<Remark, { kind: K }>, status: AgentStatus) => string };
+type Hours = Pick<JobStatus, 'transfer' | 'zone'>;
+type Texts = {
+  [K in Remark['kind']]: (remark: Extract<Remark, { kind: K }>, status: AgentStatus, job: Hours) => string;
+};
 
 const texts: Texts = {
   'no-center': () => "this machine has joined no center: 'lowtide agent join' does",
@@ -32,15 +35,17 @@ const texts: Texts = {
     return `${snapshots} at no center so far, ${some}in the custody of a relay`;
   },
   'still-owed': ({ centers }, status) => `not yet at ${namesOf(centers, status)}`,
+  'never-meets': ({ node, windows, zone }, _, job) =>
+    `nothing of it can ever go to ${node}: it may travel ${hoursText(job.transfer, job.zone)}, ${node} collects ${hoursText(windows, zone)}`,
   unreadable: ({ count }) =>
     `${plural(count, 'entry', 'entries')} could not be read and ${count === 1 ? 'is' : 'are'} not in it`,
   failed: ({ at, message, code }, status) =>
     `the last attempt${at === null ? '' : ` at ${timeText(at, status.zone)}`} failed: ${message} (${code})`,
 };
 
-function remarkText(remark: Remark, status: AgentStatus): string {
-  const text = texts[remark.kind] as (remark: Remark, status: AgentStatus) => string;
-  return text(remark, status);
+function remarkText(remark: Remark, status: AgentStatus, job: Hours): string {
+  const text = texts[remark.kind] as (remark: Remark, status: AgentStatus, job: Hours) => string;
+  return text(remark, status, job);
 }
 
 function namesOf(ids: readonly string[], { centers }: AgentStatus): string {

@@ -183,6 +183,11 @@ describe('a table with columns that may fold', () => {
       '    waiting for a free stream; from 127.0.0.1; /home',
     ]);
     for (const line of lines) assert.ok(line.length <= 100, line);
+    const words = Array.from({ length: 60 }, (_, at) => `word${at % 7}`.slice(0, 4 + (at % 3))).join(' ');
+    const [, , ...notes] = foldingTable(columns, [['16ebec8358d8', '1 B', words, '', '/home']]);
+    assert.equal(notes.join(' ').replaceAll(/\s+/g, ' ').trim(), `${words} /home`.trim());
+    const widths = notes.slice(0, -2).map((line) => line.length);
+    assert.ok(widths.length >= 2 && widths.every((width) => width > 85), notes.join('\n'));
   });
 });
 

@@ -161,7 +161,8 @@ export function foldingTable(
     const said = columns.map(({ below }, at) => below?.(row[at] ?? '') ?? '').filter((text) => text !== '');
     return {
       cells: row.filter((_, at) => !folds(columns[at]!)),
-      notes: joinedLines(said, WIDTH - NOTE_INDENT),
+      // With room for what a further line of a note is further in.
+      notes: joinedLines(said, WIDTH - NOTE_INDENT - 2),
     };
   });
   return notedTable(

@@ -8,10 +8,11 @@ import type { CenterId, ClientId, InstanceId, SnapshotId } from '../model/ids.ts
 import type { Job } from '../model/jobs.ts';
 import type { UnixMillis } from '../model/time.ts';
 import { dueAt, parseCalendar } from '../schedule/calendar.ts';
+import { everMeet, parseWindows } from '../schedule/windows.ts';
 import type { UplinkStatus } from '../uplink/uplink.ts';
 import type { World } from '../world/ports.ts';
 import { centersReached } from './agent-parts.ts';
-import { type Protection, protectionOf } from './protection.ts';
+import { type Protection, protectionOf, type Remark } from './protection.ts';
 import {
   type CenterStatus,
   type JoinedNode,
@@ -121,6 +122,11 @@ export interface LiveStatus {
 
 export async function agentStatus(parts: StatusParts): Promise<AgentStatus> {
   const { world, client, name, software, live, ledger, spool } = parts;
+  const upstreams = await Promise.all(
+    parts.upstreams.map((upstream) =>
+      upstreamStatus(ledger, upstream, live?.uplinks.get(upstream.face.id) ?? null, 'agent'),
+    ),
+  );
   return {
     client,
     name,
@@ -130,19 +136,19 @@ export async function agentStatus(parts: StatusParts): Promise<AgentStatus> {
     running: live !== null,
     taking: live?.taking ?? null,
     notWhile: live?.notWhile ?? null,
-    upstreams: await Promise.all(
-      parts.upstreams.map((upstream) =>
-        upstreamStatus(ledger, upstream, live?.uplinks.get(upstream.face.id) ?? null, 'agent'),
-      ),
-    ),
+    upstreams,
     centers: await withLeftCenters(ledger, knownCenters(parts.upstreams)),
-    jobs: await Promise.all(parts.jobs.map((job) => jobStatus(parts, job))),
+    jobs: await Promise.all(parts.jobs.map((job) => jobStatus(parts, job, upstreams))),
     spool: { ...spool, snapshots: await spooled(ledger.db) },
     lost: parts.lost,
   };
 }
 
-async function jobStatus(parts: StatusParts, job: Job): Promise<JobStatus> {
+async function jobStatus(
+  parts: StatusParts,
+  job: Job,
+  upstreams: readonly UpstreamStatus[],
+): Promise<JobStatus> {
   const { ledger, instance } = parts;
   const { name, paths, backup, transfer, zone } = job;
   const memory =
@@ -159,8 +165,27 @@ async function jobStatus(parts: StatusParts, job: Job): Promise<JobStatus> {
     centers,
     lastTaken: memory?.last_taken ?? null,
     nextDue: await nextDue(parts, job, memory?.since ?? null, memory?.last_taken ?? null),
-    protection: protectionOf({ memory, snapshots, centers }),
+    protection: withRemarks(protectionOf({ memory, snapshots, centers }), neverMeets(job, parts, upstreams)),
   };
+}
+
+const withRemarks = (protection: Protection, first: readonly Remark[]): Protection => ({
+  ...protection,
+  remarks: [...first, ...protection.remarks],
+});
+
+/** S22: of a job that was edited, and of a node that has changed its hours since the job was made. */
+function neverMeets(job: Job, parts: StatusParts, upstreams: readonly UpstreamStatus[]): Remark[] {
+  const own = parseWindows(job.transfer, job.zone);
+  const now = parts.world.clock.now();
+  return parts.upstreams.flatMap(({ centers }, at): Remark[] => {
+    const { name: node, windows, zone } = upstreams[at]!;
+    const owed = job.centers.length === 0 || centers.some(({ id }) => job.centers.includes(id));
+    if (!owed || windows === null || zone === null) return [];
+    return everMeet(own, parseWindows(windows, zone), now)
+      ? []
+      : [{ kind: 'never-meets', node, windows, zone }];
+  });
 }
 
 /** Beside an agent that does not run: when it would be due if it ran. */

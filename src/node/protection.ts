@@ -26,6 +26,8 @@ export type Remark =
   /** The backup is still on its way through the spool in parts. */
   | { readonly kind: 'partial' }
   | { readonly kind: 'still-owed'; readonly centers: readonly CenterId[] }
+  /** Nothing can go to this node: its hours, `windows`, and those of the job are never open together. */
+  | { readonly kind: 'never-meets'; readonly node: string; readonly windows: string; readonly zone: string }
   /** Entries that the snapshot lacks because they could not be read. */
   | { readonly kind: 'unreadable'; readonly count: number }
   | {

@@ -128,6 +128,26 @@ describe('bad input to centers and agents', () => {
     assert.match(refused.stderr, /tokyo/);
     assert.equal(await readFile(join(folder, 'agent', 'jobs.yaml'), 'utf8'), before);
     await fails('locked', /in use by process|another process/, ['agent', 'run', ...agent]);
+    // Nobody checks what is written by hand when it is written.
+    const edited = before.replace(
+      /transfer: .*\n(\s+)zone: .*\n/,
+      'transfer: 08:00-09:00\n$1zone: Asia/Tokyo\n',
+    );
+    assert.notEqual(edited, before);
+    await writeFile(join(folder, 'agent', 'jobs.yaml'), edited);
+    for (const verb of [['status'], ['job', 'list']]) {
+      const { stdout } = await lowtide([...verb, ...agent]);
+      const text = stdout.replaceAll(/\s+/g, ' ');
+      assert.match(
+        text,
+        /nothing of it can ever go to tokyo: it may travel 08:00-09:00 \(Asia\/Tokyo\), tokyo collects/,
+      );
+      assert.ok(
+        stdout.split('\n').every((line) => line.length <= 100),
+        stdout,
+      );
+    }
+    await writeFile(join(folder, 'agent', 'jobs.yaml'), before);
     assert.equal(await daemon.stop(), 0);
   });
 

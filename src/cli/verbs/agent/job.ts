@@ -127,7 +127,7 @@ async function list(context: Context, options: DataOptions): Promise<void> {
   const { output, world } = context;
   const { zone } = world.clock;
   const status = await withAgent(context, options, ({ people }) => people.status({}));
-  const text = (job: JobStatus): string => protectionLines(job, status)[0] ?? '';
+  const text = (job: JobStatus): string => protectionLines(job, status).join('; ');
   output.table(
     'job',
     status.jobs,

@@ -10,6 +10,7 @@ import { spoolLines } from '../../spool-text.ts';
 import {
   hoursText,
   bytesText,
+  hangingLines,
   joinedLines,
   pairLines,
   plural,
@@ -98,7 +99,8 @@ function upstreamText(
 function jobLines(state: AgentStatus): string[] {
   const widest = Math.max(0, ...state.jobs.map(({ name }) => name.length));
   const pairs = state.jobs.flatMap((job): [string, string][] => {
-    const [first = '', ...rest] = protectionLines(job, state);
+    const columns = WIDTH - widest - 4;
+    const [first = '', ...rest] = protectionLines(job, state).flatMap((text) => hangingLines(text, columns));
     const last = job.lastTaken === null ? 'never yet' : timeText(job.lastTaken, state.zone);
     const hours = joinedLines(
       [
@@ -106,7 +108,7 @@ function jobLines(state: AgentStatus): string[] {
         `may travel ${hoursText(job.transfer, job.zone)}`,
         `last ${last}, next ${dueText(job, state)}`,
       ],
-      WIDTH - widest - 4,
+      columns,
     );
     return [[job.name, first], ...[...rest, ...hours].map((text): [string, string] => ['', text])];
   });
