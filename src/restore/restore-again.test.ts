@@ -327,6 +327,36 @@ faulty('what cannot be made durable is a problem', { kind: 'files.sync' }, async
   assert.deepEqual([report.complete, report.problems[0]?.code], [false, 'disk-failed']);
 });
 
+/** More than is made durable together. */
+const manySmall = Array.from({ length: 400 }, (_, at): EntrySpec => ({
+  path: `many/f${at}`,
+  content: `${at}`,
+}));
+
+inPlace('what is finished is made durable while the rest is made', simulatedPlace, async (place) => {
+  const order: string[] = [];
+  place.node!.simulation.observe(({ kind }) => void order.push(kind));
+  const report = await restoreIn(place, await buildSnapshot(manySmall));
+  assert.deepEqual([report.complete, report.files], [true, manySmall.length]);
+  const syncs = order.filter((kind) => kind === 'files.sync').length;
+  assert.ok(syncs >= 2 && order.indexOf('files.sync') < order.lastIndexOf('files.finish'), `${syncs} syncs`);
+  assert.equal(order.at(-1), 'files.sync');
+});
+
+for (const error of ['EIO', 'ENOSPC'] as const) {
+  inPlace(
+    `what could not be made durable while the rest was made is told: ${error}`,
+    simulatedPlace,
+    async (place) => {
+      place.node!.faults.inject({ kind: 'files.sync', error, times: 1 });
+      const restoring = restoreIn(place, await buildSnapshot(manySmall));
+      if (error === 'ENOSPC') return assert.rejects(restoring, { code: 'disk-full' });
+      const { complete, problems } = await restoring;
+      assert.deepEqual([complete, problems.map(({ code }) => code)], [false, ['disk-failed']]);
+    },
+  );
+}
+
 inPlace(
   'a process that is killed leaves whole files, and another one goes on',
   simulatedPlace,

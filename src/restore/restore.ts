@@ -15,8 +15,10 @@ import { outermost, SnapshotTree } from './snapshot-tree.ts';
 import { interruptedIf, ownError } from './stop.ts';
 import { type ProgressTotals, Tally } from './tally.ts';
 
-/** What was finished is made durable each time that this much was written, and at the end. */
-const SYNC_BYTES = 2 ** 30;
+/** In the largest chunks: what is made durable together (128 MiB), while the next is made. The rest is at the end. */
+const SYNC_CHUNKS = 32;
+/** What a file takes of a disk at the least. */
+const FILE_BYTES = 4096;
 const DIRECTORIES_MAX = 4096;
 
 /**
@@ -71,6 +73,9 @@ class Restorer {
   /** Of the last entry. */
   #path: PathKey | null = null;
   #synced = 0;
+  /** A sync beside the work: the disk writes while other files are made. Its error is thrown to whoever syncs next. */
+  #syncing: Promise<void> = Promise.resolve();
+  #isSyncing = false;
   /** The window before this one, which is restored while this one is collected. */
   #underWay: Promise<void> = Promise.resolve();
 
@@ -96,8 +101,10 @@ class Restorer {
       await metadata.finish();
     } finally {
       await this.#underWay.catch(() => {});
+      await this.#syncing.catch(() => {});
       await this.#files.discard();
     }
+    await this.#syncing;
     await this.#sync();
     this.#files.summarise();
     this.#others.summarise();
@@ -170,13 +177,29 @@ class Restorer {
       else if (level.entry !== null) await metadata.apply(level.entry);
     }
     tally.progress();
-    if (tally.bytes - this.#synced >= SYNC_BYTES) await this.#sync();
+    const much = SYNC_CHUNKS * this.#context.world.limits.chunk_bytes_max;
+    if (this.#written - this.#synced >= much && !this.#isSyncing) await this.#syncAside();
+  }
+
+  get #written(): number {
+    const { bytes, files } = this.#context.tally;
+    return bytes + files * FILE_BYTES;
+  }
+
+  /** Begins a sync, after a look at how the one before ended. */
+  async #syncAside(): Promise<void> {
+    await this.#syncing;
+    this.#isSyncing = true;
+    this.#syncing = this.#sync().finally(() => {
+      this.#isSyncing = false;
+    });
+    this.#syncing.catch(() => {});
   }
 
   /** What could not be made durable may be lost, so it is a problem of the whole restore. */
   async #sync(): Promise<void> {
     const { target, tally } = this.#context;
-    this.#synced = tally.bytes;
+    this.#synced = this.#written;
     try {
       await target.sync();
     } catch (error) {

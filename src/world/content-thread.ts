@@ -4,11 +4,12 @@ import { type ErrorCode, isLowtideError } from '../model/errors.ts';
 import type { ByteName } from '../model/paths.ts';
 import type { ExtendedAttribute } from '../model/entries.ts';
 import { errnoName } from './errno.ts';
+import { callsOfNode, callsOfSystem, type FileCalls } from './file-calls.ts';
 import { type Native, nativeLoader, nativeOrNull } from './native.ts';
 import { inDirectory } from './paths-by-handle.ts';
 import type { Kernels } from './ports.ts';
 import { type Content, type Metadata, type MetadataRefusal, UNFINISHED_MODE } from './target-ports.ts';
-import { renameToFree, writeWhole } from './target-file.ts';
+import { renameToFree } from './target-file.ts';
 import { applyToFile } from './target-metadata.ts';
 import { removeQuietly } from './target-names.ts';
 
@@ -28,8 +29,6 @@ export const PLAIN = 4;
 /** Stands in messages for a path, which this thread does not know. */
 export const SHOWN_LATER = '\0';
 
-const { O_CREAT, O_EXCL, O_NOFOLLOW, O_WRONLY } = fs.constants;
-const NEW = O_CREAT | O_EXCL | O_NOFOLLOW | O_WRONLY;
 const TEMPORARY_MODE = 0o600;
 const NANOS = 1_000_000_000n;
 
@@ -69,12 +68,15 @@ export async function writeContentHere(batch: ThreadBatch, kernels: Kernels): Pr
     (input: unknown, kernels: Kernels) => readonly Content[]
   >;
   const contents = exports[batch.name]!(batch.input, kernels);
-  const writer = new FileMaker(batch, contents, nativeOrNull(kernels.native ?? nativeLoader()));
+  const native = nativeOrNull(kernels.native ?? nativeLoader());
+  const system = kernels.system?.() ?? null;
+  const calls = system === null ? callsOfNode(native) : callsOfSystem(system);
+  const writer = new FileMaker(batch, contents, native, calls);
   const files = writer.makeAll();
   const pieces: [number, Told][] = [];
   for (const [at, descriptor] of batch.descriptors.entries()) {
     try {
-      writeWhole(descriptor, bytesOf(contents[writer.used + at]), batch.offsets[at]!);
+      calls.write(descriptor, bytesOf(contents[writer.used + at]), batch.offsets[at]!);
     } catch (error) {
       pieces.push([at, toldOf(error)]);
     }
@@ -101,20 +103,25 @@ class FileMaker {
   readonly #batch: ThreadBatch;
   readonly #contents: readonly Content[];
   readonly #native: Native | null;
+  readonly #calls: FileCalls;
   readonly #names: readonly string[];
   readonly #temporaries: readonly string[];
+  /** The bytes of `ThreadBatch.times`. */
+  readonly #times: Buffer;
   /** Whether the file system of a directory keeps the mode that marks what is not whole; by directory. */
   readonly #keepsMark = new Map<number, boolean>();
   readonly #me = { uid: process.geteuid!(), gid: process.getegid!() };
   /** Pieces that the files so far have. */
   used = 0;
 
-  constructor(batch: ThreadBatch, contents: readonly Content[], native: Native | null) {
+  constructor(batch: ThreadBatch, contents: readonly Content[], native: Native | null, calls: FileCalls) {
     this.#batch = batch;
     this.#contents = contents;
     this.#native = native;
+    this.#calls = calls;
     this.#names = batch.names.split(BETWEEN_NAMES);
     this.#temporaries = batch.temporaries.split(BETWEEN_NAMES);
+    this.#times = Buffer.from(batch.times.buffer);
   }
 
   makeAll(): [number, Told][] {
@@ -137,62 +144,61 @@ class FileMaker {
     const { numbers, directories } = this.#batch;
     const directory = directories[numbers[at * NUMBERS]!]!;
     const how = numbers[at * NUMBERS + 6]!;
+    const name = this.#names[at] as ByteName;
     // All of it, before a name is made for it.
     for (let piece = first; piece < this.used; piece++) bytesOf(this.#contents[piece]);
-    const final = inDirectory(directory, this.#names[at] as ByteName);
     if ((how & DIRECT) !== 0) {
-      const refused = this.#makeDirectly(directory, final, at, first);
+      const refused = this.#makeDirectly(directory, name, at, first);
       if (refused !== null) return refused;
     }
-    const temporary = inDirectory(directory, this.#temporaries[at] as ByteName);
-    const descriptor = fs.openSync(temporary, NEW, TEMPORARY_MODE);
-    return this.#fill(descriptor, temporary, at, first, () => {
-      if ((how & REPLACE) !== 0) fs.renameSync(temporary, final);
-      else renameToFree(temporary, final, this.#native);
+    const temporary = this.#temporaries[at] as ByteName;
+    const descriptor = this.#calls.create(directory, temporary, TEMPORARY_MODE);
+    return this.#fill(descriptor, { directory, name: temporary, at, first }, () => {
+      const [from, to] = [inDirectory(directory, temporary), inDirectory(directory, name)];
+      if ((how & REPLACE) !== 0) fs.renameSync(from, to);
+      else renameToFree(from, to, this.#native);
     });
   }
 
   /** Null where the mark is not kept: then nothing was made. */
   #makeDirectly(
     directory: number,
-    path: Buffer,
+    name: ByteName,
     at: number,
     first: number,
   ): readonly MetadataRefusal[] | null {
     const known = this.#keepsMark.get(directory);
     if (known === false) return null;
-    const descriptor = fs.openSync(path, NEW, UNFINISHED_MODE);
+    const descriptor = this.#calls.create(directory, name, UNFINISHED_MODE);
     if (known === undefined) {
       const keeps = (fs.fstatSync(descriptor).mode & 0o7777) === UNFINISHED_MODE;
       this.#keepsMark.set(directory, keeps);
       if (!keeps) {
-        fs.closeSync(descriptor);
-        fs.unlinkSync(path);
+        this.#calls.close(descriptor);
+        fs.unlinkSync(inDirectory(directory, name));
         return null;
       }
     }
-    return this.#fill(descriptor, path, at, first, () => {});
+    return this.#fill(descriptor, { directory, name, at, first }, null);
   }
 
-  /** @param name gives it its name, once it is closed and all errors are known */
+  /** @param rename gives it its name, once it is closed and all errors are known */
   #fill(
     descriptor: number,
-    path: Buffer,
-    at: number,
-    first: number,
-    name: () => void,
+    { directory, name, at, first }: MadeFile,
+    rename: (() => void) | null,
   ): readonly MetadataRefusal[] {
     let open = true;
     try {
       this.#write(descriptor, at, first);
       const refused = this.#describe(descriptor, at);
       open = false;
-      fs.closeSync(descriptor);
-      name();
+      this.#calls.close(descriptor);
+      rename?.();
       return refused;
     } catch (error) {
       if (open) fs.closeSync(descriptor);
-      removeQuietly(path);
+      removeQuietly(inDirectory(directory, name));
       throw error;
     }
   }
@@ -202,7 +208,7 @@ class FileMaker {
     let end = 0;
     for (let piece = first; piece < this.used; piece++) {
       const bytes = bytesOf(this.#contents[piece]);
-      writeWhole(descriptor, bytes, positions[piece]!);
+      this.#calls.write(descriptor, bytes, positions[piece]!);
       end = Math.max(end, positions[piece]! + bytes.length);
     }
     const size = numbers[at * NUMBERS + 2]!;
@@ -211,23 +217,18 @@ class FileMaker {
 
   /** The mode last: it says that the file is whole. */
   #describe(descriptor: number, at: number): readonly MetadataRefusal[] {
-    const { times, numbers } = this.#batch;
-    const [mode, uid, gid] = [3, 4, 5].map((field) => numbers[at * NUMBERS + field]!) as [
-      number,
-      number,
-      number,
-    ];
-    const mtime = times[at * TIMES + 2]! * NANOS + times[at * TIMES + 3]!;
-    if ((numbers[at * NUMBERS + 6]! & PLAIN) !== 0 && this.#native !== null) {
+    const { numbers, times } = this.#batch;
+    const mode = numbers[at * NUMBERS + 3]!;
+    const uid = numbers[at * NUMBERS + 4]!;
+    const gid = numbers[at * NUMBERS + 5]!;
+    if ((numbers[at * NUMBERS + 6]! & PLAIN) !== 0) {
       const mine = (uid === -1 || uid === this.#me.uid) && (gid === -1 || gid === this.#me.gid);
-      if (mine || given(descriptor, uid, gid)) {
-        this.#native.setTimesOf(descriptor, new Uint8Array(times.buffer, at * TIMES * 8, TIMES * 8));
-        fs.fchmodSync(descriptor, mode);
-        const stats = fs.fstatSync(descriptor, { bigint: true });
-        const isOwner =
-          (uid === -1 || Number(stats.uid) === uid) && (gid === -1 || Number(stats.gid) === gid);
-        if (isOwner && (Number(stats.mode) & 0o7777) === mode && stats.mtimeNs === mtime) return [];
-      }
+      const own = this.#times.subarray(at * TIMES * 8, (at + 1) * TIMES * 8);
+      if (
+        (mine || given(descriptor, uid, gid)) &&
+        this.#calls.describe(descriptor, { uid, gid, mode, times: own })
+      )
+        return NOTHING;
     }
     const xattrs = this.#batch.xattrs.get(at) ?? null;
     const metadata: Metadata = {
@@ -235,12 +236,22 @@ class FileMaker {
       mode,
       uid: uid === -1 ? null : uid,
       gid: gid === -1 ? null : gid,
-      mtime,
+      mtime: times[at * TIMES + 2]! * NANOS + times[at * TIMES + 3]!,
       ...(xattrs === null ? {} : { xattrs }),
     };
     return applyToFile(descriptor, this.#native, SHOWN_LATER, metadata);
   }
 }
+
+/** Where a file is while it is made, its number in the batch and that of its first piece. */
+interface MadeFile {
+  readonly directory: number;
+  readonly name: ByteName;
+  readonly at: number;
+  readonly first: number;
+}
+
+const NOTHING: readonly MetadataRefusal[] = [];
 
 /** @param uid -1, like `gid`: it stays. False if it is not allowed: then it is told by who sets all of it, one after another. */
 function given(descriptor: number, uid: number, gid: number): boolean {

@@ -109,7 +109,7 @@ function slowSystem(told: string[]): SystemCalls {
     },
     close(descriptor) {
       told.push('close');
-      system.close(descriptor);
+      return system.close(descriptor);
     },
   };
 }

@@ -15,7 +15,7 @@ export interface SystemCalls {
   readonly names: Buffer;
   /** Opens a name in a directory for reading: no link, no waiting, no access time where that is permitted. */
   openIn(directory: number, name: string): number;
-  close(descriptor: number): void;
+  close(descriptor: number): number;
   /** lstat of a name in a directory. */
   look(directory: number, name: string): number;
   /** fstat. */
@@ -27,6 +27,12 @@ export interface SystemCalls {
   /** How many bytes the names of an open file's extended attributes take. */
   attributeBytes(descriptor: number): number;
   read(descriptor: number, into: Uint8Array, position: number): number;
+  /** A new file for writing under a name that nobody has. */
+  create(directory: number, name: string, mode: number): number;
+  write(descriptor: number, bytes: Uint8Array, position: number): number;
+  /** @param times two struct timespec: of access, of modification */
+  setTimes(descriptor: number, times: Uint8Array): number;
+  setMode(descriptor: number, mode: number): number;
   /** Has the disk begin to read the first bytes of an open file. */
   willNeed(descriptor: number, bytes: number): void;
 }
@@ -60,8 +66,9 @@ const O_CLOEXEC = 0o2000000;
 const O_NOCTTY = 0o400;
 const NAMES_BYTES = 65_536;
 const NAME_BYTES_MAX = 4096;
-const { O_NOATIME, O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = fsConstants;
+const { O_CREAT, O_EXCL, O_NOATIME, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_WRONLY } = fsConstants;
 const QUIETLY = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
+const NEW = O_CREAT | O_EXCL | O_NOFOLLOW | O_WRONLY | O_CLOEXEC;
 
 type Call = (...words: (number | Uint8Array)[]) => number;
 
@@ -83,6 +90,11 @@ function callsOver(koffi: typeof Koffi, libc: Koffi.LibraryHandle): SystemCalls 
   const openat = libc.func('int openat(int at, const uint8_t *path, int flags, int mode)') as Call;
   const getdents = libc.func('int64_t getdents64(int fd, uint8_t *into, size_t size)') as Call;
   const pread = libc.func('int64_t pread(int fd, uint8_t *into, size_t size, int64_t position)') as Call;
+  const pwrite = libc.func(
+    'int64_t pwrite(int fd, const uint8_t *bytes, size_t size, int64_t position)',
+  ) as Call;
+  const futimens = libc.func('int futimens(int fd, const uint8_t *times)') as Call;
+  const fchmod = libc.func('int fchmod(int fd, unsigned int mode)') as Call;
   const close = libc.func('int close(int fd)') as Call;
   const ioctl = libc.func('int ioctl(int fd, unsigned long request, uint8_t *argument)') as Call;
   const fadvise = libc.func('int posix_fadvise(int fd, int64_t from, int64_t length, int advice)') as Call;
@@ -106,7 +118,7 @@ function callsOver(koffi: typeof Koffi, libc: Koffi.LibraryHandle): SystemCalls 
       // Only its owner and root may leave the access time alone.
       return quiet === -constants.errno.EPERM ? answer(openat(directory, path, QUIETLY, 0)) : quiet;
     },
-    close: (descriptor) => void close(descriptor),
+    close: (descriptor) => answer(close(descriptor)),
     look: (directory, text) =>
       answer(
         statx(directory, setName(text), AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, STATX_BASIC_AND_BIRTH, stat),
@@ -119,6 +131,10 @@ function callsOver(koffi: typeof Koffi, libc: Koffi.LibraryHandle): SystemCalls 
     },
     attributeBytes: (descriptor) => answer(flistxattr(descriptor, names, 0)),
     read: (descriptor, into, position) => answer(pread(descriptor, into, into.length, position)),
+    create: (directory, text, mode) => answer(openat(directory, setName(text), NEW, mode)),
+    write: (descriptor, bytes, position) => answer(pwrite(descriptor, bytes, bytes.length, position)),
+    setTimes: (descriptor, times) => answer(futimens(descriptor, times)),
+    setMode: (descriptor, mode) => answer(fchmod(descriptor, mode)),
     willNeed: (descriptor, bytes) => void fadvise(descriptor, 0, bytes, POSIX_FADV_WILLNEED),
   };
 }

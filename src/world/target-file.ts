@@ -150,13 +150,6 @@ export class RealTargetFile implements TargetFile {
   }
 }
 
-/** Writes all of it, waiting for the disk: for worker threads. */
-export function writeWhole(descriptor: number, bytes: Uint8Array, position: number): void {
-  for (let done = 0; done < bytes.length;) {
-    done += fs.writeSync(descriptor, bytes, done, bytes.length - done, position + done);
-  }
-}
-
 /** Fails with EEXIST if the name is taken. The second and third way are for file systems that lack the one before. */
 export function renameToFree(from: Buffer, to: Buffer, native: Native | null): void {
   if (native?.renameNoReplace(from, to) === true) return;
