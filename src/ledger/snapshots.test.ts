@@ -20,8 +20,6 @@ import {
   findFork,
   findSnapshot,
   listSnapshots,
-  newestSafeAt,
-  receiptedBases,
   resolveSnapshot,
   setPackGroup,
   spooledSnapshots,
@@ -184,34 +182,6 @@ describe('P1: drainable', () => {
     assert.equal((await spooledSnapshots(ledger.db)).length, 9);
     await setPackGroup(ledger.db, rows.both, null);
     assert.deepEqual(idsOf(await drainable(ledger.db)), [rows.mixed, rows.closed]);
-  });
-});
-
-describe('receiptedBases', () => {
-  it('are the newest of each job that every center owed has receipted', async () => {
-    const ledger = await newLedger();
-    const both = { [OSLO]: 'safe' as const, [ROME]: 'safe' as const };
-    await addRow(ledger, { sequence: 1, at: both });
-    const base = await addRow(ledger, { sequence: 2, at: both });
-    await addRow(ledger, { sequence: 3, at: { [OSLO]: 'safe', [ROME]: 'waiting' } });
-    await addRow(ledger, { sequence: 4, at: { [OSLO]: 'safe', [ROME]: 'void' } });
-    await addRow(ledger, { sequence: 5 });
-    const other = await addRow(ledger, { job: 'other', sequence: 1, at: { [OSLO]: 'safe' } });
-    await addRow(ledger, { job: 'third', sequence: 1, at: { [OSLO]: 'waiting' } });
-    await addRow(ledger, { key: BEN, sequence: 9, at: both });
-    assert.deepEqual(idsOf(await receiptedBases(ledger.db, ANNS_INSTANCE)), [base, other]);
-  });
-});
-
-describe('newestSafeAt', () => {
-  it('are the newest of each job that one center has receipted', async () => {
-    const ledger = await newLedger();
-    await addRow(ledger, { sequence: 1, at: { [OSLO]: 'safe' } });
-    const oslo = await addRow(ledger, { sequence: 2, at: { [OSLO]: 'safe', [ROME]: 'waiting' } });
-    const rome = await addRow(ledger, { sequence: 3, at: { [OSLO]: 'behind', [ROME]: 'safe' } });
-    assert.deepEqual(idsOf(await newestSafeAt(ledger.db, OSLO, ANNS_INSTANCE)), [oslo]);
-    assert.deepEqual(idsOf(await newestSafeAt(ledger.db, ROME, ANNS_INSTANCE)), [rome]);
-    assert.deepEqual(await newestSafeAt(ledger.db, OSLO, 'ab'.repeat(16) as typeof ANNS_INSTANCE), []);
   });
 });
 

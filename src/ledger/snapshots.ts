@@ -1,4 +1,4 @@
-import { type SelectQueryBuilder, sql } from 'kysely';
+import { sql } from 'kysely';
 import type { SignedManifest } from '../format/manifest.ts';
 import { LowtideError } from '../model/errors.ts';
 import type { CenterId, ClientId, InstanceId, SnapshotId } from '../model/ids.ts';
@@ -7,7 +7,7 @@ import type { UnixMillis } from '../model/time.ts';
 import { OPEN_PHASES } from './copies.ts';
 import type { Database } from './ledger.ts';
 import { prepared } from './prepared.ts';
-import type { SnapshotRow, Tables } from './tables.ts';
+import type { SnapshotRow } from './tables.ts';
 
 export interface SnapshotFacts {
   readonly newBytes: number;
@@ -207,7 +207,7 @@ const DRAINABLE = prepared((db, { own }: { own: CenterId }) =>
 );
 
 /** The id of no node. */
-const NOBODY = '' as CenterId;
+export const NOBODY = '' as CenterId;
 
 /** Snapshots whose data blocks are in the spool, oldest first. */
 export async function spooledSnapshots(db: Database): Promise<SnapshotRow[]> {
@@ -279,84 +279,3 @@ const NEWEST_COLLECTED = prepared(
       .orderBy('snapshots.sequence', 'desc')
       .limit(1),
 );
-
-/** Whose snapshots are here. */
-export async function instancesOf(db: Database): Promise<InstanceId[]> {
-  const rows = await db.selectFrom('snapshots').select('instance').distinct().orderBy('instance').execute();
-  return rows.map(({ instance }) => instance);
-}
-
-/**
- * The newest snapshot of each job of `instance` that every center owed has receipted: the bases (DESIGN 4.6).
- * @param own as for `drainable`
- */
-export async function receiptedBases(
-  db: Database,
-  instance: InstanceId,
-  own: CenterId | null = null,
-): Promise<SnapshotRow[]> {
-  return await newestOfEach(db, instance, (select) =>
-    select.where((e) => {
-      const copies = e
-        .selectFrom('copies')
-        .select('snapshot')
-        .whereRef('copies.snapshot', '=', 'snapshots.id')
-        .where('center', '!=', own ?? NOBODY);
-      const lacking = copies.where('phase', '!=', 'safe').where('code', '!=', 'released');
-      return e.and([e.exists(copies.where('phase', '=', 'safe')), e.not(e.exists(lacking))]);
-    }),
-  );
-}
-
-/** The newest snapshot of each job of `instance` that `center` has receipted. */
-export async function newestSafeAt(
-  db: Database,
-  center: CenterId,
-  instance: InstanceId,
-): Promise<SnapshotRow[]> {
-  return await newestOfEach(db, instance, (select) =>
-    select.where((e) =>
-      e.exists(
-        e
-          .selectFrom('copies')
-          .select('snapshot')
-          .whereRef('copies.snapshot', '=', 'snapshots.id')
-          .where('copies.center', '=', center)
-          .where('phase', '=', 'safe'),
-      ),
-    ),
-  );
-}
-
-type Select = SelectQueryBuilder<Tables, 'snapshots', SnapshotRow>;
-
-/** Looks at the newest of a job first, and at no more than it takes: rows are kept for years. */
-async function newestOfEach(
-  db: Database,
-  instance: InstanceId,
-  that: (select: Select) => Select,
-): Promise<SnapshotRow[]> {
-  const found: SnapshotRow[] = [];
-  for (const job of await jobsOf(db, instance)) {
-    const all = db
-      .selectFrom('snapshots')
-      .selectAll()
-      .where('instance', '=', instance)
-      .where('job', '=', job);
-    const row = await that(all).orderBy('sequence', 'desc').limit(1).executeTakeFirst();
-    if (row !== undefined) found.push(row);
-  }
-  return found;
-}
-
-/** Jobs that `instance` has snapshots of, in order: by leaps through the index, not row by row. */
-async function jobsOf(db: Database, instance: InstanceId): Promise<string[]> {
-  const { rows } = await sql<{ job: string }>`
-    WITH RECURSIVE jobs (job) AS (
-      SELECT min(job) FROM snapshots WHERE instance = ${instance}
-      UNION ALL
-      SELECT (SELECT min(s.job) FROM snapshots s WHERE s.instance = ${instance} AND s.job > jobs.job)
-      FROM jobs WHERE jobs.job IS NOT NULL
-    ) SELECT job FROM jobs WHERE job IS NOT NULL`.execute(db);
-  return rows.map(({ job }) => job);
-}

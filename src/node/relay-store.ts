@@ -4,16 +4,9 @@ import { blocksNewIn, refsPageLoader } from '../depot/refs-pages.ts';
 import { pagesOf } from '../format/refs.ts';
 import { parseManifest, type SignedManifest } from '../format/manifest.ts';
 import { appendHistory } from '../ledger/history.ts';
+import { receiptedBases } from '../ledger/newest.ts';
 import { basesOffered, listOffers } from '../ledger/offers.ts';
-import {
-  drainable,
-  findSnapshot,
-  instancesOf,
-  receiptedBases,
-  setPackGroup,
-  spooledBytes,
-  stillOwed,
-} from '../ledger/snapshots.ts';
+import { drainable, findSnapshot, setPackGroup, spooledBytes, stillOwed } from '../ledger/snapshots.ts';
 import { isLowtideError, LowtideError } from '../model/errors.ts';
 import type { SnapshotId } from '../model/ids.ts';
 import { MINUTE_MS } from '../model/time.ts';
@@ -90,9 +83,7 @@ async function dropOldManifests({ depot, ledger, face }: RelayParts): Promise<vo
     if (row.base !== null) keep.add(row.base);
   }
   for (const base of await basesOffered(ledger.db)) keep.add(base);
-  for (const instance of await instancesOf(ledger.db)) {
-    for (const row of await receiptedBases(ledger.db, instance, face.id)) keep.add(row.id);
-  }
+  for (const { id } of await receiptedBases(ledger.db, face.id)) keep.add(id);
   for (const id of await depot.snapshots()) {
     if (!keep.has(id) && (await findSnapshot(ledger.db, id)) !== null) await depot.removeManifest(id);
   }

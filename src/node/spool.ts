@@ -5,14 +5,8 @@ import { copiesOf, setPhase } from '../ledger/copies.ts';
 import { appendHistory } from '../ledger/history.ts';
 import { unfinishedRuns, updateJob } from '../ledger/jobs.ts';
 import { listLosses } from '../ledger/losses.ts';
-import {
-  drainable,
-  findSnapshot,
-  receiptedBases,
-  setPackGroup,
-  spooledSnapshots,
-  stillOwed,
-} from '../ledger/snapshots.ts';
+import { receiptedBases } from '../ledger/newest.ts';
+import { drainable, findSnapshot, setPackGroup, spooledSnapshots, stillOwed } from '../ledger/snapshots.ts';
 import { supersededCopies } from '../ledger/superseded.ts';
 import type { SnapshotRow } from '../ledger/tables.ts';
 import { LowtideError } from '../model/errors.ts';
@@ -93,7 +87,8 @@ export async function dropOldBases(parts: AgentParts): Promise<void> {
     keep.add(row.id);
     if (row.base !== null) keep.add(row.base);
   }
-  for (const row of await receiptedBases(ledger.db, identity.instance)) keep.add(row.id);
+  for (const { id, instance } of await receiptedBases(ledger.db))
+    if (instance === identity.instance) keep.add(id);
   for (const id of await toldOfLosses(parts)) keep.add(id);
   const live = new PackedKeys();
   const load = refsPageLoader(depot, world.limits);

@@ -1,6 +1,6 @@
 import { openReceipt } from '../format/receipt.ts';
 import { findCopy, oweCopy } from '../ledger/copies.ts';
-import { instancesOf, receiptedBases } from '../ledger/snapshots.ts';
+import { receiptedBases } from '../ledger/newest.ts';
 import { supersededAt } from '../ledger/superseded.ts';
 import { isLowtideError } from '../model/errors.ts';
 import type { CopyRecord } from '../model/exchange.ts';
@@ -17,10 +17,8 @@ export async function adoptReceipts(work: UplinkWork, api: CenterApi): Promise<v
   const { ledger, upstream, node, world } = work;
   if (upstream.kind === 'relay' || node !== null) return;
   const strange: SnapshotId[] = [];
-  for (const instance of await instancesOf(ledger.db)) {
-    for (const { id } of await receiptedBases(ledger.db, instance)) {
-      if ((await findCopy(ledger.db, id, upstream.id)) === null) strange.push(id);
-    }
+  for (const { id } of await receiptedBases(ledger.db)) {
+    if ((await findCopy(ledger.db, id, upstream.id)) === null) strange.push(id);
   }
   for (let at = 0; at < strange.length; at += world.limits.page_rows) {
     const { rows } = await api.copies({ snapshots: strange.slice(at, at + world.limits.page_rows) });

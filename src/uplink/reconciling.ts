@@ -1,7 +1,8 @@
 import { copiesIn, copiesOf, downgradeCopy, findCopy, OPEN_PHASES, setPhase } from '../ledger/copies.ts';
 import { heldBy } from '../ledger/custodies.ts';
 import { appendHistory } from '../ledger/history.ts';
-import { findSnapshot, instancesOf, newestSafeAt } from '../ledger/snapshots.ts';
+import { newestSafeAt } from '../ledger/newest.ts';
+import { findSnapshot } from '../ledger/snapshots.ts';
 import type { CopyRow } from '../ledger/tables.ts';
 import type { CopyQuery, CopyRecord, Page } from '../model/exchange.ts';
 import { type CenterId, shortId, type SnapshotId } from '../model/ids.ts';
@@ -141,11 +142,7 @@ async function noteUnknown(work: UplinkWork, { snapshot, center, phase }: CopyRo
 
 /** High-water mark: the newest snapshot of each job that this center receipted must still be there. */
 async function newestIsLost(work: UplinkWork, api: CenterApi, center: CenterId): Promise<boolean> {
-  const { ledger } = work;
-  const newest: SnapshotId[] = [];
-  for (const instance of await instancesOf(ledger.db)) {
-    for (const { id } of await newestSafeAt(ledger.db, center, instance)) newest.push(id);
-  }
+  const newest = await newestSafeAt(work.ledger.db, center);
   const most = rowsAtOnce(work);
   for (let at = 0; at < newest.length; at += most) {
     if ((await lostOf(work, api, newest.slice(at, at + most), center)).length > 0) return true;
