@@ -130,10 +130,14 @@ export class DirectoryStack {
   }
 }
 
-/** Where the file system takes two names of one directory for the same (case, Unicode form), one of them is lost. */
+/**
+ * Where the file system takes two names of one directory for the same (case, Unicode form), one of them is lost. Or
+ * somebody else, perhaps another restore, was faster.
+ */
 export function takenTwice(name: string): LowtideError {
   return new LowtideError(
     'target-exists',
-    `this file system takes ${displayBytes(name)} for a name that was restored beside it`,
+    `there is a ${displayBytes(name)} already in a folder that this restore has made: something else writes there too, ` +
+      'or this file system takes it for another name of the folder',
   );
 }
