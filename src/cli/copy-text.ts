@@ -2,7 +2,7 @@ import type { CopyPhase, Expected } from '../model/exchange.ts';
 import { MINUTE_MS, type UnixMillis } from '../model/time.ts';
 import type { ReasonCode } from '../schedule/plan.ts';
 import { describeReason, reasonText } from '../schedule/reasons.ts';
-import { clockText, placeText } from './turn-text.ts';
+import { clockText, hourText, placeText } from './turn-text.ts';
 import { timeText } from './text.ts';
 
 /** Codes that come from elsewhere than the planner, as sentences. */
@@ -79,9 +79,9 @@ export function expectationText(
 }
 
 function rangeText(from: UnixMillis, to: UnixMillis, zone: string, now: UnixMillis): string {
-  const [start, end] = [clockText(from, zone, now), clockText(to, zone, now)];
   const sameDay = timeText(from, zone).slice(0, 10) === timeText(to, zone).slice(0, 10);
-  return `${start}-${sameDay ? end.slice(-5) : end}`;
+  const end = sameDay ? hourText(to, zone) : clockText(to, zone, now);
+  return `${clockText(from, zone, now)}-${end}`;
 }
 
 /** What is said of one copy among others: with the name of its center, unless that is in it. */

@@ -91,6 +91,15 @@ test('what has begun in a minute is over by the next one, and no time is told th
   assert.match(night[0]!, /the last of them by 00:01\.$/);
 });
 
+test('a time that the clock shows twice is told with its offset', () => {
+  const [now, from, to] = ['2026-10-24T20:30Z', '2026-10-25T00:36Z', '2026-10-25T01:44Z'].map(
+    (text) => Temporal.Instant.from(text).epochMilliseconds,
+  );
+  const night = { ...plan(), zone: 'Europe/London', now: now! };
+  const long = { ...soon, place: 0, start: range(from!), end: range(to!) };
+  assert.equal(expectedText(long, night), '01:36 (+01:00) to 01:44 (+00:00)');
+});
+
 test('why something is not collected is said to the operator, not to its owner', () => {
   const why = { ...never, why: 'no-shared-window' } as const;
   assert.equal(
@@ -106,14 +115,15 @@ test('the scale names the time at which each of its columns begins, on the night
   const [from, until] = ['2026-10-24T21:30Z', '2026-10-25T09:30Z'].map(
     (text) => Temporal.Instant.from(text).epochMilliseconds,
   );
-  assert.equal(
-    scaleText(from!, until!, 'Europe/London'),
-    '      00:00   01:00   03:00   05:00   07:00   09:00',
-  );
+  assert.equal(scaleText(from!, until!, 'Europe/London'), '      00:00       02:00   04:00   06:00   08:00');
   assert.equal(
     scaleText(NOW, at(18 + 14 * 24), 'Asia/Tokyo'),
     '            03-06        03-10         03-14',
   );
+});
+
+test('the scale of a short night has minutes', () => {
+  assert.equal(scaleText(at(18, 2), at(18, 14), 'Asia/Tokyo'), '            18:05               18:10');
 });
 
 test('a bar shows when it is on the wire, from now to the end of the night', () => {

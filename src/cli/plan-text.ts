@@ -1,6 +1,6 @@
 import type { CenterPlan, Expected, PlanForecast, PlannedLine } from '../node/people-center.ts';
 import type { ForecastErrors } from '../ledger/forecasts.ts';
-import { HOUR_MS, type UnixMillis } from '../model/time.ts';
+import { MINUTE_MS, type UnixMillis } from '../model/time.ts';
 import type { ReasonCode } from '../schedule/plan.ts';
 import { reasonText } from '../schedule/reasons.ts';
 import { bytesText, durationText, plural, timeText } from './text.ts';
@@ -44,20 +44,41 @@ export function operatorsText(text: string, kind: CenterPlan['kind']): string {
 
 /** `18:00   20:00   22:00`: the time of day above bars, each beginning where it is that time. */
 export function scaleText(from: UnixMillis, until: UnixMillis, zone: string): string {
-  const step =
-    SCALE_HOURS.find((hours) => ((hours * HOUR_MS) / (until - from)) * BAR >= SCALE_COLUMNS) ?? 168;
+  const columns = (ms: number): number => Math.ceil((ms / (until - from)) * BAR);
+  const step = SCALE_MINUTES.find((minutes) => columns(minutes * MINUTE_MS) >= SCALE_COLUMNS) ?? WEEK_MINUTES;
   let text = '';
-  let at = Temporal.Instant.fromEpochMilliseconds(from).toZonedDateTimeISO(zone).startOfDay();
-  for (; at.epochMilliseconds < until; at = at.add(step < 24 ? { hours: step } : { days: step / 24 })) {
-    const column = Math.ceil(((at.epochMilliseconds - from) / (until - from)) * BAR);
-    if (column < 0) continue;
-    const [date = '', time = ''] = timeText(at.epochMilliseconds, zone).split(' ');
-    text = `${text.padEnd(column)}${step < 24 ? time : date.slice(5)}`;
+  let plain = Temporal.Instant.fromEpochMilliseconds(from)
+    .toZonedDateTimeISO(zone)
+    .toPlainDate()
+    .toPlainDateTime();
+  for (let last = -Infinity; ; plain = plain.add({ minutes: step })) {
+    const at = plain.toZonedDateTime(zone).epochMilliseconds;
+    if (at >= until) return text;
+    // A time that is left out when clocks go forward is the next one.
+    if (at < from || at <= last) continue;
+    last = at;
+    const [date = '', time = ''] = timeText(at, zone).split(' ');
+    text = `${text.padEnd(columns(at - from))}${step < DAY_MINUTES ? time : date.slice(5)}`;
   }
-  return text;
 }
 
-const SCALE_HOURS = [1, 2, 3, 6, 12, 24, 48, 96];
+const DAY_MINUTES = 24 * 60;
+const WEEK_MINUTES = 7 * DAY_MINUTES;
+const SCALE_MINUTES = [
+  1,
+  5,
+  10,
+  15,
+  30,
+  60,
+  120,
+  180,
+  360,
+  720,
+  DAY_MINUTES,
+  2 * DAY_MINUTES,
+  4 * DAY_MINUTES,
+];
 /** A time and what keeps it from the next one. */
 const SCALE_COLUMNS = 8;
 

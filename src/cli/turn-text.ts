@@ -16,8 +16,18 @@ function ordinal(n: number): string {
 
 /** The time, with the date unless it is within a day of now. */
 export function clockText(at: UnixMillis, zone: string, now: UnixMillis): string {
-  const text = timeText(at, zone);
-  return Math.abs(at - now) < DAY_MS ? text.slice(-5) : text;
+  const date = Math.abs(at - now) < DAY_MS ? '' : timeText(at, zone).slice(0, -5);
+  return date + hourText(at, zone);
+}
+
+/** `22:00`; where the clock shows a time twice, which of the two: `01:36 (+01:00)`. */
+export function hourText(at: UnixMillis, zone: string): string {
+  const local = Temporal.Instant.fromEpochMilliseconds(at).toZonedDateTimeISO(zone);
+  const [first, second] = (['earlier', 'later'] as const).map((disambiguation) =>
+    local.toPlainDateTime().toZonedDateTime(zone, { disambiguation }),
+  );
+  const twice = first!.epochMilliseconds !== second!.epochMilliseconds;
+  return `${timeText(at, zone).slice(-5)}${twice ? ` (${local.offset})` : ''}`;
 }
 
 /** The same of the end of something: a minute that has begun is over only at its end. */
