@@ -52,6 +52,8 @@ export interface AgentHome {
   /** In force is what `refresh` read last. */
   readonly settings: AgentSettings;
   readonly upstreams: readonly Upstream[];
+  /** What keeps jobs.yaml and agent.yaml as they are now from being in force. */
+  mistakes(): readonly string[];
   /** Reads agent.yaml again; a mistake in it is an alarm, and what was in force stays. */
   refresh(): Promise<void>;
 }
@@ -87,6 +89,7 @@ export async function openAgentHome(
     jobs,
     settings: liveSettings(software, jobs, () => config),
     upstreams: upstreamsOf(client, connector),
+    mistakes: () => [jobs.mistake, lastGood.mistake].filter((mistake) => mistake !== null),
     refresh: async () => {
       config = await lastGood.current();
     },

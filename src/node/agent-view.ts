@@ -35,6 +35,8 @@ export interface AgentStatus {
   readonly taking: string | null;
   /** The program, with its arguments, that says that nothing shall be sent now; null if none does. */
   readonly notWhile: string | null;
+  /** Of its files: what they said before it is in force. */
+  readonly mistakes: readonly string[];
   /** What this machine sends to: centers and relays. */
   readonly upstreams: readonly UpstreamStatus[];
   /** Where backups shall be in the end. */
@@ -106,6 +108,7 @@ export interface StatusParts {
   readonly name: string;
   readonly software: string;
   readonly jobs: readonly Job[];
+  readonly mistakes: readonly string[];
   readonly upstreams: readonly JoinedNode[];
   readonly spool: { readonly bytes: number; readonly quota: number };
   readonly lost: readonly LossStatus[];
@@ -136,6 +139,7 @@ export async function agentStatus(parts: StatusParts): Promise<AgentStatus> {
     running: live !== null,
     taking: live?.taking ?? null,
     notWhile: live?.notWhile ?? null,
+    mistakes: parts.mistakes,
     upstreams,
     centers: await withLeftCenters(ledger, knownCenters(parts.upstreams)),
     jobs: await Promise.all(parts.jobs.map((job) => jobStatus(parts, job, upstreams))),

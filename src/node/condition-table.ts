@@ -14,6 +14,8 @@ export interface ConditionTable {
   readonly now: UnixMillis;
   /** Of the windows. */
   readonly zone: string;
+  /** What keeps the settings file as it is now from being in force; null for nothing. */
+  readonly mistake: string | null;
   /** Key by key, as its operator wrote it. */
   readonly written: Readonly<Record<string, string>>;
   /** What was measured last; empty where nothing waits or the node does not run. */
@@ -28,10 +30,12 @@ export async function conditionTable({
   node,
   authority,
   running,
+  mistake,
 }: {
   readonly node: { readonly world: World; readonly ledger: Ledger; readonly collector: Collector };
   readonly authority: Authority;
   readonly running: boolean;
+  readonly mistake?: () => Promise<string | null>;
 }): Promise<ConditionTable> {
   const { world, ledger, collector } = node;
   const { written = {}, zone } = collector.conditions;
@@ -40,6 +44,7 @@ export async function conditionTable({
     running,
     now: world.clock.now(),
     zone,
+    mistake: (await mistake?.()) ?? null,
     written,
     readings: running ? collector.readings : [],
     changes: await lastChanges(ledger.db, CHANGES_TOLD),

@@ -95,6 +95,11 @@ export class JobsFile {
     return await this.#lastGood.current();
   }
 
+  /** What keeps the file from being in force, as far as `current` has seen; null for nothing. */
+  get mistake(): string | null {
+    return this.#lastGood.mistake;
+  }
+
   /** @throws LowtideError `bad-config` with file, line, column and what was expected */
   async read(): Promise<readonly Job[]> {
     return this.#jobsOf(await this.#file.read());

@@ -184,6 +184,8 @@ async function statusOf(desk: AgentDesk): Promise<AgentStatus> {
   const { agent, home, running } = desk;
   const { world, depot, ledger, identity, settings } = agent.parts;
   if (running) await askAbove(agent.parts.world.clock, agent.uplinks);
+  const jobs = await settings.jobs();
+  await home.refresh();
   const uplinks = new Map(
     agent.uplinks.map((uplink, at) => [home.client.centers[at]!.face.id, uplink.status]),
   );
@@ -194,7 +196,8 @@ async function statusOf(desk: AgentDesk): Promise<AgentStatus> {
     instance: identity.instance,
     name: identity.name,
     software: settings.software,
-    jobs: await settings.jobs(),
+    jobs,
+    mistakes: home.mistakes(),
     upstreams: joinedNodes(home.client),
     spool: { bytes: await spoolBytes(agent.parts), quota: settings.spoolBytes },
     lost: await lossesForStatus({ world, depot, ledger, keys: identity.keyring.keys }),

@@ -134,6 +134,8 @@ export interface CenterDesk {
   readonly enrollment: Enrollment;
   /** False where a command has opened the data folder itself. */
   readonly running: boolean;
+  /** What keeps the settings file from being in force; left out where whoever opened it has just read it. */
+  readonly mistake?: () => Promise<string | null>;
 }
 
 const tokenAsk = z.strictObject({

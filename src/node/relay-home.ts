@@ -44,6 +44,8 @@ export interface RelayHome {
   readonly enrollment: Enrollment;
   /** Reads relay.yaml again; a mistake in it is an alarm, and what was in force stays. */
   readonly refresh: () => Promise<RelayConfig>;
+  /** What keeps relay.yaml as it is now from being in force; null for nothing. */
+  readonly mistake: () => Promise<string | null>;
 }
 
 /** Makes a relay. @throws LowtideError as `foundNode` */
@@ -112,7 +114,11 @@ export async function openRelayHome(
     ],
   });
   const refresh = async (): Promise<RelayConfig> => (config = await lastGood.current());
-  return { data, authority, client, settings: first, node, enrollment, refresh };
+  const mistake = async (): Promise<string | null> => {
+    await refresh();
+    return lastGood.mistake;
+  };
+  return { data, authority, client, settings: first, node, enrollment, refresh, mistake };
 }
 
 function liveSettings(software: string, config: () => RelayConfig): RelaySettings {

@@ -46,6 +46,39 @@ async function mistake(reading: Promise<unknown>): Promise<string> {
   return error.message.slice(path.length + 1);
 }
 
+describe('what keeps a file from being in force', () => {
+  it('is known as long as it is so, and what was there before stays', async () => {
+    const file = new JobsFile(world, path);
+    await file.create();
+    await file.add(job);
+    assert.deepEqual([(await file.current()).length, file.mistake], [1, null]);
+    const good = await readFile(path, 'utf8');
+    await writeFile(path, good.replaceAll('00:00-03:00', '00:00-30:00'));
+    assert.equal((await file.current())[0]?.transfer, '00:00-03:00');
+    assert.match(file.mistake ?? '', /yaml:\d+:\d+: .*"30:00"/);
+    await writeFile(path, good);
+    await file.current();
+    assert.equal(file.mistake, null);
+  });
+
+  it('is told without the words of programs', async () => {
+    const wrong = {
+      'streams: many': /streams: expected a number$/,
+      'streams: 5000': /streams: expected at most 1000$/,
+      'rate: 5': /rate: expected text$/,
+      'allow: /usr/bin/': /allow: expected a list$/,
+      'zone: [UTC]': /zone: expected text$/,
+    };
+    for (const [line, message] of Object.entries(wrong)) {
+      const zone = line.startsWith('zone') ? '' : 'zone: UTC\n';
+      await writeFile(path, `${zone}addresses: [a:1]\n${line}\n`);
+      assert.match(await mistake(readCenterSettings(world, path)), message);
+    }
+    await writeFile(path, 'addresses: [a:1]\n');
+    assert.match(await mistake(readCenterSettings(world, path)), /zone: expected text, found nothing$/);
+  });
+});
+
 describe('the jobs file', () => {
   it('keeps comments and order when commands change it', async () => {
     const file = new JobsFile(world, path);

@@ -84,8 +84,36 @@ export class YamlFile<T> {
       return `unknown key ${issue.keys.join(', ')}: expected one of ${known.join(', ')}${guess}`;
     }
     const where = issue.path.map(String).join('.');
-    return where === '' ? issue.message : `${where}: ${issue.message}`;
+    return where === '' ? expectationText(issue) : `${where}: ${expectationText(issue)}`;
   }
+}
+
+const KINDS: Readonly<Record<string, string>> = {
+  string: 'text',
+  number: 'a number',
+  int: 'a whole number',
+  boolean: 'true or false',
+  array: 'a list',
+  object: 'keys with values',
+};
+const COUNTED: Readonly<Record<string, string>> = { string: ' characters', array: ' entries' };
+
+/** In words of people who write the file, where the shape has none of its own. */
+function expectationText(issue: z.core.$ZodIssue): string {
+  const { message } = issue;
+  if (!/^(Invalid input|Invalid option|Too big|Too small)\b/.test(message)) return message;
+  if (issue.code === 'invalid_type') {
+    const nothing = message.endsWith('undefined') ? ', found nothing' : '';
+    return `expected ${KINDS[issue.expected] ?? issue.expected}${nothing}`;
+  }
+  if (issue.code === 'invalid_union') {
+    const kinds = issue.errors.flat().map((each) => expectationText(each).replace(/^expected /, ''));
+    return `expected ${[...new Set(kinds)].join(' or ')}`;
+  }
+  if (issue.code === 'invalid_value') return `expected ${issue.values.map(String).join(' or ')}`;
+  if (issue.code === 'too_big') return `expected at most ${issue.maximum}${COUNTED[issue.origin] ?? ''}`;
+  if (issue.code === 'too_small') return `expected at least ${issue.minimum}${COUNTED[issue.origin] ?? ''}`;
+  return message;
 }
 
 function plainOf(document: Document, badAt: (offset: number, message: string) => LowtideError): unknown {
@@ -131,6 +159,11 @@ export class LastGood<T> {
     this.#world = world;
     this.#good = first;
     this.#read = read;
+  }
+
+  /** What keeps the file as it was read last from being in force; null for nothing. */
+  get mistake(): string | null {
+    return this.#mistake === '' ? null : this.#mistake;
   }
 
   async current(): Promise<T> {

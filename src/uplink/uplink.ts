@@ -4,7 +4,7 @@ import { type ErrorCode, isLowtideError, LowtideError, messageOf } from '../mode
 import type { Order, Welcome } from '../model/exchange.ts';
 import { type OrderId, shortId, type SnapshotId } from '../model/ids.ts';
 import { ENDED, untilStopped } from '../model/stopping.ts';
-import { MINUTE_MS } from '../model/time.ts';
+import { DAY_MS, MINUTE_MS } from '../model/time.ts';
 import { type CenterApi, type DeclineReason, PROTOCOL_VERSION } from '../protocol/center-api.ts';
 import { Pace } from '../protocol/pace.ts';
 import { Alarms } from './alarms.ts';
@@ -192,8 +192,9 @@ export class Uplink {
   #compareClocks(ours: number, theirs: number): void {
     const { alarms, upstream } = this.#work;
     if (Math.abs(theirs - ours) <= CLOCK_SKEW_MS) return alarms.clear('clock');
-    const minutes = Math.round((ours - theirs) / MINUTE_MS);
-    const message = `this clock is ${Math.abs(minutes)} min ${minutes > 0 ? 'ahead of' : 'behind'} the clock of ${upstream.name}: set it`;
+    const off = Math.abs(ours - theirs);
+    const much = off < 3 * DAY_MS ? `${Math.round(off / MINUTE_MS)} min` : `${Math.round(off / DAY_MS)} days`;
+    const message = `this clock is ${much} ${ours > theirs ? 'ahead of' : 'behind'} the clock of ${upstream.name}: set it`;
     alarms.raise('clock', 'clock-off', message);
   }
 

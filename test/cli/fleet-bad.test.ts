@@ -147,6 +147,15 @@ describe('bad input to centers and agents', () => {
         stdout,
       );
     }
+    await writeFile(join(folder, 'agent', 'jobs.yaml'), edited.replaceAll('Asia/Tokyo', 'Asia/Tokio'));
+    const wrong = await lowtide(['status', ...agent]);
+    assert.match(wrong.stderr, /NOT IN FORCE, what was there before is: .*jobs\.yaml:\d+:\d+: .*Asia\/Tokyo/);
+    const yaml = join(center.data, 'center.yaml');
+    const conditions = await readFile(yaml, 'utf8');
+    await writeFile(yaml, conditions.replace(/^streams: .*$/m, 'straems: 2'));
+    const table = await lowtide(['center', 'conditions', '--data', center.data]);
+    assert.match(table.stderr, /NOT IN FORCE.*center\.yaml:\d+:1: unknown key straems/);
+    await writeFile(yaml, conditions);
     await writeFile(join(folder, 'agent', 'jobs.yaml'), before);
     assert.equal(await daemon.stop(), 0);
   });

@@ -9,6 +9,7 @@ import { asIs, hoursText, plural } from '../../text.ts';
 import { action, collect, newGroup, newVerb } from '../../verb.ts';
 import { jobRunVerb } from './job-run.ts';
 import { withAgentData } from './options.ts';
+import { warnOfMistakes } from './status.ts';
 
 export function jobGroup(): Command {
   return newGroup('job', 'What to back up, when to take it, when it may travel', [
@@ -127,6 +128,7 @@ async function list(context: Context, options: DataOptions): Promise<void> {
   const { output, world } = context;
   const { zone } = world.clock;
   const status = await withAgent(context, options, ({ people }) => people.status({}));
+  warnOfMistakes(context, status);
   const text = (job: JobStatus): string => protectionLines(job, status).join('; ');
   output.table(
     'job',

@@ -48,6 +48,7 @@ async function status(context: Context, options: DataOptions): Promise<void> {
   if (running)
     output.result(taking === null ? 'The agent is running.' : `The agent is taking a backup of ${taking}.`);
   else output.result("The agent is NOT RUNNING: nothing is taken or sent until 'lowtide agent run'.");
+  warnOfMistakes(context, state);
   section(
     context,
     'Sends to',
@@ -65,6 +66,11 @@ async function status(context: Context, options: DataOptions): Promise<void> {
   section(context, title, spoolLines(state), 'everything taken has been collected');
   if (state.lost.length > 0)
     section(context, "LOST, as 'lowtide snapshots --lost' lists it", lostLines(state), '');
+}
+
+/** Whoever has edited a file must hear that it does not count. */
+export function warnOfMistakes({ output }: Context, { mistakes }: Pick<AgentStatus, 'mistakes'>): void {
+  for (const mistake of mistakes) output.warn(`NOT IN FORCE, what was there before is: ${mistake}`);
 }
 
 /** A part of a status, under its title. */

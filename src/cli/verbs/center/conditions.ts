@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import type { Context } from '../../context.ts';
 import { withCollecting } from '../../reach.ts';
-import { pairLines, timeText } from '../../text.ts';
+import { hangingLines, pairLines, timeText, WIDTH } from '../../text.ts';
 import { action, newVerb } from '../../verb.ts';
 import { type NodeOptions, type NodeRole, withNodeData } from './options.ts';
 
@@ -27,9 +27,10 @@ async function conditions(context: Context, role: NodeRole, options: NodeOptions
   output.message({ message_type: 'conditions', ...state });
   for (const reading of readings) output.message({ message_type: 'reading', ...reading });
   for (const change of changes) output.message({ message_type: 'change', ...change });
-  const { name, written, running, zone } = table;
+  const { name, written, running, zone, mistake } = table;
+  if (mistake !== null) output.warn(`NOT IN FORCE, what was there before is: ${mistake}`);
   output.line(`${name}${running ? '' : ' (it is not running now)'}:`);
-  for (const line of pairLines(Object.entries(written))) output.line(`  ${line}`);
+  for (const line of pairLines(Object.entries(written).flatMap(settingPairs))) output.line(`  ${line}`);
   if (readings.length > 0) output.line('\nMeasured last:');
   const measured = readings.map((reading): [string, string] => [
     reading.name,
@@ -37,6 +38,29 @@ async function conditions(context: Context, role: NodeRole, options: NodeOptions
   ]);
   for (const line of pairLines(measured)) output.line(`  ${line}`);
   if (changes.length > 0) output.line(`\nChanged (${zone}):`);
-  for (const { at, key, before, after } of changes)
-    output.line(`  ${timeText(at, zone)}  ${key}: ${before ?? 'nothing'} -> ${after ?? 'nothing'}`);
+  for (const { at, key, before, after } of changes) {
+    const text = `${timeText(at, zone)}  ${key}: ${changeText(before)} -> ${changeText(after)}`;
+    for (const line of hangingLines(text, WIDTH, '  ')) output.line(line);
+  }
+}
+
+const changeText = (value: string | null): string => settingTexts(value ?? '').join('; ') || 'nothing';
+
+/** A setting and, where it is a list, one line for each entry of it. */
+function settingPairs([key, value]: readonly [string, string]): [string, string][] {
+  const [first = '-', ...rest] = settingTexts(value).flatMap((text) => hangingLines(text, WIDTH - 16));
+  return [[key, first], ...rest.map((text): [string, string] => ['', text])];
+}
+
+/** As people would say it, entry by entry; nothing for what is empty. */
+export function settingTexts(value: string): string[] {
+  if (value === '') return [];
+  if (!value.startsWith('[')) return [value];
+  return (JSON.parse(value) as unknown[]).map((entry) => {
+    if (Array.isArray(entry)) return entry.join(' ');
+    if (typeof entry !== 'object' || entry === null) return String(entry);
+    return Object.entries(entry)
+      .map(([key, part]) => `${key} ${Array.isArray(part) ? part.join(' ') : String(part)}`)
+      .join(', ');
+  });
 }

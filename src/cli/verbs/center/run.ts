@@ -34,7 +34,11 @@ async function run(context: Context, log: LogMonitor, options: NodeOptions): Pro
   const connector = httpsConnector(world, identity);
   const pulls = new Pulls(home, connector, softwareName());
   try {
-    const people = { ...centerPeople({ ...home, running: true }), ...pulls.people };
+    const mistake = async (): Promise<string | null> => {
+      await file.current();
+      return file.mistake;
+    };
+    const people = { ...centerPeople({ ...home, running: true, mistake }), ...pulls.people };
     const served = { ...home, people, socket, refresh: () => file.current() };
     await serveNode(context, log, served, stop, (where) => {
       world.monitor.event({ kind: 'started', role: 'center', name });
