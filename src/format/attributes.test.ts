@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import * as fc from 'fast-check';
 import { isLowtideError } from '../model/errors.ts';
 import type { Attributes } from '../model/entries.ts';
-import { decodeAttributes, encodeAttributes } from './attributes.ts';
+import { decodeAttributes, encodeAttributes, keyButBirth } from './attributes.ts';
 import { encodeCbor } from './cbor.ts';
 
 const latin1 = fc
@@ -96,6 +96,41 @@ test('unknown keys and values of another kind are passed over, and another platf
   });
   const none = { xattrs: [], flags: 0, passedOver: false };
   assert.deepEqual(decodeAttributes(Uint8Array.of(0xa0)), none);
+});
+
+test('attributes that differ in the birth only have one key, and others another or none', () => {
+  const small = fc.record({
+    xattrs: fc.constantFrom([], [{ name: 'user.a', value: Buffer.from('1') }]),
+    flags: fc.constantFrom(0, 16, 32),
+    birth: fc.bigInt(0n, 2n ** 62n),
+    owner: fc.constantFrom('root', 'anna'),
+  });
+  let keys = 0;
+  fc.assert(
+    fc.property(small, small, (one, other) => {
+      const [a, b] = [one, other].map((given) => keyButBirth(encodeAttributes(given)));
+      if (a === null || b === null) return;
+      keys++;
+      const same = (given: Attributes): unknown => sorted({ ...given, birth: 0n });
+      if (a === b) assert.deepEqual(same(one), same(other));
+      else assert.notDeepEqual(same(one), same(other));
+    }),
+  );
+  assert.ok(keys > 0);
+});
+
+test('a key is given only to what can be decoded if another with the key can be', () => {
+  const bytes = encodeAttributes({ xattrs: [], flags: 0, birth: 1_700_000_000_123_456_789n });
+  const key = keyButBirth(bytes);
+  assert.notEqual(key, null);
+  fc.assert(
+    fc.property(fc.nat(bytes.length - 1), fc.nat(255), (at, byte) => {
+      const changed = Uint8Array.from(bytes);
+      changed[at] = byte;
+      if (keyButBirth(changed) === key) assert.equal(decodeAttributes(changed).passedOver, false);
+    }),
+    { numRuns: 2000 },
+  );
 });
 
 test('what is no CBOR map is damaged', () => {

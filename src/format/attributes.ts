@@ -1,4 +1,5 @@
 import { decode } from 'cborg';
+import { bufferOf } from '../model/bytes.ts';
 import type { Attributes, ExtendedAttribute } from '../model/entries.ts';
 import { LowtideError, messageOf } from '../model/errors.ts';
 import type { UnixNanos } from '../model/time.ts';
@@ -110,6 +111,29 @@ export function decodeAttributes(extra: Uint8Array): DecodedAttributes {
     ...(typeof owner === 'string' ? { owner } : {}),
     ...(typeof group === 'string' ? { group } : {}),
   };
+}
+
+/** A map that begins with a birth: its key, an array of two, then seconds and nanoseconds of 32 bits each. */
+const BIRTH_AT = 1;
+const REST_AT = 13;
+const UINT32 = UNSIGNED | 26;
+
+/**
+ * The same for attributes that differ in nothing but the birth, as those of most files do; null where that cannot be
+ * seen at a glance. Then they have to be decoded.
+ */
+export function keyButBirth(extra: Uint8Array): string | null {
+  const isPlain =
+    extra.length > REST_AT &&
+    extra[BIRTH_AT] === BIRTH &&
+    extra[2] === (ARRAY | 2) &&
+    extra[3] === UINT32 &&
+    extra[8] === UINT32 &&
+    // A number of 16 bits must not take 32: such a map is damaged.
+    (extra[4]! | extra[5]!) !== 0 &&
+    (extra[9]! | extra[10]!) !== 0;
+  if (!isPlain) return null;
+  return String.fromCharCode(extra[0]!) + bufferOf(extra).toString('latin1', REST_AT);
 }
 
 function xattrsIn(map: ReadonlyMap<unknown, unknown>): ExtendedAttribute[] {

@@ -25,15 +25,20 @@ export function byteNameToBytes(name: ByteName): Buffer {
   return Buffer.from(name, 'latin1');
 }
 
-/** A name that may be a component of a restored path. Refuses what would leave its directory (faults 48). */
+/** Whether it may be a component of a restored path: nothing that would leave its directory (faults 48). */
+export function isName(name: string): name is ByteName {
+  return name !== '' && name !== '.' && name !== '..' && !/[/\0]/.test(name) && name.length <= 255;
+}
+
+/** @throws LowtideError `bad-name` if it is not `isName` */
 export function checkName(name: string): ByteName {
-  if (name === '' || name === '.' || name === '..' || /[/\0]/.test(name) || name.length > 255) {
+  if (!isName(name)) {
     throw new LowtideError(
       'bad-name',
       `the name ${JSON.stringify(displayBytes(name))} cannot be part of a path`,
     );
   }
-  return name as ByteName;
+  return name;
 }
 
 export function joinPath(parent: PathKey, name: ByteName): PathKey {

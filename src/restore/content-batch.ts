@@ -75,7 +75,10 @@ export class ContentBatch {
     const isWhole = new Set(whole.map(([job]) => job));
     const order = new Order(this.#numbers);
     const files: NewFile[] = [];
-    for (const [job, own] of whole) files.push(await job.whole(order.pieces(job, own)));
+    for (const [job, own] of whole) {
+      const file = job.whole(order.pieces(job, own));
+      files.push(file instanceof Promise ? await file : file);
+    }
     const parts: Piece[] = [];
     const pieces: FilePiece[] = [];
     for (const [job, own] of going) {

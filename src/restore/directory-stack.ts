@@ -52,6 +52,12 @@ export class DirectoryStack {
     return this.#goTo(parentPath(path));
   }
 
+  /** Whether `path` is in the directory that the walk is in, and this restore has made that. */
+  isFreshAt(path: PathKey): boolean {
+    const { path: here, fresh, blocked } = this.#top;
+    return fresh && blocked === null && parentPath(path) === here;
+  }
+
   /** A directory that was asked for. Null if it could not be made. */
   async make(entry: Entry): Promise<Level | null> {
     if (entry.path === '') return this.#root(entry);

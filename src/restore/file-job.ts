@@ -28,7 +28,7 @@ export class FileJob {
   readonly entry: Entry;
   readonly place: Place;
   readonly #target: RestoreTarget;
-  readonly #metadata: () => Promise<Metadata>;
+  readonly #metadata: () => Metadata | Promise<Metadata>;
   #opening: Promise<TargetFile> | null = null;
   readonly #inline: { readonly position: number; readonly bytes: Uint8Array }[] = [];
   #covered = 0;
@@ -43,7 +43,12 @@ export class FileJob {
   /** What the target could not take of its metadata. */
   refusals: readonly MetadataRefusal[] = [];
 
-  constructor(target: RestoreTarget, entry: Entry, place: Place, metadata: () => Promise<Metadata>) {
+  constructor(
+    target: RestoreTarget,
+    entry: Entry,
+    place: Place,
+    metadata: () => Metadata | Promise<Metadata>,
+  ) {
     this.#target = target;
     this.entry = entry;
     this.place = place;
@@ -104,9 +109,12 @@ export class FileJob {
   }
 
   /** All of it, to be made in one call. @param positions of its pieces */
-  async whole(positions: readonly number[]): Promise<NewFile> {
+  whole(positions: readonly number[]): NewFile | Promise<NewFile> {
     const { path, size } = this.entry;
-    return { path, size, positions, ...this.place, metadata: await this.#metadata() };
+    const { replace, fresh } = this.place;
+    const metadata = this.#metadata();
+    if (!(metadata instanceof Promise)) return { path, size, positions, replace, fresh, metadata };
+    return metadata.then((found) => ({ path, size, positions, replace, fresh, metadata: found }));
   }
 
   /** What the tree itself holds of it. */

@@ -89,7 +89,7 @@ export class FileRestorer {
 
   #newWindow(): FileWindow {
     const { world, tree, plan, target } = this.#context;
-    const done = (job: FileJob): Promise<void> => this.#done(job);
+    const done = (job: FileJob): Promise<void> | null => this.#done(job);
     return new FileWindow({ world, fetcher: tree.fetcher, keys: plan.keys, target, done });
   }
 
@@ -98,18 +98,18 @@ export class FileRestorer {
     return new FileJob(target, entry, place, () => metadata.wanted(entry));
   }
 
-  async #done(job: FileJob): Promise<void> {
+  #done(job: FileJob): Promise<void> | null {
     const { tally, metadata, groups } = this.#context;
     const { entry, failure, place } = job;
     tally.seen(entry.size);
     if (failure === null) {
       tally.files++;
       tally.bytes += entry.size;
-      await metadata.told(entry, job.refusals);
-      return;
+      return metadata.told(entry, job.refusals);
     }
     groups.drop(entry, entry.path);
     notMade(this.#context, entry, place, failure);
+    return null;
   }
 
   async #link(entry: Entry, place: Place): Promise<void> {

@@ -29,8 +29,8 @@ export interface WindowParts {
   readonly fetcher: BlockFetcher;
   readonly keys: KeyStore;
   readonly target: RestoreTarget;
-  /** Called once for each file that is restored or given up. */
-  readonly done: (job: FileJob) => Promise<void>;
+  /** Called once for each file that is restored or given up. Null: there is nothing to wait for. */
+  readonly done: (job: FileJob) => Promise<void> | null;
 }
 
 /**
@@ -169,13 +169,28 @@ export class FileWindow {
     await lanes.run(async () => this.#settle(await batch.write(target, keys)));
   }
 
+  /** Most were made in one call, and nothing is left to do for them. */
   async #settle(jobs: Iterable<FileJob>): Promise<void> {
-    await eachAtOnce(jobs, WIDTH, async (job) => {
+    const others: FileJob[] = [];
+    for (const job of jobs) {
+      if (job.told) continue;
+      if (job.state === 'going') {
+        others.push(job);
+        continue;
+      }
+      const flags = this.#tell(job);
+      if (flags !== null) await flags;
+    }
+    if (others.length === 0) return;
+    await eachAtOnce(others, WIDTH, async (job) => {
       if (job.told) return;
       await job.settle();
-      if (job.state === 'going' || job.told) return;
-      job.told = true;
-      await this.#parts.done(job);
+      if (job.state !== 'going' && !job.told) await this.#tell(job);
     });
+  }
+
+  #tell(job: FileJob): Promise<void> | null {
+    job.told = true;
+    return this.#parts.done(job);
   }
 }

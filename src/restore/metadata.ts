@@ -1,4 +1,4 @@
-import { decodeAttributes, type DecodedAttributes } from '../format/attributes.ts';
+import { decodeAttributes, type DecodedAttributes, keyButBirth } from '../format/attributes.ts';
 import { type Attributes, type Entry } from '../model/entries.ts';
 import { messageOf } from '../model/errors.ts';
 import type { PathKey } from '../model/paths.ts';
@@ -12,6 +12,8 @@ const SET_ID_BITS = 0o6000;
 const MODE_BITS = 0o7777;
 /** Names whose flags wait for the end of the restore; beyond that some get them earlier. */
 const FLAGGED_MAX = 65_536;
+/** Kinds of attributes that are remembered: most entries have the same but for the birth, which a restore cannot set. */
+const KNOWN_MAX = 256;
 const ELSEWHERE = 'a newer Lowtide stored them, or one of another system';
 const NONE: Attributes = { xattrs: [], flags: 0 };
 
@@ -41,6 +43,7 @@ export class Metadata {
   readonly #accounts: Files['accounts'];
   readonly #owners: RestorePlan['owners'];
   readonly #refused = new Map<Kind, Refused>();
+  readonly #known = new Map<string, DecodedAttributes>();
   #flagged: { readonly entry: Entry; readonly flags: number }[] = [];
 
   constructor(target: RestoreTarget, accounts: Files['accounts'], owners: RestorePlan['owners']) {
@@ -55,15 +58,22 @@ export class Metadata {
   }
 
   /** Without owners the owner that it has stays, and set-id bits would be somebody else's. */
-  async wanted(entry: Entry): Promise<Wanted> {
+  wanted(entry: Entry): Wanted | Promise<Wanted> {
     const { type, mtime } = entry;
     const attributes = this.#attributesOf(entry);
     const xattrs = attributes === null ? {} : { xattrs: attributes.xattrs };
     const mode = entry.mode & MODE_BITS;
     if (this.#owners === 'none')
       return { type, mode: mode & ~SET_ID_BITS, uid: null, gid: null, mtime, ...xattrs };
-    const { uid, gid } = this.#owners === 'names' ? await this.#byName(entry, attributes) : entry;
-    return { type, mode, uid, gid, mtime, ...xattrs };
+    const of = ({ uid, gid }: Pick<Entry, 'uid' | 'gid'>): Wanted => ({
+      type,
+      mode,
+      uid,
+      gid,
+      mtime,
+      ...xattrs,
+    });
+    return this.#owners === 'names' ? this.#byName(entry, attributes).then(of) : of(entry);
   }
 
   /** Whether what is there under an entry's name looks like an earlier restore of it. Only asked of who has more. */
@@ -75,14 +85,14 @@ export class Metadata {
     return isSame && isOwner && entry.type === 'file';
   }
 
-  /** What the target answered when it got what was wanted. Flags are kept for `finish`. */
-  async told(entry: Entry, refusals: readonly MetadataRefusal[]): Promise<void> {
+  /** What the target answered when it got what was wanted. Flags are kept for `finish`. Null: that is all. */
+  told(entry: Entry, refusals: readonly MetadataRefusal[]): Promise<void> | null {
     const owner = refusals.some(({ what }) => what === 'owner');
     for (const refusal of refusals) this.#count(entry, refusal, owner);
     const flags = entry.extra === undefined ? 0 : (this.#decoded(entry)?.flags ?? 0);
-    if (flags === 0) return;
+    if (flags === 0) return null;
     this.#flagged.push({ entry, flags });
-    if (this.#flagged.length >= FLAGGED_MAX) await this.finish();
+    return this.#flagged.length >= FLAGGED_MAX ? this.finish() : null;
   }
 
   /**
@@ -114,10 +124,16 @@ export class Metadata {
     return decoded ?? NONE;
   }
 
-  /** Null if they are damaged. */
+  /** Null if they are damaged. The birth may be another entry's. */
   #decoded(entry: Entry, tell = false): DecodedAttributes | null {
+    const key = keyButBirth(entry.extra!);
+    const known = key === null ? undefined : this.#known.get(key);
+    if (known !== undefined) return known;
     try {
-      return decodeAttributes(entry.extra!);
+      const decoded = decodeAttributes(entry.extra!);
+      if (key !== null && decoded.xattrs.length === 0 && this.#known.size < KNOWN_MAX)
+        this.#known.set(key, decoded);
+      return decoded;
     } catch (error) {
       if (tell) this.#add('attributes', entry, messageOf(error));
       return null;

@@ -1,7 +1,7 @@
 import type { ContinuationRecord, TreeRecord } from '../format/tree-page.ts';
 import type { Entry } from '../model/entries.ts';
 import { isLowtideError, LowtideError } from '../model/errors.ts';
-import { baseName, checkName, type PathKey, ROOT_PATH } from '../model/paths.ts';
+import { baseName, checkName, isName, type PathKey, ROOT_PATH } from '../model/paths.ts';
 import type { World } from '../world/ports.ts';
 import { DirectoryStack, type Level } from './directory-stack.ts';
 import type { Place } from './file-job.ts';
@@ -20,6 +20,7 @@ const SYNC_CHUNKS = 32;
 /** What a file takes of a disk at the least. */
 const FILE_BYTES = 4096;
 const DIRECTORIES_MAX = 4096;
+const FRESH: Place = { replace: false, fresh: true };
 
 /**
  * Restores a snapshot, or parts of it, from the first source that has each block (SEED 113, 213; promises P2). What
@@ -91,7 +92,10 @@ class Restorer {
     try {
       for (const path of paths) {
         for await (const records of tree.subtree(path)) {
-          for (const record of records) await this.#record(record);
+          for (const record of records) {
+            const more = this.#record(record);
+            if (more !== null) await more;
+          }
         }
       }
       this.#files.end();
@@ -111,17 +115,35 @@ class Restorer {
     metadata.summarise(tally);
   }
 
-  async #record(record: TreeRecord): Promise<void> {
+  /** Null: that is all. Most records are files in a directory that this restore made. */
+  #record(record: TreeRecord): Promise<void> | null {
     interruptedIf(this.#context.stop);
     if (record.kind === 'continuation') this.#continuation(record);
     else {
+      const { entry } = record;
       this.#files.end();
-      this.#path = record.entry.path;
-      await this.#entry(record.entry);
+      this.#path = entry.path;
+      if (!this.#addFresh(entry)) return this.#other(entry);
     }
+    return this.#flushIfFull();
+  }
+
+  async #other(entry: Entry): Promise<void> {
+    await this.#entry(entry);
+    await this.#flushIfFull();
+  }
+
+  #flushIfFull(): Promise<void> | null {
     const { ids_per_message } = this.#context.world.limits;
     const manyLeft = this.#directories.leftCount >= Math.min(DIRECTORIES_MAX, ids_per_message);
-    if (this.#files.full || manyLeft) await this.#flush();
+    return this.#files.full || manyLeft ? this.#flush() : null;
+  }
+
+  #addFresh(entry: Entry): boolean {
+    if (entry.type !== 'file' || !this.#directories.isFreshAt(entry.path)) return false;
+    if (!isName(baseName(entry.path))) return false;
+    this.#files.add(entry, FRESH);
+    return true;
   }
 
   #continuation(record: ContinuationRecord): void {
