@@ -290,11 +290,11 @@ class Night {
     this.#runs.set(snapshot, run);
     fate.client.run = run;
     this.#counts.starts++;
-    if (!fate.client.online) {
+    const { online, spec } = fate.client;
+    if (!online || spec.mute) {
       this.#counts.vain++;
-      return this.#at(now + SILENCE_MS, (later) => this.#giveUp(run, later));
+      return this.#at(now + (online ? IDLE_MS : SILENCE_MS), (later) => this.#giveUp(run, later));
     }
-    if (fate.client.spec.mute) return this.#at(now + IDLE_MS, (later) => this.#giveUp(run, later));
     this.#at(now + SET_UP_MS, (later) => {
       if (!run.over) this.#begin(run, later);
     });
