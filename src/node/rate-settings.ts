@@ -71,7 +71,10 @@ export function rateSettings(read: Read): RateSettings {
 }
 
 function linesOf(read: Read) {
+  const names = read.value.lines.map(({ name }) => name);
   return read.value.lines.map(({ name, rate, clients }, at) => {
+    // They would be one line to the planner, at the rate of the last.
+    if (names.indexOf(name) < at) throw read.bad(['lines', at, 'name'], `there are two lines named ${name}`);
     checkedAt(read, ['lines', at, 'rate'], () => parseRate(rate, read.value.zone));
     return { name, rate, matchers: matchersOf(read, ['lines', at, 'clients'], clients) };
   });

@@ -74,6 +74,9 @@ describe('what keeps a file from being in force', () => {
       await writeFile(path, `${zone}addresses: [a:1]\n${line}\n`);
       assert.match(await mistake(readCenterSettings(world, path)), message);
     }
+    const line = '  - {name: kyoto, rate: 1 MB/s, clients: [a]}\n';
+    await writeFile(path, `zone: UTC\naddresses: [a:1]\nlines:\n${line}${line}`);
+    assert.equal(await mistake(readCenterSettings(world, path)), '5:12: there are two lines named kyoto');
     await writeFile(path, 'addresses: [a:1]\n');
     assert.match(await mistake(readCenterSettings(world, path)), /zone: expected text, found nothing$/);
   });

@@ -67,8 +67,9 @@ function tell({ output }: Context, { held, ...answer }: HeldClient, line: string
   output.line(line);
 }
 
-/** `until 2026-03-05 12:00 (on a train)`. */
+/** `until 2026-03-05 12:00 Asia/Tokyo (on a train)`. */
 export function heldText({ until, why }: NonNullable<HeldClient['held']>, { world }: Context): string {
-  const end = until === null ? 'until it is released' : `until ${timeText(until, world.clock.zone)}`;
+  const { zone } = world.clock;
+  const end = until === null ? 'until it is released' : `until ${timeText(until, zone)} ${zone}`;
   return why === '' ? end : `${end} (${why})`;
 }
