@@ -1,10 +1,12 @@
 import type { Command } from 'commander';
 import { shortId } from '../../../model/ids.ts';
 import type { RelayStatus } from '../../../node/relay-view.ts';
+import type { UpstreamStatus } from '../../../node/upstream-view.ts';
 import type { Context } from '../../context.ts';
 import { withRelay } from '../../reach.ts';
 import { copyLines } from '../../spool-text.ts';
-import { hoursText, bytesText, plural, notedTable, timeText } from '../../text.ts';
+import { everMeet, parseWindows } from '../../../schedule/windows.ts';
+import { bytesText, hangingLines, hoursText, notedTable, plural, timeText, WIDTH } from '../../text.ts';
 import { action, newVerb } from '../../verb.ts';
 import { section, upstreamLines } from '../agent/status.ts';
 import { type NodeOptions, withNodeData } from '../center/options.ts';
@@ -45,7 +47,22 @@ async function status(context: Context, options: NodeOptions): Promise<void> {
     upstreamLines(state),
     "nothing yet: 'lowtide relay join' joins a center or relay",
   );
+  for (const text of neverMeeting(state)) output.result(text);
   section(context, storeTitle(store), heldLines(state), 'nothing is in custody');
+}
+
+interface Hours extends Pick<RelayStatus, 'transfer' | 'transferZone' | 'now'> {
+  readonly upstreams: readonly Pick<UpstreamStatus, 'name' | 'windows' | 'zone'>[];
+}
+
+/** S22: of a relay.yaml that was edited, and of a node above that has changed its hours. */
+export function neverMeeting({ upstreams, transfer, transferZone, now }: Hours): string[] {
+  const own = parseWindows(transfer, transferZone);
+  return upstreams.flatMap(({ name, windows, zone }) => {
+    if (windows === null || zone === null || everMeet(own, parseWindows(windows, zone), now)) return [];
+    const text = `NOTHING can ever go to ${name}: this relay may send on ${hoursText(transfer, transferZone)}, ${name} collects ${hoursText(windows, zone)}`;
+    return hangingLines(text, WIDTH - 2, '  ');
+  });
 }
 
 function storeTitle({ bytes, custody, quota, cacheQuota }: RelayStatus['store']): string {
