@@ -48,6 +48,19 @@ export async function copiesOf(db: Database, snapshot: SnapshotId): Promise<Copy
   return await COPIES.rows(db, { snapshot });
 }
 
+const COPIES_OF_EACH = prepared((db, { snapshots }: { snapshots: string }) =>
+  db
+    .selectFrom('copies')
+    .selectAll()
+    .where('snapshot', 'in', each<SnapshotId>(snapshots))
+    .orderBy('snapshot')
+    .orderBy('center'),
+);
+
+export async function copiesOfEach(db: Database, snapshots: readonly SnapshotId[]): Promise<CopyRow[]> {
+  return await COPIES_OF_EACH.rows(db, { snapshots: JSON.stringify(snapshots) });
+}
+
 const COPY = prepared((db, { snapshot, center }: CopyOf) =>
   db.selectFrom('copies').selectAll().where('snapshot', '=', snapshot).where('center', '=', center),
 );

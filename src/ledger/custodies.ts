@@ -39,15 +39,14 @@ export async function heldBy(
   db: Database,
   holder: CenterId,
   snapshots: readonly SnapshotId[],
-): Promise<SnapshotId[]> {
-  const rows = await HELD_BY.rows(db, { holder, snapshots: JSON.stringify(snapshots) });
-  return rows.map(({ snapshot }) => snapshot);
+): Promise<Pick<CustodyRow, 'snapshot' | 'receipt'>[]> {
+  return await HELD_BY.rows(db, { holder, snapshots: JSON.stringify(snapshots) });
 }
 
 const HELD_BY = prepared((db, { holder, snapshots }: { holder: CenterId; snapshots: string }) =>
   db
     .selectFrom('custodies')
-    .select('snapshot')
+    .select(['snapshot', 'receipt'])
     .where('holder', '=', holder)
     .where('snapshot', 'in', each<SnapshotId>(snapshots)),
 );

@@ -1,5 +1,5 @@
 import { closesAt, parseVoid } from '../format/void-record.ts';
-import { copiesOf, findCopy, setExpected, setHops, setPhase } from '../ledger/copies.ts';
+import { copiesOf, copiesOfEach, findCopy, setExpected, setHops, setPhase } from '../ledger/copies.ts';
 import { custodiesOf } from '../ledger/custodies.ts';
 import { findSnapshot } from '../ledger/snapshots.ts';
 import type { CopyRow } from '../ledger/tables.ts';
@@ -31,9 +31,21 @@ export function isDamagedHere({ phase, code }: Pick<CopyRow, 'phase' | 'code'>):
 
 /** Copies of a snapshot that this way leads to and that are not there yet. */
 export async function openCopies(work: UplinkWork, snapshot: SnapshotId): Promise<CopyRow[]> {
-  const centers = new Set(idsOf(work.centers));
-  const copies = await copiesOf(work.ledger.db, snapshot);
-  return copies.filter(({ center, phase }) => centers.has(center) && phase !== 'safe' && phase !== 'void');
+  return openOf(work, await copiesOf(work.ledger.db, snapshot));
+}
+
+/** Of each of these; of what is nowhere open there is none. */
+export async function openCopiesOfEach(
+  work: UplinkWork,
+  snapshots: readonly SnapshotId[],
+): Promise<Map<SnapshotId, CopyRow[]>> {
+  const copies = openOf(work, await copiesOfEach(work.ledger.db, snapshots));
+  return Map.groupBy(copies, ({ snapshot }) => snapshot);
+}
+
+function openOf({ centers }: UplinkWork, copies: readonly CopyRow[]): CopyRow[] {
+  const led = new Set(idsOf(centers));
+  return copies.filter(({ center, phase }) => led.has(center) && phase !== 'safe' && phase !== 'void');
 }
 
 /** Whether it was ever owed to a center that this way leads to: it may have come another way since, or have been closed. */
@@ -78,9 +90,7 @@ async function changeState(
   )
     return;
   const believed = phase === 'held' && !(await isHeldAbove(work, snapshot)) ? 'waiting' : phase;
-  const { until, holder } = state;
-  const expected = state.expected ?? null;
-  if (JSON.stringify(expected) !== (own.expected ?? 'null')) await setExpected(ledger.db, state, expected);
+  if (isExpectedAnew(own, state)) await setExpected(ledger.db, state, state.expected ?? null);
   // Whether the own spool is damaged is not for others to say.
   const code = isOwnDamage(state.code) ? 'bad-answer' : state.code;
   const change = {
@@ -88,11 +98,10 @@ async function changeState(
     center,
     phase: believed,
     code,
-    until,
-    holder: believed === 'held' ? holder : null,
+    until: state.until,
+    holder: believed === 'held' ? state.holder : null,
   };
-  const news =
-    believed !== own.phase || code !== own.code || until !== own.until || change.holder !== own.holder;
+  const news = isAnother(own, change);
   if (news) await setPhase(ledger.db, change, world.clock.now());
   if (code === 'no-route') alarmNoRoute(work, center);
   if (believed === 'behind' || code === 'custody-lost') await work.sender.behind(ledger.db, snapshot);
@@ -133,10 +142,37 @@ export async function noteRecord(work: UplinkWork, record: CopyRecord): Promise<
   const { ledger } = work;
   const own = await findCopy(ledger.db, record.snapshot, record.center);
   if (own === null) return;
-  const { hops } = record;
-  if (hops.length > 0 && own.hops !== JSON.stringify(hops)) await setHops(ledger.db, record, hops);
+  if (cameAnotherWay(own, record)) await setHops(ledger.db, record, record.hops);
   await changeState(work, own, record, record.closing);
 }
+
+/** Codes that something is done about each time that they are told. */
+const NEVER_OLD: readonly string[] = ['no-route', 'custody-lost'];
+
+/**
+ * That nothing is to be done about a record, which is true of most: they are told again and again. False where more than
+ * the copy has to be looked at.
+ * @param own of the same snapshot and center, not safe and not void
+ * @param held the node above has it in custody, as far as is known
+ */
+export function isOldNews(own: CopyRow, record: CopyRecord, held: boolean): boolean {
+  if (isDamagedHere(own) || isOwnDamage(record.code) || NEVER_OLD.includes(record.code)) return false;
+  if (record.phase !== 'waiting' && record.phase !== 'in-transit' && !(record.phase === 'held' && held))
+    return false;
+  const change = { ...record, holder: record.phase === 'held' ? record.holder : null };
+  return !isAnother(own, change) && !isExpectedAnew(own, record) && !cameAnotherWay(own, record);
+}
+
+type Standing = Pick<CopyRow, 'phase' | 'code' | 'until' | 'holder'>;
+
+const isAnother = (own: Standing, { phase, code, until, holder }: Standing): boolean =>
+  phase !== own.phase || code !== own.code || until !== own.until || holder !== own.holder;
+
+const isExpectedAnew = (own: CopyRow, { expected = null }: CopyState): boolean =>
+  JSON.stringify(expected) !== (own.expected ?? 'null');
+
+const cameAnotherWay = (own: CopyRow, { hops }: CopyRecord): boolean =>
+  hops.length > 0 && own.hops !== JSON.stringify(hops);
 
 /** What is owed to a center cannot come there by this way. */
 export function alarmNoRoute({ upstream, centers, alarms }: UplinkWork, center: CenterId): void {

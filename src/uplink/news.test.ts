@@ -37,6 +37,37 @@ describe('R31: news', () => {
     assert.ok(sum <= 3 * waiting, `asked about ${sum} snapshots when ${waiting} became safe`);
   });
 
+  it('that is none costs three questions to the ledger for each answer, and none for each copy', async () => {
+    const kit = new RelayKit();
+    const tokyo = await kit.center('tokyo', { windows: '20:00-21:00' });
+    const osaka = await kit.relay('osaka', [tokyo]);
+    const ann = await kit.agent('ann', [osaka]);
+    const { parts, uplinks } = ann.running!;
+    const asked = async (): Promise<number> => {
+      const { db } = parts.ledger;
+      const execute = db.executeQuery.bind(db);
+      let count = 0;
+      db.executeQuery = async (query) => {
+        count++;
+        return await execute(query);
+      };
+      await kit.finish(uplinks[0]!.refresh());
+      db.executeQuery = execute;
+      return count;
+    };
+    const counts: number[] = [];
+    for (const name of ['a', 'b']) {
+      kit.write(ann, name, 100);
+      await kit.take(ann);
+      await kit.pass(5 * MINUTE_MS);
+      await asked();
+      counts.push(await asked());
+    }
+    assert.equal((await kit.states(ann)).filter((line) => line.endsWith(': held')).length, 2);
+    // One for what is open; here each answer is about one snapshot.
+    assert.deepEqual(counts, [1 + 3, 1 + 2 * 3]);
+  });
+
   it('of the hours of a node that has changed them comes to who is connected, and is checked like those of a welcome', async () => {
     const kit = new RelayKit();
     const tokyo = await kit.center('tokyo', { windows: '20:00-21:00' });

@@ -5,10 +5,11 @@ import { newestSafeAt } from '../ledger/newest.ts';
 import { findSnapshot } from '../ledger/snapshots.ts';
 import type { CopyRow } from '../ledger/tables.ts';
 import type { CopyQuery, CopyRecord, Page } from '../model/exchange.ts';
+import { equalBytes } from '../model/bytes.ts';
 import { type CenterId, shortId, type SnapshotId } from '../model/ids.ts';
 import type { CenterApi } from '../protocol/center-api.ts';
 import { adoptKept, adoptReceipts } from './adopting.ts';
-import { noteRecord, openCopies } from './copy-states.ts';
+import { isOldNews, noteRecord, openCopies, openCopiesOfEach } from './copy-states.ts';
 import { loseCustody } from './custody-lost.ts';
 import { idsOf, type UplinkWork } from './parts.ts';
 import { storeCustody, storeReceipt } from './receipts.ts';
@@ -51,9 +52,7 @@ export async function collectAnswersOn(
   api: CenterApi,
   snapshots: readonly SnapshotId[],
 ): Promise<void> {
-  const open: SnapshotId[] = [];
-  for (const id of snapshots) if ((await openCopies(work, id)).length > 0) open.push(id);
-  await askAbout(work, api, open);
+  if (snapshots.length > 0) await askAbout(work, api, [...(await openCopiesOfEach(work, snapshots)).keys()]);
 }
 
 async function askAbout(work: UplinkWork, api: CenterApi, open: readonly SnapshotId[]): Promise<void> {
@@ -61,17 +60,54 @@ async function askAbout(work: UplinkWork, api: CenterApi, open: readonly Snapsho
   for (let at = 0; at < open.length; at += most) {
     const some = open.slice(at, at + most);
     // An answer says nothing of a custody that began after the question.
-    const held = new Set(await heldBy(work.ledger.db, work.upstream.id, some));
+    const held = await heldAbove(work, some);
     const told = await rowsOf(api, some);
     const rows = Map.groupBy(
       [...told, ...(await passedRowsOf(work, api, some, told))],
       ({ snapshot }) => snapshot,
     );
+    const known = { open: await openCopiesOfEach(work, some), held: await heldAbove(work, some) };
     for (const snapshot of some) {
       const answer = { snapshot, rows: rows.get(snapshot) ?? [], held: held.has(snapshot) };
-      await takeAnswer(work, answer);
+      if (!saysNothingNew(work, answer, known)) await takeAnswer(work, answer);
     }
   }
+}
+
+/** What the node above has in custody, with its word, as far as is known here. */
+async function heldAbove(
+  { ledger, upstream }: UplinkWork,
+  snapshots: readonly SnapshotId[],
+): Promise<ReadonlyMap<SnapshotId, Uint8Array>> {
+  if (upstream.kind === 'center') return new Map();
+  const held = await heldBy(ledger.db, upstream.id, snapshots);
+  return new Map(held.map(({ snapshot, receipt }) => [snapshot, receipt]));
+}
+
+interface Known {
+  readonly open: ReadonlyMap<SnapshotId, readonly CopyRow[]>;
+  readonly held: ReadonlyMap<SnapshotId, Uint8Array>;
+}
+
+/** True only if `takeAnswer` would look everything up and find nothing to do. */
+function saysNothingNew(
+  { upstream, centers }: UplinkWork,
+  { snapshot, rows, held }: Answer,
+  known: Known,
+): boolean {
+  const custody = known.held.get(snapshot);
+  const own = rows.find(({ center }) => center === upstream.id);
+  if (upstream.kind === 'relay') {
+    const word = own?.phase === 'held' ? own.receipt : null;
+    if (word === null ? held : custody === undefined || !equalBytes(word, custody)) return false;
+  }
+  const isStrange = ({ center }: CopyRecord): boolean =>
+    center !== upstream.id && !centers.some(({ id }) => id === center);
+  if (rows.some(isStrange)) return false;
+  return (known.open.get(snapshot) ?? []).every((copy) => {
+    const record = rows.find(({ center }) => center === copy.center);
+    return record === undefined ? upstream.kind === 'relay' : isOldNews(copy, record, custody !== undefined);
+  });
 }
 
 /** What was asked about one snapshot. */
