@@ -51,7 +51,13 @@ async function hold(context: Context, role: NodeRole, name: string, options: Hol
   const answer = await withCollecting(context, role, options, ({ people }) =>
     people.hold({ client: name, span, why }),
   );
-  tell(context, answer, `Nothing is collected from ${answer.name} ${heldText(answer.held!, context)}.`);
+  const { until } = answer.held!;
+  const zone = until === null ? '' : ` The time is in ${context.world.clock.zone}.`;
+  tell(
+    context,
+    answer,
+    `Nothing is collected from ${answer.name} ${heldText(answer.held!, context)}.${zone}`,
+  );
 }
 
 async function release(context: Context, role: NodeRole, name: string, options: NodeOptions): Promise<void> {
@@ -67,9 +73,8 @@ function tell({ output }: Context, { held, ...answer }: HeldClient, line: string
   output.line(line);
 }
 
-/** `until 2026-03-05 12:00 Asia/Tokyo (on a train)`. */
+/** `until 2026-03-05 12:00 (on a train)`. */
 export function heldText({ until, why }: NonNullable<HeldClient['held']>, { world }: Context): string {
-  const { zone } = world.clock;
-  const end = until === null ? 'until it is released' : `until ${timeText(until, zone)} ${zone}`;
+  const end = until === null ? 'until it is released' : `until ${timeText(until, world.clock.zone)}`;
   return why === '' ? end : `${end} (${why})`;
 }
