@@ -32,3 +32,5 @@ parentPort?.on('message', (question: HashQuestion) => {
   // oxlint-disable-next-line unicorn/require-post-message-target-origin -- threads have no origin
   parentPort?.postMessage(answer(question), [...question.buffers]);
 });
+// oxlint-disable-next-line unicorn/require-post-message-target-origin -- threads have no origin
+parentPort?.postMessage('ready');

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { after, test } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { HashThread } from './hashing.ts';
 
@@ -14,6 +15,17 @@ function newThread(): HashThread {
   return thread;
 }
 
+/** One whose thread has come up: memory goes there. */
+async function startedThread(): Promise<HashThread> {
+  const thread = newThread();
+  for (const end = performance.now() + 20_000; performance.now() < end; await setTimeout(5)) {
+    const bytes = filled(150_000, 1);
+    await thread.hash([bytes]);
+    if (bytes.length === 0) return thread;
+  }
+  assert.fail('the thread never came up');
+}
+
 const digestOf = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
 const filled = (length: number, value: number): Uint8Array => new Uint8Array(length).fill(value);
 
@@ -22,7 +34,7 @@ test('every part has its digest, and its bytes come back, whether they went to t
   const parts = [filled(2 ** 20, 1), filled(10, 2), shared.subarray(32), filled(200_000, 3), filled(0, 0)];
   const digests = parts.map(digestOf);
   const copies = parts.map((part) => new Uint8Array(part));
-  const hashed = await newThread().hash(parts);
+  const hashed = await (await startedThread()).hash(parts);
   assert.deepEqual(
     hashed.map(({ digest }) => Buffer.from(digest).toString('hex')),
     digests,
@@ -34,16 +46,24 @@ test('every part has its digest, and its bytes come back, whether they went to t
   assert.equal(shared.length, 0, 'memory went to the thread, not a copy of it');
 });
 
+test('nobody waits until the thread has come up', async () => {
+  const bytes = filled(2 ** 20, 5);
+  const digest = digestOf(bytes);
+  const [hashed] = await newThread().hash([bytes]);
+  assert.equal(Buffer.from(hashed!.digest).toString('hex'), digest);
+  assert.equal(hashed!.bytes, bytes);
+});
+
 test('two parts of one buffer go there together', async () => {
   const both = filled(2 ** 20, 9);
   const halves = [both.subarray(0, 2 ** 19), both.subarray(2 ** 19)];
-  const [one, other] = await newThread().hash(halves);
+  const [one, other] = await (await startedThread()).hash(halves);
   assert.equal(one!.bytes.buffer, other!.bytes.buffer);
   assert.deepEqual(Buffer.from(one!.digest), Buffer.from(other!.digest));
 });
 
 test('many at once all answer, each its own', async () => {
-  const thread = newThread();
+  const thread = await startedThread();
   const all = Array.from({ length: 30 }, (_, at) => filled(150_000, at));
   const digests = all.map(digestOf);
   const answers = await Promise.all(all.map((bytes) => thread.hash([bytes])));
@@ -54,7 +74,7 @@ test('many at once all answer, each its own', async () => {
 });
 
 test('what a stopped thread was asked is refused, and so is what it is asked later', async () => {
-  const thread = newThread();
+  const thread = await startedThread();
   const asked = thread.hash([filled(2 ** 20, 1)]);
   const refused = assert.rejects(asked, { code: 'interrupted' });
   await thread.close();

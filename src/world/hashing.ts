@@ -28,6 +28,8 @@ interface Asked {
  */
 export class HashThread {
   #worker: Worker | null = null;
+  /** It has said that it listens: a thread takes as long to start as a hundred megabytes to hash. */
+  #ready = false;
   readonly #asked = new Map<number, Asked>();
   #nextId = 0;
   #closed = false;
@@ -35,10 +37,17 @@ export class HashThread {
   /** Work.sha256. */
   async hash(parts: readonly Uint8Array[]): Promise<readonly Hashed[]> {
     const long = parts.filter(isWorthIt);
-    if (long.length === 0) return parts.map(hashHere);
+    if (long.length === 0 || !this.#hasThread()) return parts.map(hashHere);
     const here = parts.map((part) => (isWorthIt(part) ? null : hashHere(part)));
     const came = [...(await this.#ask(long))];
     return here.map((hashed) => hashed ?? came.shift()!);
+  }
+
+  /** Starts one if there is none. */
+  #hasThread(): boolean {
+    if (this.#closed) throw new LowtideError('interrupted', 'the thread that hashes has been stopped');
+    this.#worker ??= this.#start();
+    return this.#ready;
   }
 
   async close(): Promise<void> {
@@ -49,7 +58,6 @@ export class HashThread {
   }
 
   #ask(parts: readonly Uint8Array<ArrayBuffer>[]): Promise<readonly Hashed[]> {
-    if (this.#closed) throw new LowtideError('interrupted', 'the thread that hashes has been stopped');
     const { promise, resolve, reject } = Promise.withResolvers<readonly Hashed[]>();
     const buffers = [...new Set(parts.map(({ buffer }) => buffer))];
     const places = parts.flatMap(({ buffer, byteOffset, length }) => [
@@ -58,7 +66,7 @@ export class HashThread {
       length,
     ]);
     const question: HashQuestion = { id: this.#nextId++, buffers, places };
-    const worker = (this.#worker ??= this.#start());
+    const worker = this.#worker!;
     worker.ref();
     this.#asked.set(question.id, { places, resolve, reject });
     worker.postMessage(question, buffers);
@@ -72,7 +80,11 @@ export class HashThread {
       execArgv: ['--disable-warning=ExperimentalWarning'],
       resourceLimits: THREAD_MEMORY,
     });
-    worker.on('message', (answer: HashAnswer) => this.#settle(answer));
+    worker.once('message', () => {
+      this.#ready = this.#worker === worker;
+      worker.on('message', (answer: HashAnswer) => this.#settle(answer));
+    });
+    worker.unref();
     const lost = (why: string): void => {
       if (this.#worker === worker)
         this.#lose(new LowtideError('crashed', `the thread that hashes has ended: ${why}`));
@@ -99,6 +111,7 @@ export class HashThread {
   /** What it was asked is gone with it, memory included; what is asked next gets another thread. */
   #lose(error: LowtideError): void {
     this.#worker = null;
+    this.#ready = false;
     for (const { reject } of this.#asked.values()) reject(error);
     this.#asked.clear();
   }
