@@ -90,7 +90,7 @@ async function openRun(world: World, depot: Depot, plan: BackupPlan): Promise<Ru
   const base = await openBase(world, depot, plan, table);
   if (base !== null && plan.spool !== 'depot') await markSparseBlocks(world, depot, base, table);
   const known = new KnownChunks(world, depot, plan, base, table);
-  const dataWriter = depot.writer(plan.dataGroup);
+  const dataWriter = depot.writer(plan.dataGroup, 'late');
   const pageWriter = plan.metaGroup === plan.dataGroup ? dataWriter : depot.writer(plan.metaGroup);
   const asked = plan.spool === 'depot' ? depot : null;
   return {
