@@ -109,7 +109,7 @@ export class DirectoryPackStore implements PackStore {
 
   #lease(name: string): Handle {
     const handle = this.#handles.get(name) ?? {
-      file: this.#disk.openRead(this.#path(name)),
+      file: this.#disk.openRead(this.#path(name), 'late'),
       users: 0,
       doomed: false,
     };

@@ -139,15 +139,15 @@ class Order {
   }
 }
 
-/** What may lie around a block that came over a line: the head of its frame. */
-const FRAME_BYTES_MAX = 64;
+/** What may lie around a block: the head of its frame if it came over a line, what the disk gave besides if it came from there. */
+const MARGIN_BYTES_MAX = 16 * 1024;
 
 /** In memory of its own, which can go to a thread; of a view all that is behind it would. */
 function compact(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
   const { buffer, byteLength } = bytes;
   const isOwn =
     buffer instanceof ArrayBuffer &&
-    buffer.byteLength <= byteLength + (byteLength > Buffer.poolSize ? FRAME_BYTES_MAX : 0);
+    buffer.byteLength <= byteLength + (byteLength > Buffer.poolSize ? MARGIN_BYTES_MAX : 0);
   return isOwn ? (bytes as Uint8Array<ArrayBuffer>) : new Uint8Array(bytes);
 }
 

@@ -1,16 +1,22 @@
 import type { FileHandle } from 'node:fs/promises';
 import { LowtideError } from '../model/errors.ts';
-import { DIRECT_ALIGN, type DirectWriting } from './direct-writing.ts';
+import { DIRECT_ALIGN, type DirectReading, type DirectWriting } from './direct.ts';
 import { diskError } from './errno.ts';
 import type { ReadableFile, WritableFile } from './ports.ts';
+
+/** Less is read or written sooner by way of the kernel's page cache. */
+const WORTH_DIRECT = 256 * 1024;
 
 export class RealReadableFile implements ReadableFile {
   readonly #path: string;
   readonly #handle: FileHandle;
+  readonly #direct: Pick<DirectReading, 'read' | 'close'> | null;
 
-  constructor(path: string, handle: FileHandle) {
+  /** @param direct of the same file */
+  constructor(path: string, handle: FileHandle, direct: Pick<DirectReading, 'read' | 'close'> | null = null) {
     this.#path = path;
     this.#handle = handle;
+    this.#direct = direct;
   }
 
   async size(): Promise<number> {
@@ -22,30 +28,40 @@ export class RealReadableFile implements ReadableFile {
   }
 
   async read(position: number, length: number): Promise<Uint8Array> {
-    // Memory of its own, so that the reader may hand it to another thread.
-    const bytes = Buffer.allocUnsafeSlow(length);
-    let filled = 0;
     try {
-      while (filled < length) {
-        const { bytesRead } = await this.#handle.read(bytes, filled, length - filled, position + filled);
-        if (bytesRead === 0) break;
-        filled += bytesRead;
-      }
+      const direct = length < WORTH_DIRECT ? null : await this.#direct?.read(position, length);
+      return direct ?? (await this.#read(position, length));
     } catch (error) {
       throw diskError(error, 'read', this.#path);
     }
-    return bytes.subarray(0, filled);
   }
 
-  close(): Promise<void> {
-    return this.#handle.close();
+  async close(): Promise<void> {
+    await closeBoth(this.#direct, this.#handle);
+  }
+
+  async #read(position: number, length: number): Promise<Uint8Array> {
+    // Memory of its own, so that the reader may hand it to another thread.
+    const bytes = Buffer.allocUnsafeSlow(length);
+    let filled = 0;
+    while (filled < length) {
+      const { bytesRead } = await this.#handle.read(bytes, filled, length - filled, position + filled);
+      if (bytesRead === 0) break;
+      filled += bytesRead;
+    }
+    return bytes.subarray(0, filled);
+  }
+}
+
+async function closeBoth(direct: Pick<DirectWriting, 'close'> | null, handle: FileHandle): Promise<void> {
+  try {
+    await direct?.close();
+  } finally {
+    await handle.close();
   }
 }
 
 type Direct = Pick<DirectWriting, 'write' | 'close'>;
-
-/** Less is written sooner by way of the kernel's page cache. */
-const WORTH_DIRECT = 256 * 1024;
 
 /**
  * Writes at its own position, so that calls that overlap keep their order. After the first failure nothing but
@@ -92,11 +108,7 @@ export class RealWritableFile implements WritableFile {
   }
 
   async close(): Promise<void> {
-    try {
-      await this.#direct?.close();
-    } finally {
-      await this.#handle.close();
-    }
+    await closeBoth(this.#direct, this.#handle);
   }
 
   async #guarded(doing: string, run: () => Promise<void>): Promise<void> {

@@ -1,7 +1,7 @@
 import { constants } from 'node:fs';
 import * as fs from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { DirectWriting, Stages } from './direct-writing.ts';
+import { DirectReading, DirectWriting, Stages } from './direct.ts';
 import { diskError, errnoName } from './errno.ts';
 import { RealReadableFile, RealWritableFile } from './disk-files.ts';
 import { nativeLoader, type Native } from './native.ts';
@@ -15,17 +15,18 @@ const FILE_MODE = 0o600;
 export function realDisk(native: () => Native = nativeLoader()): Disk {
   const stages = new Stages();
   return {
-    openRead: (path) => named('open', path, async () => new RealReadableFile(path, await fs.open(path, 'r'))),
+    openRead: (path, again = 'soon') =>
+      named('open', path, async () => {
+        const handle = await fs.open(path, 'r');
+        const direct = again === 'soon' ? null : DirectReading.open(path, native);
+        return new RealReadableFile(path, handle, await orClosed(handle, direct));
+      }),
     create: (path, read = 'soon') =>
       named('create', path, async () => {
         const flags = constants.O_CREAT | constants.O_EXCL | constants.O_RDWR;
         const handle = await fs.open(path, flags, FILE_MODE);
-        if (read === 'soon') return new RealWritableFile(path, handle, 0);
-        const direct = await DirectWriting.open(path, stages).catch(async (error: unknown) => {
-          await handle.close();
-          throw error;
-        });
-        return new RealWritableFile(path, handle, 0, direct);
+        const direct = read === 'soon' ? null : DirectWriting.open(path, stages);
+        return new RealWritableFile(path, handle, 0, await orClosed(handle, direct));
       }),
     openAppend: (path) =>
       named('open', path, async () => {
@@ -45,6 +46,16 @@ export function realDisk(native: () => Native = nativeLoader()): Disk {
         return { free: bavail * bsize, total: blocks * bsize };
       }),
   };
+}
+
+/** What belongs to this file too; if it cannot be had the file is closed. */
+async function orClosed<T>(handle: fs.FileHandle, result: Promise<T> | T): Promise<T> {
+  try {
+    return await result;
+  } catch (error) {
+    await handle.close();
+    throw error;
+  }
 }
 
 async function named<T>(doing: string, path: string, run: () => Promise<T>): Promise<T> {

@@ -27,6 +27,8 @@ export interface Native {
   /** False if the file system cannot refuse by itself; EEXIST is thrown. */
   renameNoReplace(from: Uint8Array, to: Uint8Array): boolean;
   syncFileSystem(fd: number): Promise<void>;
+  /** Where memory begins, modulo 2 ** 32. */
+  addressOf(bytes: Uint8Array): number;
   readonly attributes: NativeAttributes;
 }
 
@@ -133,6 +135,7 @@ function nativeOver(koffi: typeof Koffi, libc: Koffi.LibraryHandle): Native {
       if (cannot.includes(koffi.errno())) return false;
       throw failed('renameat2');
     },
+    addressOf: (bytes) => Number(BigInt.asUintN(32, koffi.address(bytes))),
     syncFileSystem: (fd) =>
       new Promise((resolve, reject) => {
         syncfs.async(fd, (error: Error | null, result: number) => {

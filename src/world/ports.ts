@@ -50,8 +50,11 @@ export interface Random {
  * Errors: LowtideError `disk-full` on ENOSPC and EDQUOT, `not-found`, else `disk-failed`, with the path.
  */
 export interface Disk {
-  /** Opens an existing file for ranged reads. */
-  openRead(path: string): Promise<ReadableFile>;
+  /**
+   * Opens an existing file for ranged reads.
+   * @param again what was read is read again `soon`, or `late`: then large reads need not pass through the system's memory
+   */
+  openRead(path: string, again?: 'soon' | 'late'): Promise<ReadableFile>;
   /**
    * Makes a new file (mode 0600), which must not exist.
    * @param read what is written is read again `soon`, or `late`: then it need not pass through the system's memory

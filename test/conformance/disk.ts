@@ -36,8 +36,8 @@ async function put(disk: Disk, path: string, content: string): Promise<void> {
   await file.close();
 }
 
-async function get(disk: Disk, path: string): Promise<string> {
-  const file = await disk.openRead(path);
+async function get(disk: Disk, path: string, again?: 'late'): Promise<string> {
+  const file = await disk.openRead(path, again);
   const content = text(await file.read(0, await file.size()));
   await file.close();
   return content;

@@ -1,8 +1,9 @@
 import { constants } from 'node:fs';
 import * as fs from 'node:fs/promises';
 import { errnoName } from './errno.ts';
+import { type Native, nativeOrNull } from './native.ts';
 
-/** Every kind of disk takes writes that begin and end, in the file and in memory, at multiples of this. */
+/** Every kind of disk takes what begins and ends, in the file and in memory, at multiples of this. */
 export const DIRECT_ALIGN = 4096;
 const STAGE_BYTES = 1024 * 1024;
 const STAGES = 4;
@@ -39,6 +40,68 @@ function alignedPieces(): Uint8Array[] {
   return Array.from({ length: STAGES }, (_, at) => new Uint8Array(buffer, at * STAGE_BYTES, STAGE_BYTES));
 }
 
+async function openDirect(path: string, flags: number): Promise<fs.FileHandle | null> {
+  const direct = constants.O_DIRECT as number | undefined;
+  if (direct === undefined) return null;
+  try {
+    return await fs.open(path, flags | direct);
+  } catch (error) {
+    if (errnoName(error) === 'EINVAL') return null;
+    throw error;
+  }
+}
+
+/** A second descriptor of a file, whose reads come from the disk without a copy in the kernel's page cache. */
+export class DirectReading {
+  readonly #handle: fs.FileHandle;
+  readonly #native: Native;
+
+  private constructor(handle: fs.FileHandle, native: Native) {
+    this.#handle = handle;
+    this.#native = native;
+  }
+
+  /** Null where there are no such reads. */
+  static async open(path: string, native: () => Native): Promise<DirectReading | null> {
+    const loaded = nativeOrNull(native);
+    const handle = loaded === null ? null : await openDirect(path, constants.O_RDONLY);
+    return loaded === null || handle === null ? null : new DirectReading(handle, loaded);
+  }
+
+  /** As ReadableFile, in memory of its own; null if the file system will not have it so. */
+  async read(position: number, length: number): Promise<Uint8Array | null> {
+    const before = position % DIRECT_ALIGN;
+    const room = Math.ceil((before + length) / DIRECT_ALIGN) * DIRECT_ALIGN;
+    const memory = Buffer.allocUnsafeSlow(room + DIRECT_ALIGN);
+    const at = DIRECT_ALIGN - (this.#native.addressOf(memory) % DIRECT_ALIGN);
+    const filled = await this.#fill(memory.subarray(at, at + room), position - before);
+    return filled === null ? null : memory.subarray(at + before, at + Math.min(filled, before + length));
+  }
+
+  close(): Promise<void> {
+    return this.#handle.close();
+  }
+
+  async #fill(memory: Uint8Array, position: number): Promise<number | null> {
+    try {
+      for (let filled = 0; ;) {
+        const { bytesRead } = await this.#handle.read(
+          memory,
+          filled,
+          memory.length - filled,
+          position + filled,
+        );
+        filled += bytesRead;
+        // A part of a page is read at the end of the file only.
+        if (bytesRead === 0 || filled === memory.length || filled % DIRECT_ALIGN > 0) return filled;
+      }
+    } catch (error) {
+      if (errnoName(error) !== 'EINVAL') throw error;
+      return null;
+    }
+  }
+}
+
 /** A second descriptor of a file, whose writes go to the disk without a copy in the kernel's page cache (O_DIRECT). */
 export class DirectWriting {
   readonly #handle: fs.FileHandle;
@@ -52,14 +115,8 @@ export class DirectWriting {
 
   /** Null where the system or the file system has no such writes. */
   static async open(path: string, stages: Stages): Promise<DirectWriting | null> {
-    const flag = constants.O_DIRECT as number | undefined;
-    if (flag === undefined) return null;
-    try {
-      return new DirectWriting(await fs.open(path, constants.O_WRONLY | flag), stages);
-    } catch (error) {
-      if (errnoName(error) === 'EINVAL') return null;
-      throw error;
-    }
+    const handle = await openDirect(path, constants.O_WRONLY);
+    return handle === null ? null : new DirectWriting(handle, stages);
   }
 
   /**
