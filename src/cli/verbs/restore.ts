@@ -61,6 +61,8 @@ async function restore(
 ): Promise<number> {
   const { world, stop } = context;
   const startedAt = world.clock.monotonic();
+  // They load their code while the key is derived and the depot is opened.
+  for (let lane = 0; lane < world.work.lanes; lane++) world.work.prepare?.();
   return await withReading(context, options, async (reading) => {
     const line = await chosenLine(reading, text, options);
     const plan = {
