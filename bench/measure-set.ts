@@ -1,8 +1,9 @@
-import { cpSync, mkdirSync, rmSync } from 'node:fs';
+import { cpSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { run } from '../test/real/processes.ts';
-import { type Measured, measured } from './meter.ts';
+import { type Cost, type Measured, measured } from './meter.ts';
 import { megabytes, type Report } from './report.ts';
+import { restoreTarget } from './restore-target.ts';
 import type { DataSet } from './sets.ts';
 import type { Tool } from './tools.ts';
 import { editPercent, settle, warm, type Workplace } from './workplace.ts';
@@ -11,6 +12,8 @@ export interface SetOptions {
   readonly tools: readonly Tool[];
   /** A command that takes longer is ended, and said to have been. */
   readonly timeoutMs: number;
+  /** Restores go onto a new file system each: takes root. */
+  readonly fresh: boolean;
 }
 
 /** One round of one data set: each phase for all tools in turn, so that the tree changes for all at once. */
@@ -79,15 +82,33 @@ class Round {
   }
 
   async restore(): Promise<void> {
+    const bytes = warm(this.#place.tree);
+    await this.#withTarget(bytes, (target) => this.#copy(target));
     for (const tool of this.#tools()) {
-      const target = join(this.#place.scratch, 'restored');
-      mkdirSync(target);
-      const args = tool.restore(this.#repository(tool), target, this.#backups);
-      const cwd = tool.restoresHere === true ? { cwd: target } : {};
-      warm(this.#repository(tool));
-      if (args !== null) await this.#measure('restore', tool, args, async () => '', cwd);
-      rmSync(target, { recursive: true, force: true });
+      await this.#withTarget(bytes, async (target) => {
+        const args = tool.restore(this.#repository(tool), target, this.#backups);
+        const cwd = tool.restoresHere === true ? { cwd: target } : {};
+        warm(this.#repository(tool));
+        if (args !== null) await this.#measure('restore', tool, args, async () => '', cwd);
+      });
     }
+  }
+
+  async #withTarget(bytes: number, work: (target: string) => Promise<void>): Promise<void> {
+    const target = await restoreTarget(this.#place.scratch, bytes, this.#options.fresh);
+    try {
+      await work(target.path);
+    } finally {
+      await target.remove();
+    }
+  }
+
+  /** What the machine's own copying costs, as it is and with making it durable, as a restore of lowtide does. */
+  async #copy(target: string): Promise<void> {
+    const copied = await measured('cp', ['-a', this.#place.tree, target]);
+    const synced = await measured('sync', ['-f', target]);
+    this.#report.add(this.#title, 'restore: cp -a', copied.cost);
+    this.#report.add(this.#title, 'restore: cp -a and sync', together(copied.cost, synced.cost));
   }
 
   #tools(): readonly Tool[] {
@@ -120,6 +141,12 @@ class Round {
     this.#report.add(this.#title, `${phase}: ${tool.name}`, done.cost, await note());
   }
 }
+
+const together = (one: Cost, other: Cost): Cost => ({
+  wallMs: one.wallMs + other.wallMs,
+  cpuMs: one.cpuMs + other.cpuMs,
+  peakBytes: Math.max(one.peakBytes, other.peakBytes),
+});
 
 /** What merely looking at the tree costs here, and reading all of it. */
 async function measureMachine(report: Report, title: string, { tree }: Workplace): Promise<void> {

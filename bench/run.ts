@@ -2,12 +2,12 @@
  * What backup, restore and collection cost here, beside the backup programs that this machine has: the real programs as
  * whole processes, on trees that are the same for everybody. Run it when nothing else runs.
  *
- *   node bench/run.ts [--rounds N] [--scale X] [--sets a,b,...] [--peers DIR] [--folder DIR] [--timeout S] [--write]
+ *   node bench/run.ts [--rounds N] [--scale X] [--sets a,b,...] [--peers DIR] [--folder DIR] [--timeout S] [--fresh] [--write]
  *
  * --scale 1 takes hours and 100 GB; 0.1 some minutes. --sets: many, mixed, noise, text, large, sparse, empty, churn,
  * center (a center and an agent on loopback) and stages (what each stage could do alone). --peers: a folder with
- * programs that are in no PATH. --folder keeps the trees for the next time. --write puts the result into
- * docs/benchmarks.md.
+ * programs that are in no PATH. --folder keeps the trees for the next time. --fresh has each restore go onto a new ext4 in
+ * a file, which takes root. --write puts the result into docs/benchmarks.md.
  */
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, loadavg, release, totalmem } from 'node:os';
@@ -31,6 +31,7 @@ const { values } = parseArgs({
     peers: { type: 'string' },
     folder: { type: 'string' },
     timeout: { type: 'string', default: '600' },
+    fresh: { type: 'boolean', default: false },
     write: { type: 'boolean', default: false },
   },
 });
@@ -54,7 +55,11 @@ try {
     console.log(`round ${round} of ${rounds}, load average ${loads.at(-1)}`);
     for (const set of all.filter(({ name }) => wanted.includes(name))) {
       const place = await workplace(folder, `${set.name}-${scale}`, (path) => set.make(path));
-      await measureSet(report, set, place, { tools, timeoutMs: Number(values.timeout) * 1000 });
+      await measureSet(report, set, place, {
+        tools,
+        timeoutMs: Number(values.timeout) * 1000,
+        fresh: values.fresh,
+      });
       place.clear();
       if (values.folder === undefined) rmSync(place.tree, { recursive: true, force: true });
     }
