@@ -16,7 +16,7 @@ const WINDOW_CHUNKS = 16;
 const CACHE_CHUNKS = 1;
 /** Blocks at the end of a window that the next is likely to want too. */
 const KEPT_BLOCKS = 4;
-const PIECES_MAX = 2048;
+const PIECES_MAX = 4096;
 /** Files that need more than one block stay open until the last has come. */
 const OPEN_FILES_MAX = 64;
 /** Files finished at once: more only wait for the same disk. */
