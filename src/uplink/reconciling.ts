@@ -52,7 +52,13 @@ export async function collectAnswersOn(
   api: CenterApi,
   snapshots: readonly SnapshotId[],
 ): Promise<void> {
-  if (snapshots.length > 0) await askAbout(work, api, [...(await openCopiesOfEach(work, snapshots)).keys()]);
+  if (snapshots.length === 0) return;
+  const open = await openCopiesOfEach(work, snapshots);
+  await askAbout(
+    work,
+    api,
+    snapshots.filter((id) => open.has(id)),
+  );
 }
 
 async function askAbout(work: UplinkWork, api: CenterApi, open: readonly SnapshotId[]): Promise<void> {
