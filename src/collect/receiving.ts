@@ -50,7 +50,7 @@ export interface Stream {
 }
 
 /** What is hashed, or was and waits for its turn, as a share of a group. */
-const AHEAD_SHARE = 1 / 2;
+const AHEAD_SHARE = 1 / 4;
 
 /**
  * Receives blocks (SEED fig. 5, S4): each is checked against its id and domain, then made durable in groups, and only
