@@ -72,4 +72,16 @@ describe('S73: a client that sends faster than it was granted', () => {
     const first = snapshot.blocks.slice(0, 10).map(({ id }) => id);
     assert.deepEqual(await ann.api.missing(next.order, first), [], 'what came before counts');
   });
+
+  it('is stopped also if each of its snapshots is a small one', async () => {
+    const kit = await CollectKit.make({ conditions: { rates: SLOW } });
+    const ann = await kit.client('ann');
+    const bringing = async (): Promise<void> => {
+      for (let job = 0; job < 60; job++) {
+        const data = Array.from({ length: 8 }, (_, at) => `block ${at} of ${job}`);
+        await ann.bring(await ann.snapshot({ job: `job-${job}`, data }));
+      }
+    };
+    await assert.rejects(bringing(), (error) => isLowtideError(error, 'order-ended'));
+  });
 });

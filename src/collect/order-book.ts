@@ -24,7 +24,6 @@ export interface ActiveOrder {
   base: Promise<boolean> | null;
   /** Bytes a second that it may send; null: as fast as it goes. */
   rate: number | null;
-  readonly watch: RateWatch;
   /** Bytes that came under this order, and those of them that are durable. */
   arrived: number;
   received: number;
@@ -59,7 +58,6 @@ export function newOrder(
     failed: false,
     needed: new Set(),
     base: null,
-    watch: new RateWatch(),
     arrived: 0,
     received: 0,
     owed: null,
@@ -90,6 +88,7 @@ const COMMITTED_MAX = 1000;
 export class OrderBook {
   readonly #orders = new Map<OrderId, ActiveOrder>();
   readonly #sessions = new Map<ClientId, Session>();
+  readonly #watches = new Map<ClientId, RateWatch>();
   readonly #committed = new Map<OrderId, Pick<ActiveOrder, 'client' | 'snapshot'>>();
 
   /** The newest session of a client takes over; the one before is told to end. */
@@ -154,6 +153,24 @@ export class OrderBook {
   ofSnapshot(snapshot: SnapshotId): ActiveOrder | null {
     for (const order of this.#orders.values()) if (order.snapshot === snapshot) return order;
     return null;
+  }
+
+  /** Outlives orders and sessions: a new one of either is no new allowance. */
+  watchOf(client: ClientId): RateWatch {
+    const watch = this.#watches.get(client) ?? new RateWatch();
+    this.#watches.set(client, watch);
+    return watch;
+  }
+
+  /** What a client may send under all its orders together, bytes a second; null: as fast as it goes. */
+  rateOf(client: ClientId): number | null {
+    let sum = 0;
+    for (const order of this.#orders.values()) {
+      if (order.client !== client) continue;
+      if (order.rate === null) return null;
+      sum += order.rate;
+    }
+    return sum;
   }
 
   all(): readonly ActiveOrder[] {

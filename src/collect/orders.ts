@@ -137,8 +137,10 @@ export class Orders {
     if (order.lastActivity - order.reportedAt >= REPORT_MS) this.#report(order, order.arrived);
     const { block_bytes_max, flush_bytes } = this.#world.limits;
     const slack = 2 * block_bytes_max + flush_bytes;
-    if (!order.watch.came(bytes, order.rate, slack, order.lastActivity)) return;
-    this.#around.planning.tell({ kind: 'misbehaved', client: order.client });
+    const { client, lastActivity } = order;
+    const { book, planning } = this.#around;
+    if (!book.watchOf(client).came(bytes, book.rateOf(client), slack, lastActivity)) return;
+    planning.tell({ kind: 'misbehaved', client });
     if (!order.stop.signal.aborted) order.stop.abort('client-misbehaved');
   }
 

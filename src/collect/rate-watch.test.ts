@@ -31,6 +31,11 @@ describe('S73: what comes is watched', () => {
     assert.ok(sendAt(new RateWatch(), 20 * MB, changing, 60_000) !== null);
   });
 
+  it('and who sends twice the grant is stopped where the grant is small, too', () => {
+    const at = sendAt(new RateWatch(), 2 * MB, () => MB, 600_000);
+    assert.ok(at !== null && at <= 60_000, `after ${at} ms`);
+  });
+
   it('and who keeps to the grant is left alone, whatever becomes of it', () => {
     assert.equal(
       sendAt(new RateWatch(), 10 * MB, () => 10 * MB, 600_000),

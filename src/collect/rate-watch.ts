@@ -1,7 +1,7 @@
 import { SECOND_MS } from '../model/time.ts';
 
-/** Over so long a time the granted rate must be kept (docs/scheduling.md S73). */
-const WINDOW_MS = 10 * SECOND_MS;
+/** So much of the granted rate may come at once (docs/scheduling.md S73). */
+const BURST_MS = 10 * SECOND_MS;
 /** More than this part above the grant is no accident. */
 const TOLERANCE = 1.25;
 /** What was sent at a higher rate may come for so long after it has fallen. */
@@ -10,12 +10,10 @@ const LAG_MS = 2 * SECOND_MS;
 /** Bytes that may come in a time at this rate. */
 const mayCome = (rate: number, ms: number): number => (rate * TOLERANCE * ms) / SECOND_MS;
 
-/** Whether a client keeps to the rate that it was granted, by what has come from it. */
+/** Whether a client keeps to the rate that it was granted, by what has come from it: a leaky bucket. */
 export class RateWatch {
-  #since = 0;
-  #bytes = 0;
-  /** What might have come since then, at the rates of that time. */
-  #allowed = 0;
+  /** Bytes that came and have not been granted since. */
+  #level = 0;
   #lookedAt = 0;
   #rate: number | null = null;
   /** What counts beside the rate until it has fallen for `LAG_MS`. */
@@ -23,16 +21,16 @@ export class RateWatch {
   #beforeUntil = 0;
 
   /**
+   * @param rate of all that it may send now together
    * @param slack bytes that may be under way whatever the rate is: what buffers and the line hold, and a whole block
    * @returns true if it has sent far more than it was granted: told as soon as that is sure, and then once
    */
   came(bytes: number, rate: number | null, slack: number, now: number): boolean {
     const counted = this.#follow(rate, now);
     if (rate === null) return false;
-    this.#bytes += bytes;
-    const left = Math.max(0, this.#since + WINDOW_MS - now);
-    const tooMuch = this.#bytes > this.#allowed + mayCome(counted, left) + slack;
-    if (tooMuch || left === 0) this.#begin(now);
+    this.#level += bytes;
+    const tooMuch = this.#level > mayCome(counted, BURST_MS) + slack;
+    if (tooMuch) this.#level = 0;
     return tooMuch;
   }
 
@@ -40,22 +38,16 @@ export class RateWatch {
   #follow(rate: number | null, now: number): number {
     const before = this.#rate;
     this.#rate = rate;
-    if (rate === null) return Infinity;
-    if (before === null) {
-      this.#begin(now);
-      this.#beforeUntil = 0;
+    if (rate === null || before === null) {
+      this.#level = this.#beforeUntil = 0;
     } else if (rate < before && now >= this.#beforeUntil) {
       this.#before = before;
       this.#beforeUntil = now + LAG_MS;
     }
+    if (rate === null) return Infinity;
     const counted = now < this.#beforeUntil ? Math.max(rate, this.#before) : rate;
-    this.#allowed += mayCome(Math.max(counted, before ?? 0), now - this.#lookedAt);
+    this.#level = Math.max(0, this.#level - mayCome(Math.max(counted, before ?? 0), now - this.#lookedAt));
     this.#lookedAt = now;
     return counted;
-  }
-
-  #begin(now: number): void {
-    this.#since = this.#lookedAt = now;
-    this.#bytes = this.#allowed = 0;
   }
 }
