@@ -77,8 +77,8 @@ describe('S73: a client that sends faster than it was granted', () => {
     const kit = await CollectKit.make({ conditions: { rates: SLOW } });
     const ann = await kit.client('ann');
     const bringing = async (): Promise<void> => {
-      for (let job = 0; job < 60; job++) {
-        const data = Array.from({ length: 8 }, (_, at) => `block ${at} of ${job}`);
+      for (let job = 0; job < 120; job++) {
+        const data = Array.from({ length: 5 }, (_, at) => `block ${at} of ${job}`);
         await ann.bring(await ann.snapshot({ job: `job-${job}`, data }));
       }
     };
