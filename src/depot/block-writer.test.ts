@@ -55,6 +55,30 @@ for (const kind of ['disk.sync', 'disk.write', 'disk.create', 'database.commit']
   });
 }
 
+test('a block found damaged in the pack that is being written is stored again, in another one', async () => {
+  const node = newNode();
+  const depot = await newDepot(node.boot());
+  const writer = depot.writer('shared');
+  const list = blocks(3);
+  await addAll(writer, list);
+  await writer.flush();
+  const [open] = packsOf(node);
+  node.disk.corrupt(open!, node.disk.bytesOf(open!).length - 40, 0x40);
+  const [damaged, ...others] = [...errorsOf(await readAll(depot, idsOf(list))).keys()];
+  assert.deepEqual(others, []);
+  const size = node.disk.bytesOf(open!).length;
+
+  await addAll(writer, list);
+  assert.deepEqual(await writer.flush(), idsOf(list));
+  await assertHeld(depot, list);
+  const [first, second, ...more] = packsOf(node);
+  assert.deepEqual([first, more], [open, []]);
+  const length = list.find(({ id }) => id === damaged)!.bytes.length;
+  assert.ok(node.disk.bytesOf(second!).length < length * 2, 'only what was damaged is written again');
+  assert.ok(node.disk.bytesOf(open!).length >= size);
+  await assertHeld(await afterCrash(node), list);
+});
+
 test('a pack whose sync failed is never synced again', async () => {
   const node = newNode();
   const depot = await newDepot(node.boot());

@@ -166,19 +166,28 @@ export class GroupWriter implements BlockWriter {
     for (const { release } of blocks) release();
   }
 
-  async #write(blocks: readonly PackedBlock[], seal: boolean): Promise<void> {
+  async #write(given: readonly PackedBlock[], seal: boolean): Promise<void> {
+    const blocks = await this.#lacking(given);
     const pack = (this.#pack ??= await PackWriter.begin(this.#room, this.group, this.#read));
     try {
-      await pack.commit(
-        blocks.filter((block) => !pack.holds(block.id)),
-        seal,
-      );
+      await pack.commit(blocks, seal);
       if (pack.closed) this.#pack = null;
     } catch (error) {
       this.#pack = null;
       await pack.giveUp();
       throw error;
     }
+  }
+
+  /** What the open pack does not hold. What was found damaged in it needs another one: a pack holds a block at one place. */
+  async #lacking(blocks: readonly PackedBlock[]): Promise<readonly PackedBlock[]> {
+    const pack = this.#pack;
+    const held = pack === null ? [] : blocks.filter(({ id }) => pack.holds(id)).map(({ id }) => id);
+    if (held.length === 0) return blocks;
+    const had = await this.#room.index.present(held, null);
+    if (had.size < held.length) await this.#sealEmpty();
+    const inPack = new Set(held);
+    return blocks.filter(({ id }) => !inPack.has(id) || !had.has(id));
   }
 
   /** Everything is durable; a pack without a trailer is as good, only slower to read when the index is lost. */
