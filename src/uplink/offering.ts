@@ -16,6 +16,8 @@ import { collectAnswersOn } from './reconciling.ts';
 
 /** Refusals that are about the client and not about one snapshot of it. */
 const SESSION_CODES: readonly ErrorCode[] = ['not-enrolled', 'clone-suspected', 'wrong-center'];
+/** What lasts until somebody makes room: it is told of every copy that waits for it (promise P6). */
+const FULL_CODES: readonly ErrorCode[] = ['quota-full', 'disk-full'];
 /** What a relay has in custody is not offered by another way for so long. */
 const CUSTODY_PATIENCE_MS = DAY_MS;
 
@@ -33,9 +35,11 @@ export async function offerOwed(work: UplinkWork, api: CenterApi): Promise<void>
     if (await isOffered(work, row, copiesToOffer(work, custody, known.get(row.id) ?? []))) continue;
     const copies = copiesToOffer(work, custody, await openCopies(work, row.id));
     if (copies.length === 0) continue;
-    await offerOne(work, api, row, copies).catch((error: unknown) => {
-      if (!isLowtideError(error) || isForLater(error)) throw error;
-      return refuse(work, row.id, copies, error);
+    await offerOne(work, api, row, copies).catch(async (error: unknown) => {
+      if (!isLowtideError(error)) throw error;
+      if (!isForLater(error)) return await refuse(work, row.id, copies, error);
+      if (FULL_CODES.includes(error.code)) await noteFull(work, copies, error.code);
+      throw error;
     });
   }
   for (const id of await work.depot.voids()) await withdrawOne(work, api, id);
@@ -168,6 +172,14 @@ async function refuse(
   const message = `${upstream.name} refuses snapshot ${shortId(id)}: ${error.message}`;
   alarms.raise(`copy ${id}`, error.code, message);
   work.onChange(id);
+}
+
+async function noteFull(work: UplinkWork, copies: readonly CopyRow[], code: ErrorCode): Promise<void> {
+  const { ledger, world } = work;
+  for (const { snapshot, center, phase } of copies) {
+    if (phase !== 'waiting') continue;
+    await setPhase(ledger.db, { snapshot, center, phase, code, until: null }, world.clock.now());
+  }
 }
 
 /** Only where its owner has closed it: other centers may still get it. */

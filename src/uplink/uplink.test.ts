@@ -126,6 +126,25 @@ describe('offering', () => {
     assert.deepEqual(await small.states(), ['home#1 oslo: safe']);
   });
 
+  it('that finds no room above is why the copy waits, until there is some (promise P6)', async () => {
+    let full = true;
+    const small = await SmallFleet.make({
+      meddle: (api) => ({
+        ...api,
+        offer: async (...values) => {
+          if (full) throw new LowtideError('quota-full', 'oslo keeps 1 byte for this sender');
+          return await api.offer(...values);
+        },
+      }),
+    });
+    await small.take();
+    await small.pass(5 * MINUTE_MS);
+    assert.deepEqual(await small.states(), ['home#1 oslo: waiting quota-full']);
+    full = false;
+    await small.pass(15 * MINUTE_MS);
+    assert.deepEqual(await small.states(), ['home#1 oslo: safe']);
+  });
+
   it('is not done again for what was offered with the same wishes, and is for what has others', async () => {
     let offers = 0;
     const small = await SmallFleet.make({
