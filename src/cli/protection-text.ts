@@ -34,6 +34,8 @@ const texts: Texts = {
     const some = held === count ? '' : `${held} of them `;
     return `${snapshots} at no center so far, ${some}in the custody of a relay`;
   },
+  lost: ({ count }) =>
+    `${plural(count, 'snapshot')} lost with a relay that had custody: the next backup sends everything again`,
   'still-owed': ({ centers }, status) => `not yet at ${namesOf(centers, status)}`,
   'never-meets': ({ node, windows, zone }, _, job) =>
     `nothing of it can ever go to ${node}: it may travel ${hoursText(job.transfer, job.zone)}, ${node} collects ${hoursText(windows, zone)}`,

@@ -51,6 +51,18 @@ describe('a job is not protected', () => {
     }
   });
 
+  it('by what a relay lost that had custody of it, which is in no spool either', () => {
+    const lost = taken(1, ['stuck'], { pack_group: null });
+    const copies = lost.copies.map((copy) => ({ ...copy, code: 'custody-lost' }));
+    const remarks = of([taken(2, ['waiting']), { ...lost, copies }]).remarks;
+    assert.deepEqual(remarks, [
+      { kind: 'lost', count: 1 },
+      { kind: 'not-collected', count: 1, held: 0 },
+    ]);
+    const spooled = taken(1, ['stuck'], { pack_group: 'run-1' });
+    assert.deepEqual(kinds(of([{ ...spooled, copies }])), ['not-collected']);
+  });
+
   it('by a part of a backup, even if that part is receipted', () => {
     assert.deepEqual(kinds(of([taken(1, ['safe'], { complete: 0 })])), ['partial']);
     assert.equal(of([taken(1, ['safe'], { complete: 0 })]).level, 'none');

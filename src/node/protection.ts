@@ -23,6 +23,8 @@ export type Remark =
   | { readonly kind: 'never-taken' }
   /** Snapshots that no center has; `held` of them some relay has in custody. */
   | { readonly kind: 'not-collected'; readonly count: number; readonly held: number }
+  /** Snapshots that were freed here on the word of a relay, which has lost them. */
+  | { readonly kind: 'lost'; readonly count: number }
   /** The backup is still on its way through the spool in parts. */
   | { readonly kind: 'partial' }
   | { readonly kind: 'still-owed'; readonly centers: readonly CenterId[] }
@@ -59,7 +61,7 @@ export function protectionOf(facts: JobFacts): Protection {
   const remarks: Remark[] = [
     ...failure(facts),
     ...(missing.length > 0 ? [{ kind: 'still-owed', centers: missing } as const] : []),
-    ...(newer.length > 0 ? [notCollected(newer)] : []),
+    ...notCollected(newer),
     ...(row.problems > 0 ? [{ kind: 'unreadable', count: row.problems } as const] : []),
   ];
   const level = missing.length > 0 ? 'partly' : 'protected';
@@ -72,15 +74,28 @@ function whyNone(facts: JobFacts): Remark[] {
   if (facts.centers.length === 0) remarks.push({ kind: 'no-center' });
   remarks.push(...failure(facts));
   const whole = waiting.filter(({ row }) => row.complete === 1);
-  if (whole.length > 0) remarks.push(notCollected(whole));
+  if (whole.length > 0) remarks.push(...notCollected(whole));
   else if (facts.snapshots.some(({ row }) => row.complete === 0)) remarks.push({ kind: 'partial' });
   else if (remarks.every(({ kind }) => kind !== 'failed')) remarks.push({ kind: 'never-taken' });
   return remarks;
 }
 
-function notCollected(snapshots: JobFacts['snapshots']): Remark {
-  const held = snapshots.filter(({ copies }) => copies.some(({ phase }) => phase === 'held'));
-  return { kind: 'not-collected', count: snapshots.length, held: held.length };
+function notCollected(snapshots: JobFacts['snapshots']): Remark[] {
+  const here = snapshots.filter((snapshot) => !isLost(snapshot));
+  const held = here.filter(({ copies }) => copies.some(({ phase }) => phase === 'held'));
+  const lost = snapshots.length - here.length;
+  return [
+    ...(lost > 0 ? [{ kind: 'lost', count: lost } as const] : []),
+    ...(here.length > 0 ? [{ kind: 'not-collected', count: here.length, held: held.length } as const] : []),
+  ];
+}
+
+/** Neither in the spool any more nor with the relay on whose word it was freed. */
+function isLost({ row, copies }: JobFacts['snapshots'][number]): boolean {
+  const open = copies.filter(({ phase }) => phase !== 'void');
+  const gone =
+    open.length > 0 && open.every(({ phase, code }) => phase === 'stuck' && code === 'custody-lost');
+  return row.pack_group === null && gone;
 }
 
 /** Not given up by its owner: some copy of it is still owed or kept. */

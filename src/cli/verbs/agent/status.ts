@@ -63,7 +63,7 @@ async function status(context: Context, options: DataOptions): Promise<void> {
   );
   const { bytes, quota } = state.spool;
   const title = `Spool: ${bytesText(bytes)} of ${bytesText(quota)}`;
-  section(context, title, spoolLines(state), 'everything taken has been collected');
+  section(context, title, spoolLines(state), 'nothing waits in it');
   if (state.lost.length > 0)
     section(context, "LOST, as 'lowtide snapshots --lost' lists it", lostLines(state), '');
 }
