@@ -45,6 +45,20 @@ it('what needs a person or everything again says so', () => {
   );
 });
 
+it('who looks after a node hears what brings the base: its computers may owe nothing there', () => {
+  const behind = { phase: 'behind', code: 'base-unknown', until: null } as const;
+  const said = (asker: 'agent' | 'node'): string => copyText(behind, 'naha', 'UTC', now, asker);
+  assert.match(
+    said('agent'),
+    /^naha lacks what this snapshot builds on: the next backup sends everything again$/,
+  );
+  assert.match(
+    said('node'),
+    /^naha lacks what this snapshot builds on: 'lowtide center pull' there brings it, or/,
+  );
+  assert.doesNotMatch(said('node'), /the next backup/);
+});
+
 describe('when it is expected', () => {
   const minutes = (count: number): number => now + count * 60_000;
   const expected = { by: 'tokyo', at: now, place: 3, early: minutes(132.4), late: minutes(150.6) };

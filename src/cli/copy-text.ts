@@ -11,6 +11,7 @@ const TEXTS: Readonly<Record<string, string>> = {
   'center-went-back': 'had it and lost it: the next backup sends everything again',
   'order-idle': 'the transfer stood still and is tried again',
   'disk-full': 'its disk is full',
+  'quota-full': "no room in the quota that the node above gives: 'client quota' there raises it",
   'streams-busy': 'waiting for a free stream',
   voided: 'given up by its owner',
   released: 'not owed any more: its operator took the center off',
@@ -18,13 +19,18 @@ const TEXTS: Readonly<Record<string, string>> = {
   'custody-lost': 'lost by the relay that had it: it is sent again',
 };
 
+/** The same for who looks after a node: its computers may not owe that center anything, and then send it nothing by themselves. */
+const BEHIND_AT_NODES =
+  "lacks what this snapshot builds on: 'lowtide center pull' there brings it, or the first backup after its " +
+  'computer has joined with a new token';
+
 /** The same where a copy cannot come any more. */
 const STUCK: Readonly<Record<string, string>> = {
   'custody-lost':
     "lost by the relay that had it: 'lowtide snapshots --lost' lists the files, the next backup sends everything again",
 };
 
-/** How one copy of a snapshot stands, as half a sentence; `center` is its name. */
+/** How one copy of a snapshot stands, as half a sentence; `center` is its name, `asker` where that is read. */
 export function copyText(
   copy: {
     readonly phase: CopyPhase;
@@ -36,6 +42,7 @@ export function copyText(
   center: string,
   zone: string,
   now: UnixMillis,
+  asker: 'agent' | 'node' = 'agent',
 ): string {
   const { phase, code } = copy;
   const when = expectationText(copy.expected ?? null, center, zone, now);
@@ -51,9 +58,14 @@ export function copyText(
     const text = `travelling to ${center}`;
     return (why === '' ? text : `${text}${untilOnly(copy, zone, now)}`) + when;
   }
-  if (phase === 'behind') return `${center} ${TEXTS[code] ?? TEXTS['base-unknown']}`;
+  if (phase === 'behind') return `${center} ${behindText(code, asker)}`;
   if (phase === 'stuck') return `stuck: ${STUCK[code] ?? TEXTS[code] ?? `${center} refuses it`} (${code})`;
   return why === '' ? `not offered to ${center} yet` : why + when;
+}
+
+function behindText(code: string, asker: 'agent' | 'node'): string {
+  const text = TEXTS[code] ?? TEXTS['base-unknown']!;
+  return asker === 'node' && text === TEXTS['base-unknown'] ? BEHIND_AT_NODES : text;
 }
 
 /** What was foreseen is told with its time once it is so old. */

@@ -51,8 +51,11 @@ export function copyLines({ copies }: Pick<SpooledSnapshot, 'copies'>, status: W
       return `waiting, because ${status.notWhile} says that nothing shall be sent now (not-while)`;
     const closed = moving ? unreachable(copy.center, status) : null;
     const when = expectationText(copy.expected ?? null, name, zone, now);
-    if (closed !== null) return `waiting for the connection to ${closed.name}: ${closed.message}${when}`;
-    const text = copyText(copy, name, zone, now);
+    if (closed !== null) {
+      const text = `waiting for the connection to ${closed.name}: ${closed.message}${when}`;
+      return centers.length > 1 ? saidOf(name, text) : text;
+    }
+    const text = copyText(copy, name, zone, now, role === 'relay' ? 'node' : 'agent');
     return centers.length > 1 ? saidOf(name, text) : text;
   });
 }

@@ -237,7 +237,7 @@ const JUDGED_MS = 14 * DAY_MS;
 const UNPLANNED = {
   code: 'base-unknown',
   until: null,
-  text: 'leans on a snapshot that is not here: the computer must send everything again',
+  text: 'leans on a snapshot that is not here, until a pull or a full backup of the computer brings that',
 } as const;
 
 async function giveQuota(desk: CenterDesk, ask: QuotaAsk): Promise<ClientQuota> {

@@ -295,7 +295,8 @@ function faultsOf(state: SourceState): SourceFault[] {
   if (failedCount > 0) {
     const code = isLowtideError(lastFailure) ? lastFailure.code : 'block-unavailable';
     const gaveUp = state.over ? ', and was not asked again' : '';
-    const message = `${name} failed ${failedCount} times${gaveUp}: ${messageOf(lastFailure)}`;
+    const times = failedCount === 1 ? 'once' : `${failedCount} times`;
+    const message = `${name} failed ${times}${gaveUp}: ${messageOf(lastFailure)}`;
     faults.push({ name, code, message });
   }
   return faults;

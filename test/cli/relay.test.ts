@@ -42,9 +42,11 @@ describe('a relay', () => {
   });
 
   it('is made once, and gives no tokens before it leads anywhere', async () => {
-    const sizes = ['--store', '1 GiB', '--cache', '100 MiB'];
-    const init = await relayInit('shop', '--transfer', 'any', ...sizes, ...shop);
+    const init = await relayInit('shop', '--transfer', 'any', '--store', '1 GiB', ...shop);
+    await fails('bad-request', /a part of --store 1 GiB/, [...init, '--cache', '2 GiB']);
     assert.equal((await ok(init)).message('initialized').name, 'shop');
+    const settings = await readFile(join(folder, 'shop', 'relay.yaml'), 'utf8');
+    assert.match(settings, /^cache: 102 MiB$/m, 'a small store has a small cache');
     await fails('node-exists', /already holds the keys/, init);
     await fails('no-route', /leads to no center yet/, ['relay', 'token', ...shop]);
     assert.match(

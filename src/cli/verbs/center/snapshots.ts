@@ -146,7 +146,7 @@ function stateText(
   zone: string,
   now: number,
 ): string {
-  const state = hereText(row) ?? copyText(row, `this ${role}`, zone, now);
+  const state = hereText(row) ?? copyText(row, `this ${role}`, zone, now, 'node');
   return row.complete ? state : `${state} (partial)`;
 }
 

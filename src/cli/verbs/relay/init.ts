@@ -1,4 +1,6 @@
 import type { Command } from 'commander';
+import { LowtideError } from '../../../model/errors.ts';
+import { parseSize } from '../../../node/agent-settings.ts';
 import { createRelayHome } from '../../../node/relay-home.ts';
 import { DEFAULT_CACHE, DEFAULT_STORE } from '../../../node/relay-settings.ts';
 import { parseWindows } from '../../../schedule/windows.ts';
@@ -15,11 +17,15 @@ import {
   withNodeData,
 } from '../center/options.ts';
 
+/** Of the store, unless the usual cache is less. */
+const CACHE_PART = 10;
+const MIB = 1024 ** 2;
+
 interface InitOptions extends CollectingOptions {
   readonly transfer: string;
   readonly transferZone?: string;
   readonly store: string;
-  readonly cache: string;
+  readonly cache?: string;
 }
 
 export function relayInitVerb(): Command {
@@ -42,7 +48,10 @@ export function relayInitVerb(): Command {
     .option('--transfer <WINDOWS>', 'when it may send on', 'any')
     .option('--transfer-zone <ZONE>', 'time zone of that; else that of the windows')
     .option('--store <SIZE>', 'how much it may hold', DEFAULT_STORE)
-    .option('--cache <SIZE>', 'how much of that may be what it has passed on, for restores', DEFAULT_CACHE)
+    .option(
+      '--cache <SIZE>',
+      `how much of that may be what it has passed on, for restores; else ${DEFAULT_CACHE}, or a tenth of less`,
+    )
     .action(action(init));
 }
 
@@ -55,13 +64,20 @@ async function init(context: Context, name: string, options: InitOptions): Promi
     windows: options.transfer,
     zone: options.transferZone ?? settings.conditions.zone,
   };
+  const { store } = options;
+  const cache = options.cache ?? usualCache(store);
+  if (parseSize(cache) > parseSize(store)) {
+    throw new LowtideError(
+      'bad-request',
+      `--cache ${cache} is a part of --store ${store} and cannot be more`,
+    );
+  }
   const facts = [
     ...collectingFacts(settings),
     ['sends on', describeWindows(parseWindows(transfer.windows, transfer.zone))],
-    ['holds', `${options.store}, ${options.cache} of it for restores`],
+    ['holds', `${store}, ${cache} of it for restores`],
     ['settings', `${data}/relay.yaml`],
   ] as const;
-  const { store, cache } = options;
   const { face } = await createRelayHome(world, data, name, { ...settings, transfer, store, cache });
   output.message({ message_type: 'initialized', data, relay: face.id, name: face.name, addresses });
   output.line(`Made the relay ${face.name} in ${data}.`);
@@ -75,4 +91,10 @@ async function init(context: Context, name: string, options: InitOptions): Promi
   output.line('  lowtide relay join TOKEN' + suffix);
   output.line('  lowtide relay run' + suffix);
   output.line('  lowtide relay token --name NAME-OF-THE-COMPUTER' + suffix);
+}
+
+/** Small stores have small caches. */
+function usualCache(store: string): string {
+  const part = Math.floor(parseSize(store) / CACHE_PART);
+  return part < parseSize(DEFAULT_CACHE) ? `${Math.floor(part / MIB)} MiB` : DEFAULT_CACHE;
 }
