@@ -26,6 +26,7 @@ it('what needs a person or everything again says so', () => {
     text('behind', 'center-went-back'),
     /^tokyo had it and lost it: the next backup sends everything/,
   );
+  assert.equal(text('stuck', 'revoked'), 'stuck: a node on the way has shut out who would send it (revoked)');
   assert.equal(text('stuck', 'sequence-fork'), 'stuck: tokyo refuses it (sequence-fork)');
   assert.equal(
     text('stuck', 'custody-lost'),

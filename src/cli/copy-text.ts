@@ -26,6 +26,7 @@ const BEHIND_AT_NODES =
 
 /** The same where a copy cannot come any more. */
 const STUCK: Readonly<Record<string, string>> = {
+  revoked: 'a node on the way has shut out who would send it',
   'custody-lost':
     "lost by the relay that had it: 'lowtide snapshots --lost' lists the files, the next backup sends everything again",
 };
