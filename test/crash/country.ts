@@ -6,6 +6,7 @@ import { enrollAt, type NodeMachine } from '../../src/sim/joining.ts';
 import type { RandomStream } from '../../src/sim/random.ts';
 import type { CenterApi } from '../../src/protocol/center-api.ts';
 import type { Simulation } from '../../src/sim/simulation.ts';
+import { MINUTE_MS } from '../../src/model/time.ts';
 import { type Hop, HopWindows } from './hop-windows.ts';
 import { testJob } from './checks.ts';
 import type { HardshipName } from './hardships.ts';
@@ -100,7 +101,8 @@ export class Country {
     this.hops.splice(hop, 1);
     if (!agent.options.centers.includes(to)) this.#join(agent.name, [to], this.#transfers.get(agent.name)!);
     Object.assign(agent.options, { centers: [...others, to] });
-    await this.fleet.simulation.finish(enrollAt([to], agent.identity, null));
+    const { simulation } = this.fleet;
+    await simulation.finish(enrollAt([to], agent.identity, null), simulation.now + MINUTE_MS);
   }
 
   #aboveShop(): NodeMachine[] {

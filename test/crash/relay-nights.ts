@@ -187,16 +187,19 @@ export class RelayNights {
   async #runAndAudit(until: number): Promise<void> {
     while (this.simulation.now < until) {
       await this.simulation.run({ until: Math.min(until, this.simulation.now + AUDIT_MS) });
-      await this.#hardship.look();
-      await this.#audit();
+      await this.#quietly(() => this.#hardship.look());
+      this.counts.audits++;
+      await this.#quietly(() =>
+        this.simulation.finish(this.#checks.audit(), this.simulation.now + MINUTE_MS),
+      );
     }
   }
 
-  async #audit(): Promise<void> {
-    this.counts.audits++;
+  /** A machine that lost its power amid `work` would never answer it. */
+  async #quietly(work: () => Promise<void>): Promise<void> {
     const wasQuiet = this.#quiet;
     this.#quiet = true;
-    await this.simulation.finish(this.#checks.audit(), this.simulation.now + MINUTE_MS);
+    await work();
     this.#quiet = wasQuiet;
   }
 
