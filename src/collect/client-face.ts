@@ -155,8 +155,10 @@ export class ClientFace implements CenterApi {
 
   /** As if it had begun and failed: the snapshot waits a while, and its stream is free now. */
   async decline(id: OrderId, why: DeclineReason): Promise<void> {
-    const { orders } = this.#collector;
-    orders.settle(orders.begin(this.#client, id), `declined-${why}`);
+    const { orders, queue } = this.#collector;
+    const order = orders.begin(this.#client, id);
+    orders.settle(order, `declined-${why}`);
+    if (why === 'not-here') queue.notHere(order.snapshot, this.#client);
   }
 
   async clients(after: ClientId | null): Promise<Page<KnownClient>> {

@@ -91,6 +91,18 @@ export class Queue {
     if (other !== null) this.#redirect(other);
   }
 
+  /**
+   * Its client has nothing of it to send: it comes by another way, or is not waited for before it is offered again. What
+   * comes after it must not wait for what may never come.
+   */
+  notHere(snapshot: SnapshotId, client: ClientId): void {
+    this.#ways.withdraw(snapshot, client);
+    if (this.#ways.clientOf(snapshot) !== client) return;
+    const other = this.#ways.another(snapshot, (each) => this.#around.book.isOnline(each));
+    if (other === null) this.drop(snapshot);
+    else this.#redirect(other);
+  }
+
   /** Collects nothing more of it. */
   drop(snapshot: SnapshotId): void {
     this.#ways.forget(snapshot);

@@ -47,6 +47,11 @@ export class Ways {
     return planned;
   }
 
+  /** This client can bring nothing of it. */
+  withdraw(snapshot: SnapshotId, client: ClientId): void {
+    this.#ways.get(snapshot)?.offers.delete(client);
+  }
+
   /** By whom it is planned. */
   clientOf(snapshot: SnapshotId): ClientId | null {
     return this.#ways.get(snapshot)?.client ?? null;

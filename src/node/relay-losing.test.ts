@@ -65,6 +65,31 @@ describe('P1: a relay that is lost for ever', () => {
   });
 });
 
+describe('P1: what was lost with a relay', () => {
+  it('does not wait again because a center still waits for what it was offered before', async () => {
+    const kit = new RelayKit();
+    const tokyo = await kit.center('tokyo', { windows: '20:00-21:00' });
+    const conditions = { windows: '14:00-15:00', zone: 'UTC', streams: 1 };
+    const osaka = await kit.relay('osaka', [tokyo], { conditions });
+    const ann = await kit.agent('ann', [tokyo, osaka]);
+    ann.jobs = [jobOf({ freeAfter: 'custody' })];
+    kit.fleet.network.part('ann', 'tokyo');
+    await kit.pass(MINUTE_MS);
+    await kit.take(ann);
+    await kit.pass(MINUTE_MS);
+    kit.fleet.network.join('ann', 'tokyo');
+    await kit.pass(3 * HOUR_MS);
+    assert.equal(await kit.spooled(ann), 0, "freed on the relay's word");
+    osaka.crash();
+    await kit.rejoin(ann, [tokyo]);
+    await kit.pass(HOUR_MS);
+    assert.deepEqual(await kit.states(ann), ['home#1 tokyo: stuck custody-lost']);
+    await kit.take(ann);
+    await kit.pass(8 * HOUR_MS);
+    assert.deepEqual(await kit.states(ann), ['home#1 tokyo: void voided', 'home#2 tokyo: safe']);
+  });
+});
+
 describe('a relay whose ledger was put back', () => {
   it('has its custody taken back and is offered the snapshot again', async () => {
     const kit = new RelayKit();

@@ -89,6 +89,7 @@ async function changeState(
     (await isInCustody(work, snapshot))
   )
     return;
+  if (NOT_YET.includes(phase) && (await isLostForGood(work, own))) return;
   const believed = phase === 'held' && !(await isHeldAbove(work, snapshot)) ? 'waiting' : phase;
   if (isExpectedAnew(own, state)) await setExpected(ledger.db, state, state.expected ?? null);
   // Whether the own spool is damaged is not for others to say.
@@ -184,6 +185,12 @@ export function alarmNoRoute({ upstream, centers, alarms }: UplinkWork, center: 
 /** The relay that has it in custody does not bring it to that center any more. */
 async function isGivenUp(work: UplinkWork, { snapshot, code }: CopyState): Promise<boolean> {
   return code === 'no-route' && (await isHeldAbove(work, snapshot));
+}
+
+/** A relay lost it when it was here no more: that a node above waits for it still, by whatever way it was offered there, is no news. */
+async function isLostForGood({ ledger }: UplinkWork, { snapshot, phase, code }: CopyRow): Promise<boolean> {
+  if (phase !== 'stuck' || code !== 'custody-lost') return false;
+  return ((await findSnapshot(ledger.db, snapshot))?.pack_group ?? null) === null;
 }
 
 async function isInCustody({ ledger }: UplinkWork, snapshot: SnapshotId): Promise<boolean> {

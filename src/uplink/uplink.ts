@@ -310,7 +310,11 @@ export class Uplink {
       return alarms.raise('orders', 'wrong-state', message);
     }
     const sent = await sendSnapshot(this.#work, api, order, pace, stop);
-    if (!sent) return await this.#decline(api, order, 'not-here');
+    if (!sent) {
+      // Should it be here again, it is offered again.
+      this.#work.offered.delete(snapshot);
+      return await this.#decline(api, order, 'not-here');
+    }
     alarms.clear(`sending ${snapshot}`);
   }
 
