@@ -91,9 +91,10 @@ export function clientOf(state: PlannerState, id: ClientId, line: string | null)
   return client;
 }
 
-/** Its rates that were learnt stay. */
+/** Its rates that were learnt stay. One that is gone already must not be counted off its line again. */
 export function dropIdleClient(state: PlannerState, client: ClientRecord): void {
   if (client.online || client.run !== null || client.queues.size > 0 || client.pause !== null) return;
+  if (state.clients.get(client.id) !== client) return;
   state.clients.delete(client.id);
   client.line.clients--;
   dropIdleLine(state, client.line);

@@ -126,3 +126,15 @@ test('S59, S60: a rate that changes by the time of day is told on the minute', (
   }
   assert.deepEqual(seen, ['12:00 8000', '13:00 3000', '14:00 8000', '15:00 8000']);
 });
+
+test('S59: a client that is gone when its last snapshot is committed is counted off its line once', () => {
+  const bench = new Bench('any', 1, at(12), { rate: rate('300 B/s') });
+  for (const name of ['ann', 'bob']) {
+    bench.offer(`of ${name}`, { client: name, line: 'one' });
+    bench.online(name);
+  }
+  bench.step({ kind: 'offline', client: client('ann') });
+  bench.ended('of ann', 'committed');
+  assert.deepEqual(bench.running, [id('of bob')]);
+  assert.equal(bench.rates.get(id('of bob')), 300);
+});
