@@ -101,8 +101,8 @@ test('a file that is no database is told so, and left as it is', async () => {
   const path = `${directory}/text`;
   await writeFile(path, 'this is not a database '.repeat(100));
   const databases = realDatabases();
-  for (const opening of [databases.open(path), databases.openReadOnly(path)]) {
-    await assert.rejects(opening, (error) => {
+  for (const open of [databases.open, databases.openReadOnly]) {
+    await assert.rejects(open(path), (error) => {
       assert.ok(isLowtideError(error, 'disk-failed'), String(error));
       return error.message.includes(path);
     });
