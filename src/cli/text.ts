@@ -1,3 +1,4 @@
+import { textWidth, wrapLines } from '../model/text-lines.ts';
 import type { Entry, EntryType } from '../model/entries.ts';
 import { LowtideError } from '../model/errors.ts';
 import { DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS } from '../model/time.ts';
@@ -110,7 +111,7 @@ export interface Column {
 /** Lines of a table with aligned columns, a heading, and no trailing blanks. */
 export function tableLines(columns: readonly Column[], rows: readonly (readonly string[])[]): string[] {
   const widths = columns.map(({ title }, at) =>
-    rows.reduce((widest, row) => Math.max(widest, width(row[at] ?? '')), width(title)),
+    rows.reduce((widest, row) => Math.max(widest, textWidth(row[at] ?? '')), textWidth(title)),
   );
   const line = (cells: readonly string[]): string =>
     columns
@@ -156,7 +157,7 @@ export function foldingTable(
 ): string[] {
   const lines = tableLines(columns, rows);
   const folds = ({ below }: FoldingColumn): boolean => below !== undefined;
-  if (lines.every((line) => width(line) <= WIDTH) || !columns.some(folds)) return lines;
+  if (lines.every((line) => textWidth(line) <= WIDTH) || !columns.some(folds)) return lines;
   const folded = rows.map((row) => {
     const said = columns.map(({ below }, at) => below?.(row[at] ?? '') ?? '').filter((text) => text !== '');
     return {
@@ -188,7 +189,7 @@ export function joinedLines(parts: readonly string[], columns: number): string[]
   const lines: string[] = [];
   for (const part of parts) {
     const longer = lines.length === 0 ? part : `${lines.at(-1)!}; ${part}`;
-    if (lines.length > 0 && width(longer) <= columns) lines[lines.length - 1] = longer;
+    if (lines.length > 0 && textWidth(longer) <= columns) lines[lines.length - 1] = longer;
     else lines.push(part);
   }
   return lines.flatMap((line) => wrapLines(line, columns));
@@ -196,34 +197,11 @@ export function joinedLines(parts: readonly string[], columns: number): string[]
 
 /** `name   value` lines, values aligned. */
 export function pairLines(pairs: readonly (readonly [name: string, value: string])[]): string[] {
-  const widest = pairs.reduce((most, [name]) => Math.max(most, width(name)), 0);
+  const widest = pairs.reduce((most, [name]) => Math.max(most, textWidth(name)), 0);
   return pairs.map(([name, value]) => `${pad(name, widest, 'left')}  ${value}`.trimEnd());
 }
 
-/** A text of one paragraph as lines of at most `columns`, each after `indent`. */
-export function wrapLines(text: string, columns: number, indent = ''): string[] {
-  const lines: string[] = [];
-  let line = '';
-  for (const word of text.split(' ')) {
-    if (line !== '' && width(indent + line) + 1 + width(word) > columns) {
-      lines.push(indent + line);
-      line = word;
-    } else line = line === '' ? word : `${line} ${word}`;
-  }
-  return [...lines, indent + line];
-}
-
-/** Columns on a terminal, counted by characters; those of East Asia take two. */
-function width(text: string): number {
-  let columns = 0;
-  for (const character of text) columns += wide.test(character) ? 2 : /\p{Mn}/u.test(character) ? 0 : 1;
-  return columns;
-}
-
-const wide =
-  /[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6\u{1f300}-\u{1faff}\u{20000}-\u{3fffd}]/u;
-
 function pad(text: string, to: number, align: 'left' | 'right'): string {
-  const blanks = ' '.repeat(Math.max(0, to - width(text)));
+  const blanks = ' '.repeat(Math.max(0, to - textWidth(text)));
   return align === 'left' ? text + blanks : blanks + text;
 }

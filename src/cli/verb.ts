@@ -13,6 +13,11 @@ export interface VerbText {
   readonly examples: readonly (readonly [command: string, what: string])[];
 }
 
+/** What a daemon does whatever it is; a colon or a comma follows. */
+export const FOREGROUND =
+  'Stays in the foreground and logs to stdout, one line an event; Ctrl-C, SIGTERM or the end of its terminal stops it ' +
+  'cleanly at any point of its work';
+
 /** A verb with its explanation and its examples. `addOutputOptions` makes it complete. */
 export function newVerb(name: string, text: VerbText): Command {
   const { summary, about, examples } = text;

@@ -153,7 +153,7 @@ export class ClientFace implements CenterApi {
     });
   }
 
-  /** As if it had begun and failed: the snapshot waits a while, and its stream is free now. */
+  /** As if it had begun and failed: the snapshot waits a while (or until it is offered again, R36), and its stream is free now. */
   async decline(id: OrderId, why: DeclineReason): Promise<void> {
     const { orders, queue } = this.#collector;
     const order = orders.begin(this.#client, id);

@@ -55,13 +55,19 @@ for (const kind of ['disk.sync', 'disk.write', 'disk.create', 'database.commit']
   });
 }
 
-test('a block found damaged in the pack that is being written is stored again, in another one', async () => {
-  const node = newNode();
-  const depot = await newDepot(node.boot());
+/** Durable, in a pack that is open still. */
+async function threeBlocksIn(depot: Depot) {
   const writer = depot.writer('shared');
   const list = blocks(3);
   await addAll(writer, list);
   await writer.flush();
+  return { writer, list };
+}
+
+test('a block found damaged in the pack that is being written is stored again, in another one', async () => {
+  const node = newNode();
+  const depot = await newDepot(node.boot());
+  const { writer, list } = await threeBlocksIn(depot);
   const [open] = packsOf(node);
   node.disk.corrupt(open!, node.disk.bytesOf(open!).length - 40, 0x40);
   const [damaged, ...others] = [...errorsOf(await readAll(depot, idsOf(list))).keys()];
@@ -325,10 +331,7 @@ test('bytes that are no whole block are refused, and the writer goes on', async 
 test('a trailer that cannot be written costs nothing', async () => {
   const node = newNode();
   const depot = await newDepot(node.boot());
-  const writer = depot.writer('shared');
-  const list = blocks(3);
-  await addAll(writer, list);
-  await writer.flush();
+  const { writer, list } = await threeBlocksIn(depot);
   node.faults.inject({ kind: 'disk.write', path: '.pack' });
   await writer.finish();
   await assertHeld(depot, list);

@@ -1,6 +1,7 @@
 import { HEADER_BYTES, parseBlockHeader, type SealedBlock } from '../format/block.ts';
 import { isLowtideError, LowtideError } from '../model/errors.ts';
 import type { BlockId } from '../model/ids.ts';
+import type { Rereading } from '../world/ports.ts';
 import { type PackedBlock, type PackRoom, PackWriter } from './pack-file.ts';
 
 /**
@@ -42,7 +43,7 @@ function noop(): void {}
 export class GroupWriter implements BlockWriter {
   readonly #room: PackRoom;
   readonly group: string;
-  readonly #read: 'soon' | 'late';
+  readonly #again: Rereading;
   readonly #onClose: (writer: GroupWriter) => void;
   #pack: PackWriter | null = null;
   #pending: PendingBlock[] = [];
@@ -58,11 +59,10 @@ export class GroupWriter implements BlockWriter {
   #bytes = 0;
   #closed = false;
 
-  /** @param read when these packs will be, as Disk */
-  constructor(room: PackRoom, group: string, read: 'soon' | 'late', onClose: (writer: GroupWriter) => void) {
+  constructor(room: PackRoom, group: string, again: Rereading, onClose: (writer: GroupWriter) => void) {
     this.#room = room;
     this.group = group;
-    this.#read = read;
+    this.#again = again;
     this.#onClose = onClose;
   }
 
@@ -168,7 +168,7 @@ export class GroupWriter implements BlockWriter {
 
   async #write(given: readonly PackedBlock[], seal: boolean): Promise<void> {
     const blocks = await this.#lacking(given);
-    const pack = (this.#pack ??= await PackWriter.begin(this.#room, this.group, this.#read));
+    const pack = (this.#pack ??= await PackWriter.begin(this.#room, this.group, this.#again));
     try {
       await pack.commit(blocks, seal);
       if (pack.closed) this.#pack = null;

@@ -4,7 +4,7 @@ import type { SignedManifest } from '../format/manifest.ts';
 import type { RefsRoot } from '../format/refs.ts';
 import type { BlockId, ClientId, DomainKeyId, KeyringHash, SnapshotId } from '../model/ids.ts';
 import { Turns } from '../model/turns.ts';
-import type { World } from '../world/ports.ts';
+import type { Rereading, World } from '../world/ports.ts';
 import { type BlockRead, BlockReader } from './block-reader.ts';
 import { type BlockWriter, GroupWriter } from './block-writer.ts';
 import { checkClosure, type Closure, type ClosureOptions } from './closure.ts';
@@ -82,14 +82,11 @@ export class Depot {
     await this.#opened.lock?.release();
   }
 
-  /**
-   * Packs of one group (`shared`, `run-<hex>`, `meta` ...): lower-case letters, digits and hyphens.
-   * @param read when they will be, as Disk
-   */
-  writer(group: string, read: 'soon' | 'late' = 'soon'): BlockWriter {
+  /** Packs of one group (`shared`, `run-<hex>`, `meta` ...): lower-case letters, digits and hyphens. */
+  writer(group: string, again: Rereading = 'soon'): BlockWriter {
     this.#requireWrite();
     checkGroup(group);
-    const writer = new GroupWriter(this.#room, group, read, (closed) => this.#writers.delete(closed));
+    const writer = new GroupWriter(this.#room, group, again, (closed) => this.#writers.delete(closed));
     this.#writers.add(writer);
     return writer;
   }

@@ -1,7 +1,7 @@
 import type { BlockType, SealedBlock } from '../format/block.ts';
 import type { BlockId, DomainKeyId } from '../model/ids.ts';
 import type { Limits } from '../model/limits.ts';
-import type { Random } from '../world/ports.ts';
+import type { Random, Rereading } from '../world/ports.ts';
 import type { BlockIndex } from './block-index.ts';
 import { encodePackHeader, encodeTrailer, PACK_SALT_BYTES, type PackEntry } from './pack-format.ts';
 import type { PackSink, PackStore } from './pack-store.ts';
@@ -46,11 +46,11 @@ export class PackWriter {
   }
 
   /** The row comes before the file: a file without a row is never one of which something was acknowledged and lost. */
-  static async begin(room: PackRoom, group: string, read: 'soon' | 'late'): Promise<PackWriter> {
+  static async begin(room: PackRoom, group: string, again: Rereading): Promise<PackWriter> {
     const { key, name } = await room.index.beginPack(group);
     room.active.add(key);
     try {
-      return new PackWriter(room, key, name, await room.store.create(name, read));
+      return new PackWriter(room, key, name, await room.store.create(name, again));
     } catch (error) {
       room.active.delete(key);
       await room.index.forgetPacks([key]).catch(ignore);

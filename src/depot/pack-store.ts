@@ -1,4 +1,4 @@
-import type { Disk, ReadableFile, WritableFile } from '../world/ports.ts';
+import type { Disk, ReadableFile, Rereading, WritableFile } from '../world/ports.ts';
 
 /**
  * Where packs are kept. A complete pack never changes, so that one object of a cloud store can stand for it. Errors
@@ -9,8 +9,8 @@ export interface PackStore {
   list(): Promise<string[]>;
   /** Null if there is none of this name. */
   size(name: string): Promise<number | null>;
-  /** A new pack, which must not exist; `read` as Disk. */
-  create(name: string, read: 'soon' | 'late'): Promise<PackSink>;
+  /** A new pack, which must not exist. */
+  create(name: string, again: Rereading): Promise<PackSink>;
   /** Up to `length` bytes, fewer only at the end of the pack. In memory of its own. */
   read(name: string, position: number, length: number): Promise<Uint8Array>;
   /** Gives back the space of what is behind `length`. Not durable: who calls it must not care. */
@@ -60,8 +60,8 @@ export class DirectoryPackStore implements PackStore {
     return (await this.#disk.stat(this.#path(name)))?.size ?? null;
   }
 
-  async create(name: string, read: 'soon' | 'late'): Promise<PackSink> {
-    return new FileSink(this.#disk, this.#directory, await this.#disk.create(this.#path(name), read));
+  async create(name: string, again: Rereading): Promise<PackSink> {
+    return new FileSink(this.#disk, this.#directory, await this.#disk.create(this.#path(name), again));
   }
 
   async read(name: string, position: number, length: number): Promise<Uint8Array> {

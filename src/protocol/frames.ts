@@ -97,7 +97,7 @@ export type Side = 'below' | 'above';
 /**
  * The frames of a stream, up to its end frame; an error frame is thrown. What a center says went wrong keeps its code.
  * @param chunks several at once; given up to the reader, which frees them
- * @param frameBytesMax of one frame; nothing is kept beyond one frame and one chunk
+ * @param frameBytesMax of one frame; nothing is kept beyond one frame and the chunks that came together
  * @throws LowtideError from below `bad-request`, `too-large`; from above `center-unreachable` if the stream was cut,
  *   `bad-answer`, or what the center says
  */

@@ -1,3 +1,4 @@
+import { wrapLines } from '../model/text-lines.ts';
 import { HOUR_MS, type UnixMillis } from '../model/time.ts';
 
 /** Where the time of a night is on a picture. Lengths are pixels. */
@@ -95,23 +96,12 @@ export function timeGrid(axis: TimeAxis, top: number, bottom: number): string {
 const CHARACTER_WIDTH = 6;
 const TEXT_STEP = 16;
 
-/** Lines of a text that keep to the width of the axis. */
-function linesOf(text: string, { width }: TimeAxis): string[] {
-  const lines = [''];
-  for (const word of text.split(' ')) {
-    const longer = `${lines.at(-1)!} ${word}`.trimStart();
-    if (longer.length * CHARACTER_WIDTH <= width || lines.at(-1) === '') lines[lines.length - 1] = longer;
-    else lines.push(word);
-  }
-  return lines;
-}
-
 /** Panels one below the other on one axis of time. */
 export function pictureOf(axis: TimeAxis, title: string, subtitle: string, panels: readonly Panel[]): string {
   const right = 24;
   const width = axis.left + axis.width + right;
   const parts: string[] = [];
-  const below = linesOf(subtitle, axis);
+  const below = wrapLines(subtitle, Math.floor(axis.width / CHARACTER_WIDTH));
   const top = 48 + below.length * TEXT_STEP;
   let y = top;
   for (const { title, height, draw } of panels) {

@@ -96,20 +96,15 @@ interface Known {
 }
 
 /** True only if `takeAnswer` would look everything up and find nothing to do. */
-function saysNothingNew(
-  { upstream, centers }: UplinkWork,
-  { snapshot, rows, held }: Answer,
-  known: Known,
-): boolean {
+function saysNothingNew(work: UplinkWork, { snapshot, rows, held }: Answer, known: Known): boolean {
+  const { upstream } = work;
   const custody = known.held.get(snapshot);
   const own = rows.find(({ center }) => center === upstream.id);
   if (upstream.kind === 'relay') {
     const word = own?.phase === 'held' ? own.receipt : null;
     if (word === null ? held : custody === undefined || !equalBytes(word, custody)) return false;
   }
-  const isStrange = ({ center }: CopyRecord): boolean =>
-    center !== upstream.id && !centers.some(({ id }) => id === center);
-  if (rows.some(isStrange)) return false;
+  if (rows.some((row) => isStrange(work, row))) return false;
   return (known.open.get(snapshot) ?? []).every((copy) => {
     const record = rows.find(({ center }) => center === copy.center);
     return record === undefined ? upstream.kind === 'relay' : isOldNews(copy, record, custody !== undefined);
@@ -141,18 +136,22 @@ async function takeAnswer(work: UplinkWork, answer: Answer): Promise<void> {
 
 /** A receipt of a center that no token named proves nothing, and the snapshot was never owed there. */
 async function alarmOnStrangers(
-  { ledger, upstream, centers, alarms }: UplinkWork,
+  work: UplinkWork,
   snapshot: SnapshotId,
   rows: readonly CopyRecord[],
 ): Promise<void> {
-  for (const { center, phase, receipt } of rows) {
-    const isKnown = center === upstream.id || centers.some(({ id }) => id === center);
-    if (isKnown || phase !== 'safe' || receipt === null) continue;
+  const { ledger, upstream, alarms } = work;
+  for (const { center, phase, receipt } of rows.filter((row) => isStrange(work, row))) {
+    if (phase !== 'safe' || receipt === null) continue;
     if ((await findCopy(ledger.db, snapshot, center)) !== null) continue;
     const message = `${upstream.name} gives receipts of a center ${shortId(center)} that this machine has not heard of from a token: they do not count`;
     alarms.raise('strangers', 'wrong-center', message);
   }
 }
+
+/** Of a center that this way does not lead to. */
+const isStrange = ({ upstream, centers }: UplinkWork, { center }: CopyRecord): boolean =>
+  center !== upstream.id && !centers.some(({ id }) => id === center);
 
 /** What a relay says of its own copy counts before what it says of others'. */
 async function takeCustody(work: UplinkWork, { snapshot, rows, held }: Answer): Promise<void> {

@@ -21,11 +21,11 @@ export function realDisk(native: () => Native = nativeLoader()): Disk {
         const direct = again === 'soon' ? null : DirectReading.open(path, native);
         return new RealReadableFile(path, handle, await orClosed(handle, direct));
       }),
-    create: (path, read = 'soon') =>
+    create: (path, again = 'soon') =>
       named('create', path, async () => {
         const flags = constants.O_CREAT | constants.O_EXCL | constants.O_RDWR;
         const handle = await fs.open(path, flags, FILE_MODE);
-        const direct = read === 'soon' ? null : DirectWriting.open(path, stages);
+        const direct = again === 'soon' ? null : DirectWriting.open(path, stages);
         return new RealWritableFile(path, handle, 0, await orClosed(handle, direct));
       }),
     openAppend: (path) =>

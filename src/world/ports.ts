@@ -43,6 +43,9 @@ export interface Random {
   bytes(length: number): Uint8Array;
 }
 
+/** When what was written or read will be read again; if `late`, a lot of it need not pass through the system's memory. */
+export type Rereading = 'soon' | 'late';
+
 /**
  * A node's own storage. Paths are absolute. What POSIX promises and no more: bytes and sizes are durable after
  * `sync` of the file, names after `syncDirectory` of the directory (`makeDirectory` does that itself). A failed sync
@@ -50,16 +53,10 @@ export interface Random {
  * Errors: LowtideError `disk-full` on ENOSPC and EDQUOT, `not-found`, else `disk-failed`, with the path.
  */
 export interface Disk {
-  /**
-   * Opens an existing file for ranged reads.
-   * @param again what was read is read again `soon`, or `late`: then large reads need not pass through the system's memory
-   */
-  openRead(path: string, again?: 'soon' | 'late'): Promise<ReadableFile>;
-  /**
-   * Makes a new file (mode 0600), which must not exist.
-   * @param read what is written is read again `soon`, or `late`: then it need not pass through the system's memory
-   */
-  create(path: string, read?: 'soon' | 'late'): Promise<WritableFile>;
+  /** Opens an existing file for ranged reads. @param again `soon` if left out */
+  openRead(path: string, again?: Rereading): Promise<ReadableFile>;
+  /** Makes a new file (mode 0600), which must not exist. @param again `soon` if left out */
+  create(path: string, again?: Rereading): Promise<WritableFile>;
   /** Opens an existing file to append to it or cut it. */
   openAppend(path: string): Promise<WritableFile>;
   /** Sorted by name. `not-found` if there is no such directory. */

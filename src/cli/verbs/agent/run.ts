@@ -10,7 +10,7 @@ import { runParts } from '../../daemon.ts';
 import { learnCenters, type LogMonitor } from '../../log-monitor.ts';
 import { type DataOptions, verbsOf } from '../../reach.ts';
 import { software } from '../../software.ts';
-import { daemonAction, newVerb } from '../../verb.ts';
+import { daemonAction, FOREGROUND, newVerb } from '../../verb.ts';
 import { whenNobodyRuns } from '../../when-free.ts';
 import { withAgentData } from './options.ts';
 
@@ -20,8 +20,7 @@ export function agentRunVerb(): Command {
   const verb = newVerb('run', {
     summary: 'Run the agent: takes backups at their hour, sends them when a center orders it',
     about:
-      'Stays in the foreground and logs to stdout, one line an event; Ctrl-C, SIGTERM or the end of its terminal stops it ' +
-      'cleanly at any point of its work, and it goes on from there when it is started again. All other commands work beside it.',
+      FOREGROUND + ', and it goes on from there when it is started again. All other commands work beside it.',
     examples: [['lowtide agent run', 'in a terminal, or from a service manager']],
   });
   return withAgentData(verb).action(daemonAction(run));

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { wrapLines } from '../../../model/text-lines.ts';
 import { shortId } from '../../../model/ids.ts';
 import type { AgentStatus } from '../../../node/agent-view.ts';
 import { LOST_COUNTED } from '../../../node/lost-files.ts';
@@ -16,7 +17,6 @@ import {
   plural,
   timeText,
   WIDTH,
-  wrapLines,
 } from '../../text.ts';
 import { action, newVerb } from '../../verb.ts';
 import { withAgentData } from './options.ts';

@@ -3,6 +3,7 @@ import type { Context } from '../../context.ts';
 import { withCollecting } from '../../reach.ts';
 import { hangingLines, pairLines, timeText, WIDTH } from '../../text.ts';
 import { action, newVerb } from '../../verb.ts';
+import { warnOfMistakes } from '../agent/status.ts';
 import { type NodeOptions, type NodeRole, withNodeData } from './options.ts';
 
 /** Of a center and of a relay. */
@@ -28,7 +29,7 @@ async function conditions(context: Context, role: NodeRole, options: NodeOptions
   for (const reading of readings) output.message({ message_type: 'reading', ...reading });
   for (const change of changes) output.message({ message_type: 'change', ...change });
   const { name, written, running, zone, mistake } = table;
-  if (mistake !== null) output.warn(`NOT IN FORCE, what was there before is: ${mistake}`);
+  warnOfMistakes(context, { mistakes: mistake === null ? [] : [mistake] });
   output.line(`${name}${running ? '' : ' (it is not running now)'}:`);
   for (const line of pairLines(Object.entries(written).flatMap(settingPairs))) output.line(`  ${line}`);
   if (readings.length > 0) output.line('\nMeasured last:');

@@ -1,4 +1,5 @@
 import { writeFile } from 'node:fs/promises';
+import { wrapLines } from '../../../model/text-lines.ts';
 import type { Command } from 'commander';
 import { LowtideError, messageOf } from '../../../model/errors.ts';
 import { shortId } from '../../../model/ids.ts';
@@ -8,7 +9,7 @@ import type { Context } from '../../context.ts';
 import { withCollecting } from '../../reach.ts';
 import { drawPlan } from '../../plan-picture.ts';
 import { barText, errorsText, expectedText, nightTexts, operatorsText, scaleText } from '../../plan-text.ts';
-import { asIs, bytesText, hoursText, plural, timeText, WIDTH, wrapLines } from '../../text.ts';
+import { asIs, bytesText, hoursText, plural, timeText, WIDTH } from '../../text.ts';
 import { action, newVerb } from '../../verb.ts';
 import { type NodeOptions, type NodeRole, withNodeData } from './options.ts';
 

@@ -9,16 +9,14 @@ import { httpsConnector } from '../../connector.ts';
 import { type Context, dataFolder } from '../../context.ts';
 import type { LogMonitor } from '../../log-monitor.ts';
 import { softwareName } from '../../software.ts';
-import { daemonAction, newVerb } from '../../verb.ts';
+import { daemonAction, FOREGROUND, newVerb } from '../../verb.ts';
 import { whenNobodyRuns } from '../../when-free.ts';
 import { type NodeOptions, withNodeData } from './options.ts';
 
 export function centerRunVerb(): Command {
   const verb = newVerb('run', {
     summary: 'Run the center: hears offers, orders computers one after another to send, keeps what arrives',
-    about:
-      'Stays in the foreground and logs to stdout, one line an event; Ctrl-C, SIGTERM or the end of its terminal stops it ' +
-      'cleanly at any point of its work: what had arrived is kept, and the rest is asked for when it runs again.',
+    about: FOREGROUND + ': what had arrived is kept, and the rest is asked for when it runs again.',
     examples: [['lowtide center run', 'in a terminal, or from a service manager']],
   });
   return withNodeData(verb, 'center').action(daemonAction(run));

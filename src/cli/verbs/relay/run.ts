@@ -6,7 +6,7 @@ import { httpsConnector } from '../../connector.ts';
 import { type Context, dataFolder } from '../../context.ts';
 import { learnCenters, type LogMonitor } from '../../log-monitor.ts';
 import { softwareName } from '../../software.ts';
-import { daemonAction, newVerb } from '../../verb.ts';
+import { daemonAction, FOREGROUND, newVerb } from '../../verb.ts';
 import { whenNobodyRuns } from '../../when-free.ts';
 import { type NodeOptions, withNodeData } from '../center/options.ts';
 
@@ -14,8 +14,7 @@ export function relayRunVerb(): Command {
   const verb = newVerb('run', {
     summary: 'Run the relay: collects from below, passes on to what is above, keeps what is still owed',
     about:
-      'Stays in the foreground and logs to stdout, one line an event; Ctrl-C, SIGTERM or the end of its terminal stops it ' +
-      'cleanly at any point of its work, and it goes on from there when it is started again. All other commands work beside it.',
+      FOREGROUND + ', and it goes on from there when it is started again. All other commands work beside it.',
     examples: [['lowtide relay run', 'in a terminal, or from a service manager']],
   });
   return withNodeData(verb, 'relay').action(daemonAction(run));
