@@ -101,8 +101,8 @@ test('a file that is no database is told so, and left as it is', async () => {
   const path = `${directory}/text`;
   await writeFile(path, 'this is not a database '.repeat(100));
   const databases = realDatabases();
-  for (const open of [databases.open, databases.openReadOnly]) {
-    await assert.rejects(open(path), (error) => {
+  for (const verb of ['open', 'openReadOnly'] as const) {
+    await assert.rejects(databases[verb](path), (error) => {
       assert.ok(isLowtideError(error, 'disk-failed'), String(error));
       return error.message.includes(path);
     });
