@@ -94,8 +94,10 @@ describe('two machines', () => {
     assert.equal(status.message('agent').spool.bytes, 0);
     assert.match((await lowtide(['status', ...agent])).stdout, /docs +protected as of 2.* at tokyo$/m);
     const { messages } = await ok(['center', 'plan', '--data', center.data]);
+    // Where the backup waited a moment for its order, how well that was foreseen is told, too.
+    const planned = messages.filter(({ message_type }) => message_type !== 'forecast_errors');
     assert.deepEqual(
-      messages.map(({ message_type }) => message_type),
+      planned.map(({ message_type }) => message_type),
       ['conditions'],
     );
   });
