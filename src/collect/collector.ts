@@ -6,6 +6,7 @@ import { sendersFor } from '../ledger/members.ts';
 import { findSnapshot } from '../ledger/snapshots.ts';
 import type { Order } from '../model/exchange.ts';
 import type { ClientId, SnapshotId } from '../model/ids.ts';
+import { MINUTE_MS } from '../model/time.ts';
 import type { CenterApi } from '../protocol/center-api.ts';
 import { ClientFace } from './client-face.ts';
 import { lineOf, plannerConditions } from './conditions.ts';
@@ -23,6 +24,9 @@ import { Planning } from './planning.ts';
 import { Queue } from './queue.ts';
 import { WriterPool } from './receiving.ts';
 import { isWatched, type Reading, WATCH_EVERY_MS } from './watches.ts';
+
+/** The ledger hears so often who is connected. */
+const SEEN_EVERY_MS = 5 * MINUTE_MS;
 
 /**
  * The collection program (SEED 212, fig. 5): hears offers, asks the planner, orders clients one after another to send,
@@ -46,6 +50,8 @@ export class Collector {
   /** Machines of which the planner knows what the ledger tells. */
   readonly #met = new Set<ClientId>();
   readonly #places = new Map<ClientId, ClientPlace>();
+  /** When the ledger was told last who is connected, by the monotonic clock. */
+  #seenAt = -Infinity;
   #running = false;
   #stopping = false;
 
@@ -139,6 +145,7 @@ export class Collector {
     this.#noteConditions();
     while (!stop.aborted) {
       this.orders.endIdle();
+      this.#noteSeen();
       await this.#watch();
       this.planning.tell({ kind: 'tick' });
       void this.foresight.keepUp();
@@ -148,6 +155,7 @@ export class Collector {
       await this.planning.pause(Math.min(plan_interval_ms, idle, watched), stop);
     }
     this.#stopping = true;
+    this.#journal.seen(this.book.sessions().map(({ client }) => client));
     this.book.endSessions();
     for (const order of this.book.all()) order.stop.abort('stopped');
     // Ends what nobody is calling in, and starts nothing any more.
@@ -157,6 +165,14 @@ export class Collector {
     await this.orders.lastCalls();
     await this.foresight.settled();
     await this.writers.close();
+  }
+
+  /** A machine that is connected for days must not look away. */
+  #noteSeen(): void {
+    const now = this.parts.world.clock.monotonic();
+    if (now - this.#seenAt < SEEN_EVERY_MS) return;
+    this.#seenAt = now;
+    this.#journal.seen(this.book.sessions().map(({ client }) => client));
   }
 
   /** Programs may take their time: nobody waits for them here. */
@@ -203,7 +219,10 @@ export class Collector {
     const { client, since } = session;
     if (!this.book.closeSession(session)) return;
     // One that ends because the center stops says nothing of the client.
-    if (!this.#stopping) this.#journal.stayed(client, { from: since, until: this.parts.world.clock.now() });
+    if (!this.#stopping) {
+      this.#journal.seen([client]);
+      this.#journal.stayed(client, { from: since, until: this.parts.world.clock.now() });
+    }
     this.planning.tell({ kind: 'offline', client });
     this.queue.leave(client);
   }

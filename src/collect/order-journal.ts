@@ -1,4 +1,5 @@
 import { noteConditions, type Written } from '../ledger/audit.ts';
+import { setSeen } from '../ledger/clients.ts';
 import { setPhase } from '../ledger/copies.ts';
 import { appendHistory } from '../ledger/history.ts';
 import { isLowtideError, messageOf } from '../model/errors.ts';
@@ -43,6 +44,12 @@ export class OrderJournal {
   /** A client was connected, and is not any more. */
   stayed(client: ClientId, stay: SeenStay): void {
     if (tellsStay(stay)) this.#record(() => noteStay(this.#parts, client, stay));
+  }
+
+  /** They are connected, or were until now. */
+  seen(clients: readonly ClientId[]): void {
+    const now = this.#parts.world.clock.now();
+    if (clients.length > 0) this.#record(() => setSeen(this.#parts.ledger.db, clients, now));
   }
 
   /** What suits the node, in force from now on: what is new of that is kept, and told. */

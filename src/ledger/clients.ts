@@ -1,7 +1,7 @@
 import type { CenterId, ClientId } from '../model/ids.ts';
 import type { UnixMillis } from '../model/time.ts';
 import type { Database } from './ledger.ts';
-import { prepared } from './prepared.ts';
+import { each, prepared } from './prepared.ts';
 import type { ClientRow } from './tables.ts';
 
 const CLIENT = prepared((db, { id }: { id: ClientId }) =>
@@ -67,6 +67,15 @@ async function freeName(db: Database, { id, name }: Newcomer): Promise<string> {
 export async function revokeClient(db: Database, id: ClientId, now: UnixMillis): Promise<void> {
   await db.updateTable('clients').set({ revoked_at: now }).where('id', '=', id).execute();
 }
+
+/** They are connected now, or were until now. */
+export async function setSeen(db: Database, clients: readonly ClientId[], now: UnixMillis): Promise<void> {
+  await SET_SEEN.execute(db, { clients: JSON.stringify(clients), now });
+}
+
+const SET_SEEN = prepared((db, { clients, now }: { clients: string; now: UnixMillis }) =>
+  db.updateTable('clients').set({ seen_at: now }).where('id', 'in', each<ClientId>(clients)),
+);
 
 export async function setSession(
   db: Database,

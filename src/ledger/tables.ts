@@ -42,6 +42,7 @@ interface ClientTable {
   /** As a node, if it is a relay: what its custody receipts and its members' memberships name. */
   node: CenterId | null;
   enrolled_at: UnixMillis;
+  /** When it was connected last; of one that is connected, some minutes ago at most. */
   seen_at: UnixMillis | null;
   revoked_at: UnixMillis | null;
   session: string | null;

@@ -7,13 +7,16 @@ import type { ClientRow, HistoryRow, MemberRow } from '../ledger/tables.ts';
 import type { CopyPhase } from '../model/exchange.ts';
 import type { CenterId, ClientId, SnapshotId } from '../model/ids.ts';
 import type { UnixMillis } from '../model/time.ts';
+import { waysOf } from './brought-by.ts';
 
 /** One row of the backup file management table (SEED 223, fig. 6), as plain data. */
 export interface CatalogRow {
   readonly id: SnapshotId;
   readonly client: ClientId;
   readonly clientName: string;
-  /** 223-1: the client's network address when it sent the snapshot; when it offered it, until then. */
+  /** Relays that brought it, the nearest to the computer first; none if it came by itself, or has not come. */
+  readonly via: readonly string[];
+  /** 223-1: the network address of who sent the snapshot; of who offered it, until then. */
   readonly address: string | null;
   readonly job: string;
   /** 223-2: paths in the client's own style; null if their owner keeps them to himself. */
@@ -39,6 +42,8 @@ export interface HistoryLine {
   readonly what: HistoryRow['what'];
   /** At a relay: the center above that it is about. */
   readonly center: CenterId | null;
+  /** Name of who offered or sent it here, a computer or a relay; null if the line is about nobody. */
+  readonly by: string | null;
   readonly address: string | null;
   readonly bytes: number;
   readonly code: string;
@@ -55,10 +60,13 @@ export interface CatalogQuery {
 /** Newest first. */
 export async function catalog(db: Database, query: CatalogQuery): Promise<CatalogRow[]> {
   const rows = await selectCatalog(db, query).execute();
-  return rows.map((row) => ({
+  const bringing = rows.map(({ client, sender }) => ({ client, sender: sender ?? client }));
+  const wayOf = await waysOf(db, bringing);
+  return rows.map((row, at) => ({
     id: row.id,
     client: row.client,
     clientName: row.client_name ?? row.client.slice(0, 12),
+    via: wayOf(bringing[at]!),
     address: row.address,
     job: row.job,
     paths: row.label,
@@ -93,7 +101,7 @@ function selectCatalog(db: Database, { center, client, job, limit }: CatalogQuer
       's.pack_group',
     ])
     .select(['c.phase', 'c.code', 'c.until', 'c.arrived_at', 'clients.name as client_name'])
-    .select((e) =>
+    .select((e) => [
       e
         .selectFrom('history as h')
         .select('h.address')
@@ -102,7 +110,16 @@ function selectCatalog(db: Database, { center, client, job, limit }: CatalogQuer
         .orderBy('h.id', 'desc')
         .limit(1)
         .as('address'),
-    )
+      e
+        .selectFrom('history as b')
+        .select('b.client')
+        .whereRef('b.snapshot', '=', 's.id')
+        .where('b.client', 'is not', null)
+        .where('b.what', 'in', ['offered', 'arrived'])
+        .orderBy('b.id', 'desc')
+        .limit(1)
+        .as('sender'),
+    ])
     .where('c.center', '=', center)
     .$if(client !== undefined, (select) =>
       select.where((e) => e.or([e('clients.name', '=', client!), e('s.client', '=', client as ClientId)])),
@@ -115,10 +132,12 @@ function selectCatalog(db: Database, { center, client, job, limit }: CatalogQuer
 
 export async function historyLines(db: Database, snapshot: SnapshotId): Promise<HistoryLine[]> {
   const rows = await historyOf(db, snapshot);
-  return rows.map(({ at, what, center, address, bytes, code }) => ({
+  const names = new Map((await listClients(db)).map(({ id, name }) => [id, name]));
+  return rows.map(({ at, what, center, client, address, bytes, code }) => ({
     at,
     what,
     center,
+    by: client === null ? null : (names.get(client) ?? client.slice(0, 12)),
     address,
     bytes,
     code,
@@ -136,7 +155,9 @@ export interface ClientLine {
   readonly direct: boolean;
   readonly address: string | null;
   readonly enrolledAt: UnixMillis;
+  /** When it was connected here last: now, if it is. */
   readonly seenAt: UnixMillis | null;
+  readonly connected: boolean;
   readonly revokedAt: UnixMillis | null;
   readonly snapshots: number;
   /** Bytes that it may bring, with its subtree if it is a relay; null for no bound. */
@@ -145,7 +166,12 @@ export interface ClientLine {
   readonly held: Held | null;
 }
 
-export async function clientLines(db: Database, now: UnixMillis): Promise<ClientLine[]> {
+/** @param isOnline whether a client is connected to the node that runs; nobody is to one that does not */
+export async function clientLines(
+  db: Database,
+  now: UnixMillis,
+  isOnline: (client: ClientId) => boolean,
+): Promise<ClientLine[]> {
   const counts = await db
     .selectFrom('snapshots')
     .select((e) => ['client', e.fn.countAll<number>().as('count')])
@@ -159,11 +185,12 @@ export async function clientLines(db: Database, now: UnixMillis): Promise<Client
     id: row.id,
     name: row.name,
     role: row.role,
-    via: waysOf(members.get(row.id) ?? [], names),
+    via: sendersOf(members.get(row.id) ?? [], names),
     direct: row.pass !== '',
     address: row.address,
     enrolledAt: row.enrolled_at,
-    seenAt: row.seen_at,
+    seenAt: isOnline(row.id) ? now : row.seen_at,
+    connected: isOnline(row.id),
     revokedAt: row.revoked_at,
     snapshots: byClient.get(row.id) ?? 0,
     quota: row.quota,
@@ -171,7 +198,7 @@ export async function clientLines(db: Database, now: UnixMillis): Promise<Client
   }));
 }
 
-const waysOf = (rows: readonly MemberRow[], names: ReadonlyMap<ClientId, string>): string[] => [
+const sendersOf = (rows: readonly MemberRow[], names: ReadonlyMap<ClientId, string>): string[] => [
   ...new Set(
     rows.filter(({ client, via }) => via !== client).map(({ via }) => names.get(via) ?? via.slice(0, 12)),
   ),

@@ -150,12 +150,11 @@ const oneClient = z.strictObject({ client: z.string() });
 const nothing = z.strictObject({});
 
 export function centerPeople(desk: CenterDesk): CenterPeople {
-  const { ledger, world } = desk.node;
   return {
     plan: checked(planAsk, ({ night }) => planOf(desk, night)),
     conditions: checked(nothing, () => conditionTable(desk)),
     token: checked(tokenAsk, (ask) => makeToken(desk, ask)),
-    clients: checked(nothing, async () => ({ clients: await clientLines(ledger.db, world.clock.now()) })),
+    clients: checked(nothing, async () => ({ clients: await linesOf(desk) })),
     revoke: checked(oneClient, ({ client }) => revoke(desk, client)),
     setQuota: checked(quotaAsk, (ask) => giveQuota(desk, ask)),
     hold: checked(holdAsk, (ask) => holdClient(desk, ask)),
@@ -176,10 +175,14 @@ async function makeToken(desk: CenterDesk, ask: z.output<typeof tokenAsk>): Prom
   return { token: text, ...facts, addresses: addresses.map(formatAddress) };
 }
 
-async function planOf({ node, authority, running }: CenterDesk, night: string | null): Promise<CenterPlan> {
+const linesOf = async ({ node: { ledger, world, collector } }: CenterDesk): Promise<ClientLine[]> =>
+  await clientLines(ledger.db, world.clock.now(), (client) => collector.book.isOnline(client));
+
+async function planOf(desk: CenterDesk, night: string | null): Promise<CenterPlan> {
+  const { node, authority, running } = desk;
   const { ledger, collector, world } = node;
   const now = world.clock.now();
-  const clients = new Map((await clientLines(ledger.db, now)).map((line) => [line.id, line]));
+  const clients = new Map((await linesOf(desk)).map((line) => [line.id, line]));
   const nameOf = (client: ClientId): string => clients.get(client)?.name ?? client.slice(0, 12);
   const offers = await listOffers(ledger.db);
   const everybody = !running;
@@ -264,7 +267,7 @@ async function revoke(desk: CenterDesk, text: string): Promise<Revoked> {
   const { ledger, world } = desk.node;
   const row = await clientNamed(desk, text);
   await revokeClient(ledger.db, row.id, world.clock.now());
-  const lines = await clientLines(ledger.db, world.clock.now());
+  const lines = await linesOf(desk);
   const below = lines
     .filter(({ via, direct }) => !direct && via.length === 1 && via[0] === row.name)
     .map(({ name }) => name);

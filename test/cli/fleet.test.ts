@@ -106,6 +106,7 @@ describe('two machines', () => {
     const row = (await ok(['center', 'ledger', '--data', center.data])).message('snapshot');
     assert.equal(row['clientName'], 'ann');
     assert.equal(row['address'], '127.0.0.1');
+    assert.deepEqual(row['via'], []);
     assert.equal(row['paths'], files);
     assert.ok(Number(row['arrived_at']) >= Number(row['taken_at']));
     const steps = row.history.map(({ what }) => what);

@@ -135,6 +135,10 @@ describe('a relay', () => {
     assert.match((await lowtide(['relay', 'snapshots', ...shop])).stdout, /passed on/);
     assert.match((await lowtide(['relay', 'ledger', ...shop])).stdout, /receipted +tokyo/);
     for (const { data } of [tokyo, osaka]) {
+      const brought = await ok(['center', 'ledger', '--data', data]);
+      assert.deepEqual(brought.message('snapshot')['via'], ['shop']);
+      const { stdout: told } = await lowtide(['center', 'ledger', '--data', data]);
+      assert.match(told, /brought by +relay shop[^]*arrived +.*from shop at 127\.0\.0\.1/);
       const { stdout } = await lowtide(['center', 'client', 'list', '--data', data]);
       assert.match(stdout, /^ann +shop /m);
       assert.match(stdout, /^shop \(relay\) +- /m);

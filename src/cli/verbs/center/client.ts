@@ -100,7 +100,10 @@ async function list(context: Context, role: NodeRole, options: NodeOptions): Pro
         text: ({ enrolled_at }) => time(enrolled_at),
         below: (cell) => `joined ${cell}`,
       },
-      { title: `Seen (${zone})`, text: ({ seen_at, direct }) => (direct ? time(seen_at) : '-') },
+      {
+        title: `Seen (${zone})`,
+        text: ({ seen_at, direct, connected }) => (connected ? 'connected' : direct ? time(seen_at) : '-'),
+      },
       { title: 'Snapshots', align: 'right', text: ({ snapshots }) => countText(snapshots) },
       { title: 'Standing', text: (row) => standingText(row, out, context) },
       { title: 'Id', text: ({ id }) => id.slice(0, 12), below: (cell) => `id ${cell}` },

@@ -135,10 +135,15 @@ function lineText({
   newBytes,
   arrived_at,
   address,
-}: Pick<CatalogRow, 'newBytes' | 'address'> & { readonly arrived_at: number | null }): string {
+  via,
+}: Pick<CatalogRow, 'newBytes' | 'address' | 'via'> & { readonly arrived_at: number | null }): string {
   const from = address === null ? '' : ` from ${address}`;
-  return `${bytesText(newBytes)} ${arrived_at === null ? 'to travel' : 'travelled'}${from}`;
+  const by = via.length === 0 ? '' : ` by ${wayText(via)}`;
+  return `${bytesText(newBytes)} ${arrived_at === null ? 'to travel' : 'travelled'}${by}${from}`;
 }
+
+/** Relays, the nearest to the computer first. */
+const wayText = (via: readonly string[]): string => via.join(', then ');
 
 function stateText(
   row: Pick<CatalogRow, 'phase' | 'code' | 'until' | 'complete' | 'kept'>,
@@ -187,6 +192,12 @@ function rowNamed(rows: readonly CatalogRow[], role: NodeRole, text: string): Ca
   );
 }
 
+/** Of a pulled one nobody is noted: the history says so. */
+function broughtText({ via, address }: Pick<CatalogRow, 'via' | 'address'>): string {
+  if (via.length === 0) return address === null ? '-' : 'the computer itself';
+  return `${via.length === 1 ? 'relay' : 'relays'} ${wayText(via)}`;
+}
+
 function showRow(
   { output, world }: Context,
   row: CatalogRow,
@@ -197,6 +208,7 @@ function showRow(
   output.message({ message_type: 'snapshot', ...jsonOf(row), history });
   const facts = [
     ['computer', `${row.clientName} (${row.client.slice(0, 12)})`],
+    [row.arrivedAt === null ? 'offered by' : 'brought by', broughtText(row)],
     ['address', row.address ?? '-'],
     ['job', row.job],
     ['paths', row.paths ?? '(private)'],
@@ -209,11 +221,15 @@ function showRow(
   ] as const;
   output.result(`Snapshot ${row.id}${row.complete ? '' : ' (partial)'}`);
   for (const line of pairLines(facts)) output.result('  ' + line);
-  for (const { at, what, center, address, bytes, code } of history) {
+  for (const { at, what, center, by, address, bytes, code } of history) {
+    const from = [
+      ...(by === null || by === row.clientName ? [] : [by]),
+      ...(address === null ? [] : [address]),
+    ];
     const details = [
       ...(center !== null && names.has(center) ? [names.get(center)!] : []),
       ...(bytes > 0 ? [bytesText(bytes)] : []),
-      ...(address === null ? [] : [`from ${address}`]),
+      ...(from.length === 0 ? [] : [`from ${from.join(' at ')}`]),
       ...(code === '' ? [] : [code]),
     ];
     output.result(`    ${secondText(at, zone)}  ${what.padEnd(9)}  ${details.join(', ')}`.trimEnd());
