@@ -1,6 +1,7 @@
 import { Agent } from '../node/agent.ts';
 import { agentPaths, openAgentHome } from '../node/agent-home.ts';
 import { centerPaths, openCenterHome } from '../node/center-home.ts';
+import { overviewPeople } from '../node/center-status.ts';
 import { type AgentPeople, agentPeople } from '../node/people-agent.ts';
 import { centerPeople } from '../node/people-center.ts';
 import { type RelayPeople, relayPeople } from '../node/people-relay.ts';
@@ -76,7 +77,8 @@ export async function openedCenter<T>(
   const connector = httpsConnector(world, centerPaths(data).identity);
   const pulls = new Pulls(home, connector, softwareName());
   try {
-    const people = { ...centerPeople({ ...home, running: false }), ...pulls.people };
+    const desk = { ...home, running: false, software: softwareName() };
+    const people = { ...centerPeople(desk), ...overviewPeople(desk), ...pulls.people };
     return await work({ people, running: false });
   } finally {
     await pulls.end();

@@ -1,5 +1,6 @@
 import { connectLocal } from '../http/local-client.ts';
 import type { Verbs } from '../http/local-verbs.ts';
+import type { OverviewPeople } from '../node/center-status.ts';
 import type { AgentPeople } from '../node/people-agent.ts';
 import type { CenterPeople } from '../node/people-center.ts';
 import type { RelayPeople } from '../node/people-relay.ts';
@@ -52,7 +53,7 @@ export async function withCollecting<T>(
 }
 
 /** What a center alone can do beside what a relay can. */
-export type CenterReached = Reached<CenterPeople & PullPeople>;
+export type CenterReached = Reached<CenterPeople & PullPeople & OverviewPeople>;
 
 /** Asks the running center, or opens its data folder when none runs. */
 export async function withCenter<T>(

@@ -44,13 +44,13 @@ export async function pastOf(
   return {
     job: `${manifest.instance}/${manifest.job}`,
     sequence: manifest.sequence,
-    lastCollected: copy === null ? null : taken(copy),
+    lastCollected: copy === null ? null : dateOf(copy),
     owner: await placeOf(parts, manifest.client, null),
   };
 }
 
 /** The computer's clock says when it was taken, unless that cannot be (S36): then its arrival counts. */
-function taken({ takenAt, arrivedAt }: { takenAt: UnixMillis; arrivedAt: UnixMillis }): UnixMillis {
+export function dateOf({ takenAt, arrivedAt }: { takenAt: UnixMillis; arrivedAt: UnixMillis }): UnixMillis {
   return takenAt > arrivedAt || takenAt < arrivedAt - LONGEST_WAY_MS ? arrivedAt : takenAt;
 }
 

@@ -109,7 +109,10 @@ async function carryOut(
 ): Promise<void> {
   const verb = Object.hasOwn(verbs, name) ? verbs[name] : undefined;
   if (verb === undefined)
-    throw new LowtideError('bad-request', `this node cannot do ${JSON.stringify(name)}`);
+    throw new LowtideError(
+      'bad-request',
+      `what runs in this data folder cannot do ${JSON.stringify(name)}: is it that of an agent, a relay or a center?`,
+    );
   if (verb.kind === 'one') {
     await say({ result: (await verb.run(args, stop)) ?? null });
     return;

@@ -1,5 +1,5 @@
 import type { CopyPhase, CopyState, Expected, Hop } from '../model/exchange.ts';
-import type { CenterId, SnapshotId } from '../model/ids.ts';
+import type { CenterId, ClientId, SnapshotId } from '../model/ids.ts';
 import type { UnixMillis } from '../model/time.ts';
 import { appendHistory } from './history.ts';
 import type { Database, Ledger } from './ledger.ts';
@@ -156,6 +156,27 @@ const COPIES_IN = prepared((db, { centers, phases }: { centers: string; phases: 
     .where('center', 'in', each<CenterId>(centers))
     .orderBy('snapshot'),
 );
+
+/** What of one job is still to come to a center. */
+export interface OpenJob {
+  readonly client: ClientId;
+  readonly job: string;
+  readonly snapshots: number;
+  /** What has to travel of them. */
+  readonly bytes: number;
+}
+
+export async function openJobsAt(db: Database, center: CenterId): Promise<OpenJob[]> {
+  return await db
+    .selectFrom('copies')
+    .innerJoin('snapshots', 'snapshots.id', 'copies.snapshot')
+    .select((e) => ['client', 'job', e.fn.countAll<number>().as('snapshots')])
+    .select((e) => e.fn.sum<number>('new_bytes').as('bytes'))
+    .where('copies.phase', 'in', OPEN_PHASES)
+    .where('copies.center', '=', center)
+    .groupBy(['client', 'job'])
+    .execute();
+}
 
 /** Nothing is to come here any more; should it be offered again, it is new. */
 export async function forgetCopy(db: Database, snapshot: SnapshotId, center: CenterId): Promise<void> {

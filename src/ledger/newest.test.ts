@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { addRow, ANNS_INSTANCE, keyOf, newLedger, OSLO, ROME } from '../../test/support/ledger-kit.ts';
-import { newestSafeAt, receiptedBases } from './newest.ts';
+import { newestKnown, newestSafeAt, newestWholeAt, receiptedBases } from './newest.ts';
 
 const BEN = keyOf('ben');
 
@@ -47,5 +47,23 @@ describe('newestSafeAt', () => {
     const bens = await addRow(ledger, { key: BEN, sequence: 9, at: { [OSLO]: 'safe' } });
     assert.deepEqual((await newestSafeAt(ledger.db, OSLO)).toSorted(), [oslo, bens].toSorted());
     assert.deepEqual(await newestSafeAt(ledger.db, ROME), [rome]);
+  });
+});
+
+describe('newestWholeAt', () => {
+  it('are the newest that one center has receipted and that are no parts, with their arrival', async () => {
+    const ledger = await newLedger();
+    const whole = await addRow(ledger, { sequence: 1, at: { [OSLO]: 'safe' } });
+    const part = await addRow(ledger, { sequence: 2, complete: false, at: { [OSLO]: 'safe' } });
+    await addRow(ledger, { key: BEN, sequence: 1, complete: false, at: { [OSLO]: 'safe' } });
+    const rows = await newestWholeAt(ledger.db, OSLO);
+    assert.deepEqual(
+      rows.map(({ id, arrived_at }) => [id, arrived_at]),
+      [[whole, 2]],
+    );
+    assert.deepEqual(await newestWholeAt(ledger.db, ROME), []);
+    const known = await newestKnown(ledger.db);
+    assert.equal(known.length, 2);
+    assert.ok(known.some(({ id }) => id === part));
   });
 });

@@ -1,5 +1,6 @@
 import { type RawBuilder, sql } from 'kysely';
 import type { CenterId, SnapshotId } from '../model/ids.ts';
+import type { UnixMillis } from '../model/time.ts';
 import type { Database } from './ledger.ts';
 import { prepared } from './prepared.ts';
 import { NOBODY } from './snapshots.ts';
@@ -31,6 +32,26 @@ const NEWEST_SAFE_AT = prepared<{ center: CenterId }, SnapshotRow>((db, { center
     SELECT 1 FROM copies WHERE copies.snapshot = s.id AND copies.center = ${center} AND copies.phase = 'safe')`;
   return { compile: () => newestThat(isSafe).compile(db) };
 });
+
+/** The newest snapshot of each job of each machine that was ever heard of here. */
+export async function newestKnown(db: Database): Promise<SnapshotRow[]> {
+  return (await newestThat(sql`TRUE`).execute(db)).rows;
+}
+
+/** A snapshot that a center has, and since when; null of one that was pulled by a program that did not note it. */
+export interface NewestWhole extends SnapshotRow {
+  readonly arrived_at: UnixMillis | null;
+}
+
+/** The newest snapshot of each job of each machine here that `center` has receipted, and that is no part of a first backup. */
+export async function newestWholeAt(db: Database, center: CenterId): Promise<NewestWhole[]> {
+  const isWhole = sql`s.complete = 1 AND EXISTS (
+    SELECT 1 FROM copies WHERE copies.snapshot = s.id AND copies.center = ${center} AND copies.phase = 'safe')`;
+  const { rows } = await sql<NewestWhole>`
+    SELECT whole.*, copies.arrived_at FROM (${newestThat(isWhole)}) AS whole
+    JOIN copies ON copies.snapshot = whole.id AND copies.center = ${center}`.execute(db);
+  return rows;
+}
 
 /**
  * In order of machine and job. By leaps through the index from one chain of snapshots to the next, and in each from its

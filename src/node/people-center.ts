@@ -175,7 +175,12 @@ async function makeToken(desk: CenterDesk, ask: z.output<typeof tokenAsk>): Prom
   return { token: text, ...facts, addresses: addresses.map(formatAddress) };
 }
 
-const linesOf = async ({ node: { ledger, world, collector } }: CenterDesk): Promise<ClientLine[]> =>
+/** With who is connected now. */
+export const linesOf = async ({
+  node: { ledger, world, collector },
+}: {
+  readonly node: Pick<CenterDesk['node'], 'ledger' | 'world' | 'collector'>;
+}): Promise<ClientLine[]> =>
   await clientLines(ledger.db, world.clock.now(), (client) => collector.book.isOnline(client));
 
 async function planOf(desk: CenterDesk, night: string | null): Promise<CenterPlan> {

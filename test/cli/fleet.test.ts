@@ -51,6 +51,8 @@ describe('two machines', () => {
     const { stdout, exit } = await lowtide(['status', ...agent]);
     assert.equal(exit, 0);
     assert.match(stdout, /NOT PROTECTED: there is no job/);
+    const atCenter = await lowtide(['center', 'status', '--data', center.data]);
+    assert.match(atCenter.stdout, /1 computer, 0 jobs: one needs a look\n  ann  NOTHING was ever offered/);
     assert.match(stdout, /The agent is NOT RUNNING/);
     assert.match(stdout, /Times are in UTC\./);
   });
@@ -93,6 +95,11 @@ describe('two machines', () => {
     assert.equal(status.message('job').protection.level, 'protected');
     assert.equal(status.message('agent').spool.bytes, 0);
     assert.match((await lowtide(['status', ...agent])).stdout, /docs +protected as of 2.* at tokyo$/m);
+    const here = await ok(['center', 'status', '--data', center.data]);
+    assert.equal(here.message('job').standing, 'here');
+    assert.ok(Number(here.message('center')['stored']) > 0);
+    const told = await lowtide(['center', 'status', '--all', '--data', center.data]);
+    assert.match(told.stdout, /^1 computer, 1 job\n  ann docs  the newest is of 2.*; connected$/m);
     const { messages } = await ok(['center', 'plan', '--data', center.data]);
     // Where the backup waited a moment for its order, how well that was foreseen is told, too.
     const planned = messages.filter(({ message_type }) => message_type !== 'forecast_errors');

@@ -7,6 +7,7 @@ const verbs: Loads = {
   token: async () => (await import('./token.ts')).tokenVerb('center'),
   client: async () => (await import('./client.ts')).clientGroup('center'),
   pull: async () => (await import('./pull.ts')).centerPullVerb(),
+  status: async () => (await import('./status.ts')).centerStatusVerb(),
   plan: async () => (await import('./plan.ts')).planVerb('center'),
   conditions: async () => (await import('./conditions.ts')).conditionsVerb('center'),
   snapshots: async () => (await import('./snapshots.ts')).snapshotsVerb('center'),

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import type { HeldClient } from '../../../node/held-clients.ts';
 import type { Context } from '../../context.ts';
 import { withCollecting } from '../../reach.ts';
-import { timeText } from '../../text.ts';
+import { hangingLines, timeText, WIDTH } from '../../text.ts';
 import { action, newVerb } from '../../verb.ts';
 import { type NodeOptions, type NodeRole, withNodeData } from './options.ts';
 
@@ -70,7 +70,7 @@ async function release(context: Context, role: NodeRole, name: string, options: 
 
 function tell({ output }: Context, { held, ...answer }: HeldClient, line: string): void {
   output.message({ message_type: 'held', ...answer, ...(held ?? { since: null, until: null, why: '' }) });
-  output.line(line);
+  for (const text of hangingLines(line, WIDTH)) output.line(text);
 }
 
 /** `until 2026-03-05 12:00 (on a train)`. */

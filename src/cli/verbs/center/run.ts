@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { centerPaths, openCenterHome } from '../../../node/center-home.ts';
 import { readCenterSettings } from '../../../node/center-settings.ts';
+import { overviewPeople } from '../../../node/center-status.ts';
 import { centerPeople } from '../../../node/people-center.ts';
 import { Pulls } from '../../../node/pulls.ts';
 import { LastGood } from '../../../node/yaml-file.ts';
@@ -36,7 +37,8 @@ async function run(context: Context, log: LogMonitor, options: NodeOptions): Pro
       await file.current();
       return file.mistake;
     };
-    const people = { ...centerPeople({ ...home, running: true, mistake }), ...pulls.people };
+    const desk = { ...home, running: true, mistake, software: softwareName() };
+    const people = { ...centerPeople(desk), ...overviewPeople(desk), ...pulls.people };
     const served = { ...home, people, socket, refresh: () => file.current() };
     await serveNode(context, log, served, stop, (where) => {
       world.monitor.event({ kind: 'started', role: 'center', name });
