@@ -9,7 +9,7 @@ import type { BlockIndex } from './block-index.ts';
 import type { BlockLocation } from './index-rows.ts';
 import type { PackStore } from './pack-store.ts';
 
-/** A block that was checked against its id, or why it cannot be had: `block-unavailable`, `damaged-block`, `disk-failed`. */
+/** A block, or why it cannot be had: `block-unavailable`, `damaged-block`, `disk-failed`. */
 export type BlockRead =
   | { readonly id: BlockId; readonly bytes: Uint8Array }
   | { readonly id: BlockId; readonly error: LowtideError };
@@ -29,7 +29,7 @@ export interface ReaderParts {
   readonly quarantine: ((location: BlockLocation) => Promise<boolean>) | null;
 }
 
-/** Reads blocks by id. Whatever it hands out has been checked. */
+/** Reads blocks by id. Whatever it hands out has been checked, where nothing else was asked for. */
 export class BlockReader {
   readonly #parts: ReaderParts;
   /** Packs of which an alarm was raised: one is enough. */
@@ -39,12 +39,13 @@ export class BlockReader {
     this.#parts = parts;
   }
 
-  async *read(ids: readonly BlockId[], stop?: AbortSignal): AsyncGenerator<BlockRead> {
+  /** @param checked false: only their length is looked at. What is read at a second place is checked all the same */
+  async *read(ids: readonly BlockId[], stop?: AbortSignal, checked = true): AsyncGenerator<BlockRead> {
     const wanted = new Set(ids);
     const chosen = bestPlaces(await this.#parts.index.locations([...wanted]));
     for (const id of wanted) if (!chosen.has(id)) yield { id, error: unavailable(id) };
     wanted.clear();
-    for await (const place of this.places([...chosen.values()], stop)) {
+    for await (const place of this.places([...chosen.values()], stop, checked)) {
       const { id } = place.location;
       if ('bytes' in place) yield { id, bytes: place.bytes };
       else yield await this.#elsewhere(place.location, place.error);
@@ -69,7 +70,11 @@ export class BlockReader {
   }
 
   /** These places in pack order, neighbours in one read of the disk; what is damaged is quarantined. */
-  async *places(locations: readonly BlockLocation[], stop?: AbortSignal): AsyncGenerator<PlaceRead> {
+  async *places(
+    locations: readonly BlockLocation[],
+    stop?: AbortSignal,
+    checked = true,
+  ): AsyncGenerator<PlaceRead> {
     const { limits } = this.#parts;
     const believable = (place: BlockLocation): boolean => isBelievable(place, limits.block_bytes_max);
     for (const location of locations) {
@@ -78,7 +83,7 @@ export class BlockReader {
     const sorted = locations.filter(believable).sort((a, b) => a.pack - b.pack || a.offset - b.offset);
     const read = (run: readonly BlockLocation[]): Promise<PlaceRead[]> => {
       if (stop?.aborted === true) throw new LowtideError('interrupted', 'reading blocks was interrupted');
-      return this.#readRun(run);
+      return this.#readRun(run, checked);
     };
     // What comes next is read and hashed while the reader works.
     const ahead = { weigh: lengthOf, most: limits.file_read_bytes };
@@ -88,12 +93,13 @@ export class BlockReader {
   }
 
   /** Neighbours, in one read and hashed together. */
-  async #readRun(run: readonly BlockLocation[]): Promise<PlaceRead[]> {
+  async #readRun(run: readonly BlockLocation[], checked = true): Promise<PlaceRead[]> {
     const first = run[0]!;
     const bytes = await this.#tryRead(first, lengthOf(run));
     if (bytes instanceof LowtideError) {
       // One bad sector must not cost its neighbours.
-      if (run.length > 1) return (await Promise.all(run.map((place) => this.#readRun([place])))).flat();
+      if (run.length > 1)
+        return (await Promise.all(run.map((place) => this.#readRun([place], checked)))).flat();
       return [{ location: first, error: await this.#fault(first, bytes) }];
     }
     const blocks = run.map((location) => ({
@@ -101,8 +107,8 @@ export class BlockReader {
       bytes: partOf(bytes, location, first.offset, run.length > 1),
     }));
     if (run.length > 1) freeAtOnce(bytes);
-    const checked = await checkBlockIds(this.#parts.work, blocks);
-    return await Promise.all(run.map((location, at) => this.#read(location, checked[at] ?? null)));
+    const found = checked ? await checkBlockIds(this.#parts.work, blocks) : blocks;
+    return await Promise.all(run.map((location, at) => this.#read(location, found[at] ?? null)));
   }
 
   async #read(location: BlockLocation, block: SealedBlock | null): Promise<PlaceRead> {

@@ -250,6 +250,21 @@ test('a damaged block is quarantined and told once, its neighbours are read, and
   sameBytes(await again.readOne(bad), list[2]!.bytes);
 });
 
+test('who opens blocks anyway gets them without a look at their bytes, and the next who reads them looks', async () => {
+  const node = newNode();
+  const depot = await newDepot(node.boot());
+  const list = blocks(5);
+  await put(depot, 'shared', list);
+  const bad = list[2]!.id;
+  await damagedAt(node, depot, bad);
+  const got = await Array.fromAsync(depot.readUnchecked([...idsOf(list), block('absent').id]));
+  assert.deepEqual(readIds(got), idsOf(list).toSorted());
+  assert.deepEqual(errorsOf(got), new Map([[block('absent').id, 'block-unavailable']]));
+  assert.equal((await depot.has(null, [bad])).size, 1);
+  assert.deepEqual(errorsOf(await readAll(depot, [bad])), new Map([[bad, 'damaged-block']]));
+  assert.equal((await depot.has(null, [bad])).size, 0);
+});
+
 test('a block that is damaged in one pack is read from another', async () => {
   const node = newNode();
   const depot = await newDepot(node.boot());

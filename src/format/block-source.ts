@@ -12,4 +12,9 @@ export interface BlockSource {
    * @param scope the snapshot whose refs name the blocks: the right to read is the right to read that snapshot
    */
   fetch(scope: SnapshotId, ids: readonly BlockId[], stop: AbortSignal): AsyncIterable<SealedBlock>;
+  /**
+   * As `fetch`, of a source that would compare them with their ids itself, and here does not: for whoever opens them, which finds
+   * every changed bit, and asks `fetch` for those that do not open. It then sees to what is damaged.
+   */
+  fetchUnchecked?(scope: SnapshotId, ids: readonly BlockId[], stop: AbortSignal): AsyncIterable<SealedBlock>;
 }

@@ -1,3 +1,4 @@
+import type { BlockSource } from '../format/block-source.ts';
 import { checkBlockIds, HEADER_BYTES, type SealedBlock } from '../format/block.ts';
 import { mappedAhead } from '../model/ahead.ts';
 import { errorRegistry, isLowtideError, LowtideError, messageOf } from '../model/errors.ts';
@@ -14,8 +15,15 @@ export type Fetched = FetchedBlock | LostBlock;
 export interface FetchedBlock {
   readonly kind: 'block';
   readonly id: BlockId;
-  /** They hash to `id`. */
   readonly bytes: Uint8Array;
+  /** Null: the bytes hash to `id`. */
+  readonly unchecked: Unchecked | null;
+}
+
+/** Nobody has compared a block with its id. Whoever finds that it does not open withdraws it, and asks for it checked. */
+export interface Unchecked {
+  /** It does not count as come. */
+  withdraw(): void;
 }
 
 export interface LostBlock {
@@ -65,6 +73,9 @@ interface SourceState extends NamedSource {
 /** A source in one batch. */
 interface Turn {
   readonly state: SourceState;
+  readonly open: BlockSource['fetch'];
+  /** What `open` gives must be opened to know whether it is damaged. */
+  readonly unchecked: boolean;
   asked: boolean;
   /** Before it had given everything, because another one is faster. */
   left: boolean;
@@ -90,10 +101,14 @@ export class BlockFetcher {
     this.#states = sources.map(newState);
   }
 
-  /** Each of `ids` (no two alike) once, in any order. */
-  async *fetch(ids: readonly BlockId[]): AsyncGenerator<Fetched> {
-    const size = this.#world.limits.ids_per_message;
-    for (let at = 0; at < ids.length; at += size) yield* this.#batch(new Set(ids.slice(at, at + size)));
+  /** Each of `ids` (no two alike) once, in any order, and all of them checked. */
+  fetch(ids: readonly BlockId[]): AsyncGenerator<Fetched> {
+    return this.#fetch(ids, true);
+  }
+
+  /** The same for whoever opens them: a source on the own disk need not check them. */
+  fetchToOpen(ids: readonly BlockId[]): AsyncGenerator<Fetched> {
+    return this.#fetch(ids, false);
   }
 
   usage(): readonly SourceUsage[] {
@@ -104,8 +119,15 @@ export class BlockFetcher {
     return this.#states.flatMap(faultsOf);
   }
 
-  async *#batch(wanted: Set<BlockId>): AsyncGenerator<Fetched> {
-    const turns = this.#states.map(newTurn);
+  async *#fetch(ids: readonly BlockId[], checked: boolean): AsyncGenerator<Fetched> {
+    const size = this.#world.limits.ids_per_message;
+    for (let at = 0; at < ids.length; at += size) {
+      yield* this.#batch(new Set(ids.slice(at, at + size)), checked);
+    }
+  }
+
+  async *#batch(wanted: Set<BlockId>, checked: boolean): AsyncGenerator<Fetched> {
+    const turns = this.#states.map((state) => newTurn(state, checked));
     let ask = turns.filter(({ state }) => !state.over);
     while (ask.length > 0) {
       for (const turn of this.#inOrder(ask, wanted)) {
@@ -135,7 +157,7 @@ export class BlockFetcher {
         }
         if (!this.#intact(turn, id, block)) continue;
         wanted.delete(id);
-        yield { kind: 'block', id, bytes: block.bytes };
+        yield { kind: 'block', id, bytes: block.bytes, unchecked: uncheckedOf(turn, block) };
       }
     } catch (error) {
       interruptedIf(this.#stop);
@@ -154,7 +176,7 @@ export class BlockFetcher {
     const asking = {
       clock: this.#world.clock,
       cost: turn.state.cost,
-      open: (stop: AbortSignal) => turn.state.source.fetch(this.#scope, ids, stop),
+      open: (stop: AbortSignal) => turn.open(this.#scope, ids, stop),
       worthLeaving: (bytesPerMs: number) => wanted.size === 0 || this.#isBeaten(turns, bytesPerMs, wanted),
       onLeave: () => {
         turn.left = wanted.size > 0;
@@ -237,13 +259,25 @@ export class BlockFetcher {
   }
 }
 
-const newTurn = (state: SourceState): Turn => ({
-  state,
-  asked: false,
-  left: false,
-  failed: null,
-  wrong: new Set(),
-});
+function newTurn(state: SourceState, checked: boolean): Turn {
+  const { source } = state;
+  const unchecked = !checked && source.fetchUnchecked !== undefined;
+  const open: BlockSource['fetch'] = (scope, ids, stop) =>
+    unchecked ? source.fetchUnchecked!(scope, ids, stop) : source.fetch(scope, ids, stop);
+  return { state, open, unchecked, asked: false, left: false, failed: null, wrong: new Set() };
+}
+
+function uncheckedOf({ state, unchecked }: Turn, { bytes: { length } }: SealedBlock): Unchecked | null {
+  if (!unchecked) return null;
+  let counted = 1;
+  return {
+    withdraw() {
+      state.blocks -= counted;
+      state.bytes -= counted * length;
+      counted = 0;
+    },
+  };
+}
 
 function lostError(turns: readonly Turn[], id: BlockId): LowtideError {
   const damaged = turns.some(({ wrong }) => wrong.has(id));

@@ -9,7 +9,8 @@ import type {
   NewFile,
   RestoreTarget,
 } from '../world/target-ports.ts';
-import { contentTask, type ContentInput, INLINE } from './content.ts';
+import type { FetchedBlock, Unchecked } from './block-fetcher.ts';
+import { contentTask, type ContentInput, INLINE, isOfContent } from './content.ts';
 import type { FileJob, Piece } from './file-job.ts';
 import { ownError } from './stop.ts';
 
@@ -21,8 +22,11 @@ export class ContentBatch {
   readonly #limits: Limits;
   readonly #numbers = new Map<BlockId, number>();
   readonly #blocks: Uint8Array<ArrayBuffer>[] = [];
+  readonly #unchecked = new Map<BlockId, Unchecked>();
   readonly #wanted = new Map<FileJob, Piece[]>();
   #bytes = 0;
+  /** After `write`: what was wanted of blocks that did not open, and that nobody has compared with their ids. */
+  readonly doubtful: Piece[] = [];
 
   constructor(limits: Limits) {
     this.#limits = limits;
@@ -38,7 +42,8 @@ export class ContentBatch {
   }
 
   /** A sealed block and all that is wanted of it. */
-  add(id: BlockId, bytes: Uint8Array, pieces: readonly Piece[]): void {
+  add({ id, bytes, unchecked }: FetchedBlock, pieces: readonly Piece[]): void {
+    if (unchecked !== null) this.#unchecked.set(id, unchecked);
     this.#numbers.set(id, this.#blocks.length);
     this.#blocks.push(compact(bytes));
     this.#bytes += bytes.length;
@@ -54,7 +59,7 @@ export class ContentBatch {
     this.#wanted.set(job, []);
   }
 
-  /** Opens and writes. Each of its files knows then what became of its pieces. @returns those files */
+  /** Opens and writes. Each of its files knows then what became of its pieces but the doubtful ones. @returns those files */
   async write(target: RestoreTarget, keys: KeyStore): Promise<Iterable<FileJob>> {
     const wanted = [...this.#wanted];
     for (let at = 0; at < wanted.length; at += FILES_MAX) {
@@ -103,7 +108,44 @@ export class ContentBatch {
     };
     const transfer = isLast ? this.#blocks.map(({ buffer }) => buffer) : [];
     const outcome = await target.writeContent({ content: contentTask, input, transfer, files, pieces });
-    tell(whole, parts, outcome);
+    this.#tell(whole, parts, outcome);
+  }
+
+  #tell(
+    whole: readonly (readonly [FileJob, readonly Piece[]])[],
+    parts: readonly Piece[],
+    outcome: ContentOutcome,
+  ): void {
+    let ends: unknown;
+    const failed = (job: FileJob, own: readonly Piece[], error: LowtideError): void => {
+      if (isOfContent(error) && this.#doubts(own)) return;
+      job.fail(error);
+      try {
+        ownError(error);
+      } catch (error) {
+        ends ??= error;
+      }
+    };
+    for (const [at, [job, own]] of whole.entries()) {
+      const said = outcome.files.get(at) ?? NOTHING;
+      if (isFault(said)) failed(job, own, said);
+      else job.restored(said);
+    }
+    for (const [at, piece] of parts.entries()) {
+      const error = outcome.pieces.get(at);
+      if (error === undefined) piece.job.written();
+      else failed(piece.job, [piece], error);
+    }
+    if (ends !== undefined) throw ends;
+  }
+
+  /** Whether these pieces failed in a way that their blocks' ids may explain: then they are to be had again, checked. */
+  #doubts(pieces: readonly Piece[]): boolean {
+    const unchecked = pieces.map(({ extent }) => this.#unchecked.get(extent.block));
+    if (unchecked.every((each) => each === undefined)) return false;
+    for (const each of unchecked) each?.withdraw();
+    this.doubtful.push(...pieces);
+    return true;
   }
 }
 
@@ -130,7 +172,7 @@ class Order {
       this.add(piece);
       positions.push(piece.position);
     }
-    for (const { position, bytes } of job.takeInline()) {
+    for (const { position, bytes } of job.inline) {
       this.places.push(INLINE, this.inline.length, bytes.length);
       this.inline.push(bytes);
       positions.push(position);
@@ -149,33 +191,6 @@ function compact(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
     buffer instanceof ArrayBuffer &&
     buffer.byteLength <= byteLength + (byteLength > Buffer.poolSize ? MARGIN_BYTES_MAX : 0);
   return isOwn ? (bytes as Uint8Array<ArrayBuffer>) : new Uint8Array(bytes);
-}
-
-function tell(
-  whole: readonly (readonly [FileJob, readonly Piece[]])[],
-  parts: readonly Piece[],
-  outcome: ContentOutcome,
-): void {
-  let ends: unknown;
-  const failed = (job: FileJob, error: LowtideError): void => {
-    job.fail(error);
-    try {
-      ownError(error);
-    } catch (error) {
-      ends ??= error;
-    }
-  };
-  for (const [at, [job]] of whole.entries()) {
-    const said = outcome.files.get(at) ?? NOTHING;
-    if (isFault(said)) failed(job, said);
-    else job.restored(said);
-  }
-  for (const [at, { job }] of parts.entries()) {
-    const error = outcome.pieces.get(at);
-    if (error === undefined) job.written();
-    else failed(job, error);
-  }
-  if (ends !== undefined) throw ends;
 }
 
 const NOTHING: readonly MetadataRefusal[] = [];

@@ -61,6 +61,11 @@ function kept<T>(run: () => T): T | LowtideError {
 
 const isFault = (block: DataBlock | LowtideError): block is LowtideError => isLowtideError(block);
 
+/** What opening says of a block that is not what its id says, whatever was changed of it. */
+export function isOfContent(error: LowtideError): boolean {
+  return isLowtideError(error, 'damaged-block', 'hash-mismatch', 'damaged-page', 'no-key', 'newer-format');
+}
+
 export const contentTask: Task<ContentInput, readonly Content[]> = {
   module: import.meta.url,
   name: 'openContent',

@@ -118,13 +118,14 @@ export class FileJob {
   }
 
   /** What the tree itself holds of it. */
-  takeInline(): readonly { readonly position: number; readonly bytes: Uint8Array }[] {
-    return this.#inline.splice(0);
+  get inline(): readonly { readonly position: number; readonly bytes: Uint8Array }[] {
+    return this.#inline;
   }
 
   /** It was made in one call. */
   restored(refusals: readonly MetadataRefusal[]): void {
     this.refusals = refusals;
+    this.#inline.length = 0;
     this.#pending = 0;
     this.#state = 'restored';
   }

@@ -4,7 +4,7 @@ import type { BlockId } from '../model/ids.ts';
 import type { Limits } from '../model/limits.ts';
 import type { World } from '../world/ports.ts';
 import type { RestoreTarget } from '../world/target-ports.ts';
-import type { BlockFetcher, Fetched } from './block-fetcher.ts';
+import type { BlockFetcher, Fetched, FetchedBlock } from './block-fetcher.ts';
 import { ContentBatch } from './content-batch.ts';
 import type { FileJob, Piece } from './file-job.ts';
 import { PayloadCache } from './payload-cache.ts';
@@ -23,6 +23,9 @@ const OPEN_FILES_MAX = 64;
 const WIDTH = 8;
 /** For each thread: the batch it works at, and the next. */
 const BATCHES_PER_LANE = 2;
+
+/** What is wanted of each block. */
+type Needs = Map<BlockId, Piece[]>;
 
 export interface WindowParts {
   readonly world: World;
@@ -43,8 +46,8 @@ export class FileWindow {
   readonly #parts: WindowParts;
   readonly #limits: Limits;
   /** Sealed. */
-  readonly #cache: PayloadCache<Uint8Array>;
-  #needs = new Map<BlockId, Piece[]>();
+  readonly #cache: PayloadCache<FetchedBlock>;
+  #needs: Needs = new Map();
   #jobs: FileJob[] = [];
   #pieces = 0;
   #bytes = 0;
@@ -55,7 +58,7 @@ export class FileWindow {
   constructor(parts: WindowParts) {
     this.#parts = parts;
     this.#limits = parts.world.limits;
-    this.#cache = new PayloadCache(CACHE_CHUNKS * this.#limits.chunk_bytes_max, (block) => block.length);
+    this.#cache = new PayloadCache(CACHE_CHUNKS * this.#limits.chunk_bytes_max, ({ bytes }) => bytes.length);
   }
 
   get full(): boolean {
@@ -75,11 +78,8 @@ export class FileWindow {
   plan(job: FileJob, offset: number, extents: readonly Extent[]): void {
     const pieces = job.plan(offset, extents);
     for (const piece of pieces) {
-      const { block, length } = piece.extent;
-      const others = this.#needs.get(block);
-      if (others === undefined) this.#needs.set(block, [piece]);
-      else others.push(piece);
-      this.#bytes += length;
+      need(this.#needs, piece);
+      this.#bytes += piece.extent.length;
     }
     this.#pieces += extents.length;
     if (pieces.length > 1) this.#openFiles++;
@@ -98,13 +98,12 @@ export class FileWindow {
     this.#pieces = 0;
     this.#bytes = 0;
     this.#openFiles = this.#jobs.length;
-    const lanes = new Lanes(this.#parts.world.work.lanes * BATCHES_PER_LANE);
-    try {
+    const doubtful: Needs = new Map();
+    await this.#withLanes(async (lanes) => {
       await this.#writeReady(ended, lanes);
-      await this.#writeBlocks(needs, lanes);
-    } finally {
-      await lanes.end();
-    }
+      await this.#writeBlocks(needs, this.#blocks([...needs.keys()]), lanes, doubtful);
+    });
+    await this.#withLanes((lanes) => this.#writeAgain(doubtful, lanes));
     await this.#settle(jobs);
     this.#flushing = [];
     if (ended.some((job) => job.state === 'going')) {
@@ -130,43 +129,68 @@ export class FileWindow {
     await this.#start(batch, lanes);
   }
 
-  async #writeBlocks(needs: ReadonlyMap<BlockId, readonly Piece[]>, lanes: Lanes): Promise<void> {
-    const ids = [...needs.keys()];
-    const last = new Set(ids.slice(-KEPT_BLOCKS));
+  /** What did not open: once more, from wherever it can be had as its id says, which finds out what is damaged. */
+  async #writeAgain(doubtful: Needs, lanes: Lanes): Promise<void> {
+    if (doubtful.size === 0) return;
+    const blocks = this.#parts.fetcher.fetch([...doubtful.keys()]);
+    await this.#writeBlocks(doubtful, blocks, lanes, new Map());
+  }
+
+  async #withLanes(work: (lanes: Lanes) => Promise<void>): Promise<void> {
+    const lanes = new Lanes(this.#parts.world.work.lanes * BATCHES_PER_LANE);
+    try {
+      await work(lanes);
+    } finally {
+      await lanes.end();
+    }
+  }
+
+  /** @param doubtful gets what is to be written again */
+  async #writeBlocks(
+    needs: Needs,
+    blocks: AsyncGenerator<Fetched>,
+    lanes: Lanes,
+    doubtful: Needs,
+  ): Promise<void> {
+    const last = new Set([...needs.keys()].slice(-KEPT_BLOCKS));
     let batch = this.#newBatch();
-    for await (const fetched of this.#blocks(ids)) {
+    for await (const fetched of blocks) {
       const pieces = needs.get(fetched.id) ?? [];
       if (fetched.kind === 'lost') {
         for (const { job } of pieces) job.fail(fetched.error);
         continue;
       }
-      if (last.has(fetched.id)) this.#cache.set(fetched.id, new Uint8Array(fetched.bytes));
-      batch.add(fetched.id, fetched.bytes, pieces);
+      if (last.has(fetched.id)) this.#cache.set(fetched.id, copyOf(fetched));
+      batch.add(fetched, pieces);
       if (!batch.full) continue;
-      await this.#start(batch, lanes);
+      await this.#start(batch, lanes, doubtful);
       batch = this.#newBatch();
     }
-    await this.#start(batch, lanes);
+    await this.#start(batch, lanes, doubtful);
   }
 
   async *#blocks(ids: readonly BlockId[]): AsyncGenerator<Fetched> {
     const missing: BlockId[] = [];
     for (const id of ids) {
-      const bytes = this.#cache.get(id);
-      if (bytes === undefined) missing.push(id);
-      else yield { kind: 'block', id, bytes: new Uint8Array(bytes) };
+      const kept = this.#cache.get(id);
+      if (kept === undefined) missing.push(id);
+      else yield copyOf(kept);
     }
-    yield* readAhead(this.#parts.fetcher.fetch(missing));
+    yield* readAhead(this.#parts.fetcher.fetchToOpen(missing));
   }
 
   #newBatch(): ContentBatch {
     return new ContentBatch(this.#limits);
   }
 
-  async #start(batch: ContentBatch, lanes: Lanes): Promise<void> {
+  async #start(batch: ContentBatch, lanes: Lanes, doubtful?: Needs): Promise<void> {
     if (batch.empty) return;
     const { target, keys } = this.#parts;
-    await lanes.run(async () => this.#settle(await batch.write(target, keys)));
+    await lanes.run(async () => {
+      const jobs = await batch.write(target, keys);
+      if (doubtful !== undefined) for (const piece of batch.doubtful) need(doubtful, piece);
+      await this.#settle(jobs);
+    });
   }
 
   /** Most were made in one call, and nothing is left to do for them. */
@@ -194,3 +218,12 @@ export class FileWindow {
     return this.#parts.done(job);
   }
 }
+
+function need(needs: Needs, piece: Piece): void {
+  const others = needs.get(piece.extent.block);
+  if (others === undefined) needs.set(piece.extent.block, [piece]);
+  else others.push(piece);
+}
+
+/** A thread gets the memory of what it opens. */
+const copyOf = (block: FetchedBlock): FetchedBlock => ({ ...block, bytes: new Uint8Array(block.bytes) });

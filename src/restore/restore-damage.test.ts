@@ -10,7 +10,7 @@ import { LowtideError } from '../model/errors.ts';
 import type { BlockId } from '../model/ids.ts';
 import { limits, tinyLimits } from '../model/limits.ts';
 import { buildSnapshot, type BuiltSnapshot, type EntrySpec } from '../../test/support/build-snapshot.ts';
-import type { MemorySource } from '../../test/support/memory-source.ts';
+import { type MemorySource, OwnDisk } from '../../test/support/memory-source.ts';
 import {
   foundIn,
   hashOf,
@@ -86,20 +86,27 @@ function filesOf(entries: ReadonlyMap<string, Entry>): Map<string, string> {
   );
 }
 
+function harm(source: MemorySource, id: BlockId, what: string, ids: readonly BlockId[]): void {
+  const bytes = source.blocks.get(id)!;
+  const other = ids[(ids.indexOf(id) + 1) % ids.length]!;
+  if (what === 'gone') source.blocks.delete(id);
+  else if (what === 'damaged') source.damage(id);
+  else if (what === 'another') source.blocks.set(id, source.blocks.get(other)!);
+  else source.blocks.set(id, bytes.subarray(0, bytes.length - 20));
+}
+
 test('whatever blocks and pages are gone, exactly the files that need them are', async () => {
   const snapshot = await buildSnapshot(mixed());
   const ids = [...snapshot.dataBlocks, ...snapshot.treePages.slice(0, -1)];
   await fc.assert(
     fc.asyncProperty(
       fc.uniqueArray(fc.constantFrom(...ids), { maxLength: 5 }),
+      fc.constantFrom('gone', 'damaged', 'another', 'cut'),
       fc.boolean(),
-      async (chosen, damaged) => {
+      async (chosen, what, own) => {
         const gone = new Set(chosen);
-        const source = snapshot.source();
-        for (const id of gone) {
-          if (damaged) source.damage(id);
-          else source.blocks.delete(id);
-        }
+        const source = own ? new OwnDisk(snapshot.blocks) : snapshot.source();
+        for (const id of gone) harm(source, id, what, ids);
         const place = simulatedPlace();
         const report = await restoreIn(place, snapshot, { sources: [source] });
         const found = await foundIn(place, targetOf(place));
@@ -109,6 +116,10 @@ test('whatever blocks and pages are gone, exactly the files that need them are',
         );
         assert.deepEqual(new Map(restored as [string, string][]), expected);
         const pagesGone = chosen.filter((id) => snapshot.treePages.includes(id)).length;
+        if (source instanceof OwnDisk) {
+          for (const id of source.quarantined) assert.ok(gone.has(id));
+          if (pagesGone === 0) assert.equal(source.quarantined.size, what === 'gone' ? 0 : gone.size);
+        }
         assert.equal(
           report.complete,
           pagesGone === 0 && expected.size === snapshot.signed.manifest.counts.files,
@@ -118,9 +129,30 @@ test('whatever blocks and pages are gone, exactly the files that need them are',
           assert.ok(report.problems.some(({ message }) => message.includes('a page of the tree is lost')));
       },
     ),
-    { numRuns: 15 },
+    { numRuns: 25 },
   );
 });
+
+inPlace(
+  'what the own disk has damaged comes from elsewhere, and is found out there as if it had been looked at at once',
+  realPlace,
+  async (place) => {
+    const snapshot = await buildSnapshot(mixed());
+    const [own, center] = [new OwnDisk(snapshot.blocks), snapshot.source()];
+    const damaged = snapshot.dataBlocks.filter((_, at) => at % 3 === 0);
+    for (const id of damaged) own.damage(id);
+    const report = await restoreIn(place, snapshot, { sources: [own, center] });
+    assert.deepEqual([report.problems, report.notes, report.complete], [[], [], true]);
+    const { files } = snapshot.signed.manifest.counts;
+    const links = [...(await foundIn(place, targetOf(place)))].filter(
+      ([, { type }]) => type === 'file',
+    ).length;
+    assert.deepEqual([report.files, links], [files, files]);
+    assert.deepEqual(own.quarantined, new Set(damaged));
+    assert.equal(report.bySource[1]?.blocks, damaged.length, 'only what is damaged comes from elsewhere');
+    assert.ok(report.bySource[0]!.blocks > 0 && report.bySource[0]!.bytes > 0);
+  },
+);
 
 inPlace('a lost block costs the files that need it, each named with its reason', realPlace, async (place) => {
   const snapshot = await buildSnapshot(mixed());

@@ -19,7 +19,7 @@ function newThread(): HashThread {
 async function startedThread(): Promise<HashThread> {
   const thread = newThread();
   for (const end = performance.now() + 20_000; performance.now() < end; await setTimeout(5)) {
-    const bytes = filled(150_000, 1);
+    const bytes = filled(16 * 2 ** 20, 1);
     await thread.hash([bytes]);
     if (bytes.length === 0) return thread;
   }

@@ -7,6 +7,8 @@ import type { Hashed } from './ports.ts';
 
 /** Less is hashed sooner than a thread is asked. More is never a part of a buffer that Node shares between many. */
 const WORTH_A_THREAD = 2 * Buffer.poolSize;
+/** A thread costs what hashing so much costs, and whoever never hashes more does without. */
+const HERE_BYTES = 64 * 2 ** 20;
 /** It holds nothing but what it was asked. */
 const THREAD_MEMORY = { maxYoungGenerationSizeMb: 1, maxOldGenerationSizeMb: 16 };
 
@@ -30,6 +32,8 @@ export class HashThread {
   #worker: Worker | null = null;
   /** It has said that it listens: a thread takes as long to start as a hundred megabytes to hash. */
   #ready = false;
+  /** Hashed without it. */
+  #here = 0;
   readonly #asked = new Map<number, Asked>();
   #nextId = 0;
   #closed = false;
@@ -37,16 +41,21 @@ export class HashThread {
   /** Work.sha256. */
   async hash(parts: readonly Uint8Array[]): Promise<readonly Hashed[]> {
     const long = parts.filter(isWorthIt);
-    if (long.length === 0 || !this.#hasThread()) return parts.map(hashHere);
+    if (long.length === 0 || !this.#hasThread()) return this.#hashHere(parts);
     const here = parts.map((part) => (isWorthIt(part) ? null : hashHere(part)));
     const came = [...(await this.#ask(long))];
     return here.map((hashed) => hashed ?? came.shift()!);
   }
 
-  /** Starts one if there is none. */
+  #hashHere(parts: readonly Uint8Array[]): Hashed[] {
+    for (const { length } of parts) this.#here += length;
+    return parts.map(hashHere);
+  }
+
+  /** Starts one if there is none, and it is worth it. */
   #hasThread(): boolean {
     if (this.#closed) throw new LowtideError('interrupted', 'the thread that hashes has been stopped');
-    this.#worker ??= this.#start();
+    if (this.#here >= HERE_BYTES) this.#worker ??= this.#start();
     return this.#ready;
   }
 
@@ -96,7 +105,10 @@ export class HashThread {
   }
 
   #settle({ id, buffers, digests }: HashAnswer): void {
-    const { places, resolve } = this.#asked.get(id)!;
+    const asked = this.#asked.get(id);
+    // Refused meanwhile, when it was stopped.
+    if (asked === undefined) return;
+    const { places, resolve } = asked;
     this.#asked.delete(id);
     if (this.#asked.size === 0) this.#worker?.unref();
     const hashed: Hashed[] = [];

@@ -1,5 +1,5 @@
 import type { BlockSource } from '../../src/format/block-source.ts';
-import type { SealedBlock } from '../../src/format/block.ts';
+import { blockIdOf, type SealedBlock } from '../../src/format/block.ts';
 import type { BlockId, SnapshotId } from '../../src/model/ids.ts';
 
 /** Blocks in memory. What it holds, and how it fails, is the test's to change. */
@@ -34,5 +34,22 @@ export class MemorySource implements BlockSource {
     const bytes = Buffer.from(this.blocks.get(id)!);
     bytes[bytes.length >> 1]! ^= 1;
     this.blocks.set(id, bytes);
+  }
+}
+
+/** Gives unchecked what it holds, and compares it with its ids where it is asked to, as a depot on the own disk does. */
+export class OwnDisk extends MemorySource {
+  readonly checked = true;
+  readonly quarantined = new Set<BlockId>();
+
+  override async *fetch(scope: SnapshotId, ids: readonly BlockId[]): AsyncGenerator<SealedBlock> {
+    for await (const block of this.fetchUnchecked(scope, ids)) {
+      if (blockIdOf(block.bytes) === block.id) yield block;
+      else this.quarantined.add(block.id);
+    }
+  }
+
+  async *fetchUnchecked(scope: SnapshotId, ids: readonly BlockId[]): AsyncGenerator<SealedBlock> {
+    for await (const { id, bytes } of super.fetch(scope, ids)) yield { id, bytes: new Uint8Array(bytes) };
   }
 }
