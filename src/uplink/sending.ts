@@ -150,9 +150,13 @@ async function commit(sending: Sending): Promise<void> {
 
 async function store({ work, api, order }: Sending, receipt: Uint8Array): Promise<void> {
   const { snapshot } = order;
-  // From a relay they come with the centers' receipts; from a center, never again.
-  if (work.node !== null || work.upstream.kind === 'center') await askHops(work, api, snapshot);
-  if (work.upstream.kind === 'center') return await storeReceipt(work, snapshot, work.upstream, receipt);
+  if (work.node !== null) await askHops(work, api, snapshot);
+  if (work.upstream.kind === 'center') {
+    await storeReceipt(work, snapshot, work.upstream, receipt);
+    // Here nobody waits for them, and they will never be told again.
+    if (work.node === null) await askHops(work, api, snapshot);
+    return;
+  }
   if (!(await storeCustody(work, snapshot, receipt))) return;
   const { upstream, world } = work;
   const since = world.clock.now();
@@ -162,7 +166,7 @@ async function store({ work, api, order }: Sending, receipt: Uint8Array): Promis
   }
 }
 
-/** How it came there: people are told, and at a relay those below, who never ask again. The receipt counts without. */
+/** How it came there. Those below a relay hear of it with the receipt, and never ask again. The receipt counts without. */
 async function askHops(work: UplinkWork, api: CenterApi, snapshot: SnapshotId): Promise<void> {
   try {
     for (const record of (await api.copies({ snapshots: [snapshot] })).rows) {
