@@ -1,13 +1,16 @@
 /** What a worker thread of realWork runs. */
 import { parentPort } from 'node:worker_threads';
-import { isLowtideError, type ErrorCode } from '../model/errors.ts';
+import { isLowtideError, LowtideError, type ErrorCode } from '../model/errors.ts';
 import { loadKernels } from './kernels.ts';
+import { BEGUN, takeTurn } from './turns.ts';
 
 export interface Question {
   readonly id: number;
   readonly module: string;
   readonly name: string;
   readonly input: unknown;
+  /** Of what may be given up: see `takeTurn`. */
+  readonly turn: Int32Array | null;
 }
 
 export type Answer =
@@ -16,11 +19,12 @@ export type Answer =
 
 const kernels = loadKernels();
 
-async function answer({ id, module, name, input }: Question): Promise<Answer> {
+async function answer({ id, module, name, input, turn }: Question): Promise<Answer> {
   try {
     const exports = (await import(module)) as Record<string, unknown>;
     const run = exports[name];
     if (typeof run !== 'function') throw new TypeError(`${module} exports no function ${name}`);
+    if (!takeTurn(turn, BEGUN)) throw new LowtideError('interrupted', 'a task was given up');
     return { id, output: (await run(input, kernels)) as unknown };
   } catch (error) {
     return failed(id, error);

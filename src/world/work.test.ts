@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
-import { addTask, dieTask, echoTask } from '../../test/conformance/tasks.ts';
+import { addTask, dieTask, echoTask, holdTask } from '../../test/conformance/tasks.ts';
 import { isLowtideError } from '../model/errors.ts';
 import { realWork } from './work.ts';
 
@@ -33,6 +33,44 @@ test('a task that its module does not export is an error that names both', async
   const work = realWork(1);
   await assert.rejects(work.run({ ...addTask, name: 'subtract' }, { a: 1, b: 1 }), /tasks\.ts.*subtract/);
   await assert.rejects(work.run({ ...addTask, module: 'file:///no/such.ts' }, { a: 1, b: 1 }), /such\.ts/);
+  await work.close();
+});
+
+const newGate = (): Int32Array => new Int32Array(new SharedArrayBuffer(8));
+
+function openGate(gate: Int32Array): void {
+  Atomics.store(gate, 1, 1);
+  Atomics.notify(gate, 1);
+}
+
+test('a task that is given up before its turn is never begun, and its thread works on', async () => {
+  const work = realWork(1);
+  const [first, second] = [newGate(), newGate()];
+  const stop = new AbortController();
+  const holding = work.run(holdTask, first);
+  const givenUp = work.run(holdTask, second, [], stop.signal);
+  const behind = work.run(addTask, { a: 1, b: 1 });
+  stop.abort();
+  await assert.rejects(givenUp, (error) => isLowtideError(error, 'interrupted'));
+  openGate(first);
+  await holding;
+  assert.equal(await behind, 2);
+  assert.equal(Atomics.load(second, 0), 0);
+  await work.close();
+});
+
+test('a task that is given up while it hangs costs its thread, and what waited for that goes to another', async () => {
+  const work = realWork(1);
+  const gate = newGate();
+  const stop = new AbortController();
+  const hanging = work.run(holdTask, gate, [], stop.signal);
+  const behind = work.run(addTask, { a: 1, b: 1 });
+  while (Atomics.load(gate, 0) === 0) await new Promise(setImmediate);
+  stop.abort();
+  await assert.rejects(hanging, (error) => isLowtideError(error, 'interrupted'));
+  assert.equal(await behind, 2);
+  assert.equal(await work.run(addTask, { a: 2, b: 2 }), 4);
+  openGate(gate);
   await work.close();
 });
 

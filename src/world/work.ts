@@ -6,6 +6,7 @@ import { LowtideError, messageOf, type ErrorCode } from '../model/errors.ts';
 import { exitAtOnce } from './native.ts';
 import { HashThread } from './hashing.ts';
 import type { Hashed, Task, Work } from './ports.ts';
+import { GIVEN_UP, takeTurn } from './turns.ts';
 import type { Answer, Question } from './work-thread.ts';
 
 /** The one a thread works at, and the next, so that it never waits for the main thread. */
@@ -62,7 +63,8 @@ class ThreadPool implements WorkPool {
   ): Promise<Output> {
     return new Promise((resolve, reject) => {
       if (this.#closed) throw new LowtideError('interrupted', 'the worker threads have been stopped');
-      const question = { id: this.#nextId++, module: task.module, name: task.name, input };
+      const turn = stop === undefined ? null : new Int32Array(new SharedArrayBuffer(4));
+      const question = { id: this.#nextId++, module: task.module, name: task.name, input, turn };
       const job = { question, transfer, resolve: resolve as (output: unknown) => void, reject };
       stop?.addEventListener('abort', () => this.#giveUp(job), { once: true });
       this.#waiting.push(job);
@@ -70,26 +72,25 @@ class ThreadPool implements WorkPool {
     });
   }
 
-  /** The thread that works at it may never come back: it is left alone, and what waited for it goes to others. */
   #giveUp(job: Job): void {
     job.reject(new LowtideError('interrupted', 'a task was given up'));
     const at = this.#waiting.indexOf(job);
     if (at >= 0) this.#waiting.splice(at, 1);
-    for (const thread of this.#threads) {
-      const [first, ...others] = thread.underWay.values();
-      if (first !== job) {
-        thread.underWay.delete(job.question.id);
-        continue;
-      }
-      this.#threads.delete(thread);
-      thread.underWay.clear();
-      thread.worker.unref();
-      this.#waiting.unshift(...others.filter(({ transfer }) => transfer.length === 0));
-      for (const other of others)
-        if (other.transfer.length > 0) other.reject(new LowtideError('crashed', 'a worker thread hangs'));
-      endWithoutThreads();
-    }
+    const thread = [...this.#threads].find(({ underWay }) => underWay.delete(job.question.id));
+    if (thread !== undefined && !takeTurn(job.question.turn, GIVEN_UP)) this.#leaveAlone(thread);
     this.#dispatch();
+  }
+
+  /** It may never come back: what waited for it goes to others. */
+  #leaveAlone(thread: Thread): void {
+    const others = [...thread.underWay.values()];
+    this.#threads.delete(thread);
+    thread.underWay.clear();
+    thread.worker.unref();
+    this.#waiting.unshift(...others.filter(({ transfer }) => transfer.length === 0));
+    for (const other of others)
+      if (other.transfer.length > 0) other.reject(new LowtideError('crashed', 'a worker thread hangs'));
+    endWithoutThreads();
   }
 
   sha256(parts: readonly Uint8Array[]): Promise<readonly Hashed[]> {

@@ -26,6 +26,12 @@ export function die(): never {
   return process.exit(7);
 }
 
+/** Notes in the first number that it has begun, and waits until the second is no longer 0. */
+export function hold(gate: Int32Array): void {
+  Atomics.add(gate, 0, 1);
+  Atomics.wait(gate, 1, 0);
+}
+
 const task = <Input, Output>(run: (input: Input) => Output): Task<Input, Output> => ({
   module: import.meta.url,
   name: run.name,
@@ -38,3 +44,4 @@ export const reverseTask = task(reverse);
 export const failTask = task(fail);
 export const refuseTask = task(refuse as (input: null) => never);
 export const dieTask = task(die as (input: null) => never);
+export const holdTask = task(hold);
