@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { assertRestoresFrom } from '../../test/crash/checks.ts';
 import { DATA, SmallFleet } from '../../test/support/fleet-kit.ts';
+import type { SealedBlock } from '../format/block.ts';
 import { historyOf } from '../ledger/history.ts';
 import { HOUR_MS, MINUTE_MS } from '../model/time.ts';
 
@@ -16,6 +17,40 @@ async function damaged(): Promise<SmallFleet> {
   small.fleet.network.join('ann', 'oslo');
   return small;
 }
+
+/** An uplink whose line changes one byte of the first block of so many streams. */
+async function overBadLine(times: number): Promise<SmallFleet> {
+  let left = times;
+  return await SmallFleet.make({
+    meddle: (api) => ({
+      ...api,
+      blocks: (order, from) => api.blocks(order, left-- > 0 ? flipped(from) : from),
+    }),
+  });
+}
+
+async function* flipped(from: AsyncIterable<SealedBlock>): AsyncGenerator<SealedBlock> {
+  let first = true;
+  for await (const { id, bytes: good } of from) {
+    const bytes = Buffer.from(good);
+    if (first) bytes[bytes.length - 1]! ^= 1;
+    first = false;
+    yield { id, bytes };
+  }
+}
+
+describe('P1, P6: blocks that are not what their ids say', () => {
+  it('because of the line are sent again, hashed before they go, and nothing is given up', async () => {
+    const small = await overBadLine(2);
+    await small.take();
+    await small.pass(6 * HOUR_MS);
+    assert.deepEqual(await small.states(), ['home#1 oslo: safe']);
+    assert.deepEqual(
+      small.alarms().filter((text) => text.includes('cannot be sent')),
+      [],
+    );
+  });
+});
 
 describe('P1, P6: a snapshot whose blocks the spool has lost', () => {
   it('is stuck with a code, and told of once however often it is ordered', async () => {
@@ -35,6 +70,21 @@ describe('P1, P6: a snapshot whose blocks the spool has lost', () => {
     assert.ok((await small.spooled()) > 0, 'what is good of it stays');
     const orders = small.simulation.recorder.events('ordered', 'oslo').length;
     assert.ok(orders <= 2, `${orders} orders`);
+  });
+
+  it('is found out by the center, which takes nothing that is not what its id says', async () => {
+    const small = await damaged();
+    await small.pass(HOUR_MS);
+    const { ledger } = small.center.running!;
+    const [row] = await small.rows();
+    const history = await small.finish(historyOf(ledger.db, row!.id));
+    const codes = history.map(({ code }) => code);
+    assert.deepEqual(
+      codes.filter((code) => ['hash-mismatch', 'damaged-block', 'forbidden', 'newer-format'].includes(code))
+        .length,
+      1,
+      `sent once without a look at it: ${codes.join(' ')}`,
+    );
   });
 
   it('stays so over a restart of the agent, without another alarm', async () => {

@@ -6,7 +6,7 @@ import type { CenterFace, Member, Wishes } from '../model/exchange.ts';
 import type { BlockId, CenterId, ClientId, InstanceId, SnapshotId } from '../model/ids.ts';
 import type { CenterApi } from '../protocol/center-api.ts';
 import type { World } from '../world/ports.ts';
-import type { Alarms } from './alarms.ts';
+import { Alarms } from './alarms.ts';
 import type { Route } from './routes.ts';
 
 /** What sending upwards stands on: one uplink for each node above, which is a route to one center or several. */
@@ -87,6 +87,20 @@ export interface UplinkWork extends UplinkParts {
   readonly understands: Set<string>;
   /** Machines below that it has been told of in this session: of others it says nothing, whatever it has of them. */
   readonly introduced: Set<ClientId>;
+  /** Of these the node above got a block that was not what its id says: they are hashed before they go out again. */
+  readonly doubted: Set<SnapshotId>;
 }
 
 export const idsOf = (faces: readonly CenterFace[]): CenterId[] => faces.map(({ id }) => id);
+
+/** Of an uplink that has heard nothing yet. */
+export function workOf(parts: UplinkParts): UplinkWork {
+  return {
+    ...parts,
+    alarms: new Alarms(parts.world.monitor),
+    offered: new Map(),
+    understands: new Set(),
+    introduced: new Set(),
+    doubted: new Set(),
+  };
+}

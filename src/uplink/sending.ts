@@ -3,7 +3,7 @@ import type { SealedBlock } from '../format/block.ts';
 import { setHops } from '../ledger/copies.ts';
 import { findSnapshot } from '../ledger/snapshots.ts';
 import type { SignedManifest } from '../format/manifest.ts';
-import { isLowtideError, LowtideError } from '../model/errors.ts';
+import { type ErrorCode, isLowtideError, LowtideError } from '../model/errors.ts';
 import type { Order } from '../model/exchange.ts';
 import { type BlockId, shortId, type SnapshotId } from '../model/ids.ts';
 import { untilStopped } from '../model/stopping.ts';
@@ -13,6 +13,8 @@ import { isOwnDamage, noteState, openCopies } from './copy-states.ts';
 import type { UplinkWork } from './parts.ts';
 import { storeCustody, storeReceipt } from './receipts.ts';
 
+/** What a node above says of a block that is not what its id says: it was damaged in the depot here, or on the line. */
+const NOT_AS_NAMED: readonly ErrorCode[] = ['hash-mismatch', 'damaged-block', 'newer-format', 'forbidden'];
 /** How often a commit may name blocks that are missing before the order is given up. */
 const COMMIT_ROUNDS = 5;
 
@@ -150,6 +152,7 @@ async function commit(sending: Sending): Promise<void> {
 
 async function store({ work, api, order }: Sending, receipt: Uint8Array): Promise<void> {
   const { snapshot } = order;
+  work.doubted.delete(snapshot);
   if (work.node !== null) await askHops(work, api, snapshot);
   if (work.upstream.kind === 'center') {
     await storeReceipt(work, snapshot, work.upstream, receipt);
@@ -187,17 +190,35 @@ async function sendMissing(sending: Sending, ids: readonly BlockId[]): Promise<v
   if (missing.length === 0) return;
   const awaited = new Set(missing);
   const blocks = new PacedBlocks(blocksToSend(sending, missing), sending.pace, stop);
-  for await (const durable of untilStopped(api.blocks(order.order, blocks), stop)) {
-    for (const id of durable) awaited.delete(id);
+  try {
+    for await (const durable of untilStopped(api.blocks(order.order, blocks), stop)) {
+      for (const id of durable) awaited.delete(id);
+    }
+  } catch (error) {
+    if (isLowtideError(error, ...NOT_AS_NAMED)) doubt(sending);
+    throw error;
   }
+  // The order's end may be heard of before the answer says why.
+  if (stop.aborted && NOT_AS_NAMED.includes(stop.reason)) doubt(sending);
   if (awaited.size > 0 && !stop.aborted) {
     throw new LowtideError('order-ended', 'only a part of what was sent was taken: go on in the next order');
   }
 }
 
-/** A block that the own spool cannot give ends the stream. */
+/** In the next order its blocks are hashed here first: one that was damaged here is found then. */
+function doubt({ work, order }: Sending): void {
+  work.doubted.add(order.snapshot);
+}
+
+/**
+ * Blocks go out unhashed: whoever they go to hashes them, and must, before he acknowledges any. One that the own spool cannot
+ * give ends the stream.
+ */
 async function* blocksToSend(sending: Sending, ids: readonly BlockId[]): AsyncGenerator<SealedBlock> {
-  for await (const read of sending.work.depot.read(ids, sending.stop)) {
+  const { work, order, stop } = sending;
+  const { depot } = work;
+  const reads = work.doubted.has(order.snapshot) ? depot.read(ids, stop) : depot.readUnchecked(ids, stop);
+  for await (const read of reads) {
     if ('error' in read) {
       sending.damage = read.error;
       sending.damaged = read.id;

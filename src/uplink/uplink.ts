@@ -7,13 +7,12 @@ import { ENDED, untilStopped } from '../model/stopping.ts';
 import { DAY_MS, MINUTE_MS } from '../model/time.ts';
 import { type CenterApi, type DeclineReason, PROTOCOL_VERSION } from '../protocol/center-api.ts';
 import { Pace } from '../protocol/pace.ts';
-import { Alarms } from './alarms.ts';
 import { openCopies, wasOwed } from './copy-states.ts';
 import { MembersTold } from './members-told.ts';
 import { News } from './news.ts';
 import { offerOwed } from './offering.ts';
 import { giveWay } from './giving-way.ts';
-import type { UplinkParts, UplinkWork } from './parts.ts';
+import { type UplinkParts, type UplinkWork, workOf } from './parts.ts';
 import { type KnownConditions, rememberConditions } from './conditions.ts';
 import { collectAnswers, collectAnswersOn, downgradeIfLost, reconcile } from './reconciling.ts';
 import { sendSnapshot } from './sending.ts';
@@ -61,13 +60,7 @@ export class Uplink {
   #declining = 0;
 
   constructor(parts: UplinkParts) {
-    this.#work = {
-      ...parts,
-      alarms: new Alarms(parts.world.monitor),
-      offered: new Map(),
-      understands: new Set(),
-      introduced: new Set(),
-    };
+    this.#work = workOf(parts);
     this.#told = new MembersTold(this.#work);
   }
 
@@ -207,7 +200,7 @@ export class Uplink {
       for await (const order of untilStopped(api.orders(stop), stop)) {
         if (order.kind === 'send') this.#startSending(api, order, sending);
         else if (order.kind === 'rate') sending.get(order.order)?.pace.setRate(order.rate);
-        else if (order.kind === 'stop') sending.get(order.order)?.stop.abort();
+        else if (order.kind === 'stop') sending.get(order.order)?.stop.abort(order.code);
         else if (order.kind === 'news') this.#hear(order.snapshots);
         else await this.#rememberConditions(order);
       }
