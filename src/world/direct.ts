@@ -125,35 +125,49 @@ export class DirectWriting {
    */
   async write(pieces: readonly Uint8Array[], position: number): Promise<number> {
     const from = new Cursor(pieces);
-    let written = 0;
-    while (!this.#refused && from.left >= DIRECT_ALIGN) {
+    const parts: Promise<Part>[] = [];
+    for (let at = position; !this.#refused && from.left >= DIRECT_ALIGN;) {
       const stage = await this.#stages.take();
-      try {
-        const filled = from.fill(stage);
-        const taken = await this.#writeStage(stage.subarray(0, filled), position + written);
-        written += taken;
-        if (taken < filled) break;
-      } finally {
-        this.#stages.giveBack(stage);
-      }
+      const bytes = stage.subarray(0, from.fill(stage));
+      // The next is copied while this one is written, and the disk has several to do at once.
+      parts.push(this.#writePart(bytes, at).finally(() => this.#stages.giveBack(stage)));
+      at += bytes.length;
     }
-    return written;
+    return contiguous(await Promise.all(parts));
   }
 
   close(): Promise<void> {
     return this.#handle.close();
   }
 
-  async #writeStage(bytes: Uint8Array, position: number): Promise<number> {
+  /** Never rejects: the kernel looks at the others until they have ended too. */
+  async #writePart(bytes: Uint8Array, position: number): Promise<Part> {
+    const { length } = bytes;
     try {
-      return (await this.#handle.write(bytes, 0, bytes.length, position)).bytesWritten;
+      const { bytesWritten: taken } = await this.#handle.write(bytes, 0, length, position);
+      return { length, taken, failure: null };
     } catch (error) {
       // Nothing was written: the file system wants another alignment, or has none of this after all.
-      if (errnoName(error) !== 'EINVAL') throw error;
       this.#refused = true;
-      return 0;
+      return { length, taken: 0, failure: errnoName(error) === 'EINVAL' ? null : { error } };
     }
   }
+}
+
+/** One write: how much of it was done, or what went wrong. */
+interface Part {
+  readonly length: number;
+  readonly taken: number;
+  readonly failure: { readonly error: unknown } | null;
+}
+
+/** Bytes up to the first that was not written. @throws what went wrong */
+function contiguous(parts: readonly Part[]): number {
+  const failure = parts.find((part) => part.failure !== null)?.failure;
+  if (failure) throw failure.error;
+  const short = parts.findIndex(({ length, taken }) => taken < length);
+  const done = short < 0 ? parts : parts.slice(0, short + 1);
+  return done.reduce((sum, { taken }) => sum + taken, 0);
 }
 
 /** Copies pieces, one after another, into memory of another size. */
