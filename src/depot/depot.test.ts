@@ -231,13 +231,19 @@ async function damagedAt(node: SimulatedNode, depot: Depot, id: BlockId, pack = 
   node.disk.corrupt(name, at + 100, 0x10);
 }
 
-test('a damaged block is quarantined and told once, its neighbours are read, and has answers no', async () => {
+/** Five blocks, of which the third is damaged. */
+async function withDamage() {
   const node = newNode();
   const depot = await newDepot(node.boot());
   const list = blocks(5);
   await put(depot, 'shared', list);
   const bad = list[2]!.id;
   await damagedAt(node, depot, bad);
+  return { node, depot, list, bad };
+}
+
+test('a damaged block is quarantined and told once, its neighbours are read, and has answers no', async () => {
+  const { node, depot, list, bad } = await withDamage();
   assert.deepEqual(errorsOf(await readAll(depot, idsOf(list))), new Map([[bad, 'damaged-block']]));
   assert.deepEqual(errorsOf(await readAll(depot, idsOf(list))), new Map([[bad, 'damaged-block']]));
   assert.equal(node.simulation.recorder.events('alarm').length, 1);
@@ -251,12 +257,7 @@ test('a damaged block is quarantined and told once, its neighbours are read, and
 });
 
 test('who opens blocks anyway gets them without a look at their bytes, and the next who reads them looks', async () => {
-  const node = newNode();
-  const depot = await newDepot(node.boot());
-  const list = blocks(5);
-  await put(depot, 'shared', list);
-  const bad = list[2]!.id;
-  await damagedAt(node, depot, bad);
+  const { depot, list, bad } = await withDamage();
   const got = await Array.fromAsync(depot.readUnchecked([...idsOf(list), block('absent').id]));
   assert.deepEqual(readIds(got), idsOf(list).toSorted());
   assert.deepEqual(errorsOf(got), new Map([[block('absent').id, 'block-unavailable']]));

@@ -25,8 +25,12 @@ export class ContentBatch {
   readonly #unchecked = new Map<BlockId, Unchecked>();
   readonly #wanted = new Map<FileJob, Piece[]>();
   #bytes = 0;
-  /** After `write`: what was wanted of blocks that did not open, and that nobody has compared with their ids. */
-  readonly doubtful: Piece[] = [];
+  /**
+   * After `write`: blocks that nobody has compared with their ids, and that did not open or were not tried, because all that wanted
+   * them had failed before; with what is still wanted of them.
+   */
+  readonly doubtful = new Map<BlockId, Piece[]>();
+  readonly #tried = new Set<BlockId>();
 
   constructor(limits: Limits) {
     this.#limits = limits;
@@ -66,6 +70,7 @@ export class ContentBatch {
       const isLast = at + FILES_MAX >= wanted.length;
       await this.#writeSome(target, keys, wanted.slice(at, at + FILES_MAX), isLast);
     }
+    for (const id of this.#unchecked.keys()) if (!this.#tried.has(id)) this.#doubt(id);
     return this.#wanted.keys();
   }
 
@@ -108,6 +113,8 @@ export class ContentBatch {
     };
     const transfer = isLast ? this.#blocks.map(({ buffer }) => buffer) : [];
     const outcome = await target.writeContent({ content: contentTask, input, transfer, files, pieces });
+    for (const [, own] of whole) for (const { extent } of own) this.#tried.add(extent.block);
+    for (const { extent } of parts) this.#tried.add(extent.block);
     this.#tell(whole, parts, outcome);
   }
 
@@ -141,11 +148,18 @@ export class ContentBatch {
 
   /** Whether these pieces failed in a way that their blocks' ids may explain: then they are to be had again, checked. */
   #doubts(pieces: readonly Piece[]): boolean {
-    const unchecked = pieces.map(({ extent }) => this.#unchecked.get(extent.block));
-    if (unchecked.every((each) => each === undefined)) return false;
-    for (const each of unchecked) each?.withdraw();
-    this.doubtful.push(...pieces);
+    if (!pieces.some(({ extent }) => this.#unchecked.has(extent.block))) return false;
+    for (const piece of pieces) this.#doubt(piece.extent.block).push(piece);
     return true;
+  }
+
+  #doubt(id: BlockId): Piece[] {
+    this.#unchecked.get(id)?.withdraw();
+    const known = this.doubtful.get(id);
+    if (known !== undefined) return known;
+    const pieces: Piece[] = [];
+    this.doubtful.set(id, pieces);
+    return pieces;
   }
 }
 

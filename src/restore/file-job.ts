@@ -34,7 +34,7 @@ export class FileJob {
   #covered = 0;
   #pending = 0;
   #ended = false;
-  #settling = false;
+  #settling: Promise<void> = Promise.resolve();
   #failure: LowtideError | null = null;
   #state: 'going' | 'restored' | 'given up' = 'going';
 
@@ -150,17 +150,14 @@ export class FileJob {
    * Writes what the tree itself holds. If nothing is missing, the file gets its name; if something went wrong, it is
    * discarded. Afterwards a file that has ended is settled.
    */
-  async settle(): Promise<void> {
-    if (this.#state !== 'going' || this.#settling) return;
-    this.#settling = true;
-    try {
-      await this.#settle();
-    } finally {
-      this.#settling = false;
-    }
+  settle(): Promise<void> {
+    const settled = this.#settling.then(() => this.#settle());
+    this.#settling = settled.catch(() => {});
+    return settled;
   }
 
   async #settle(): Promise<void> {
+    if (this.#state !== 'going') return;
     try {
       if (this.#failure === null) {
         for (const { position, bytes } of this.#inline.splice(0)) {

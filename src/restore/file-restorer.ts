@@ -3,7 +3,7 @@ import { type Entry, extentLength } from '../model/entries.ts';
 import { isLowtideError, type LowtideError } from '../model/errors.ts';
 import { joinPath, type PathKey, pathComponents } from '../model/paths.ts';
 import { FileJob, type Place } from './file-job.ts';
-import { FileWindow } from './file-window.ts';
+import { FileWindow, type Flush } from './file-window.ts';
 import { isSameFile } from './found-twin.ts';
 import type { LinkOrigin } from './link-groups.ts';
 import { notMade, type RestoreContext } from './restore-context.ts';
@@ -28,6 +28,7 @@ export class FileRestorer {
   readonly #links: LinkToMake[] = [];
   /** Links and the extents that they carry. */
   #linkSize = 0;
+  #linked: Promise<void> = Promise.resolve();
   #unlinked = 0;
   #firstUnlinked: { readonly path: PathKey; readonly error: LowtideError } | null = null;
 
@@ -65,10 +66,22 @@ export class FileRestorer {
   }
 
   /** As of a window: what was added before the call. */
-  async flush(): Promise<void> {
+  flush(): Flush {
     const links = this.#links.splice(0);
     this.#linkSize = 0;
-    await this.#window.flush();
+    const { read, done } = this.#window.flush();
+    this.#linked = this.#linkAll(links, done, this.#linked);
+    this.#linked.catch(() => {});
+    return { read, done: this.#linked };
+  }
+
+  /** Once all of them that were met before have their content. */
+  async #linkAll(links: readonly LinkToMake[], done: Promise<void>, before: Promise<void>): Promise<void> {
+    try {
+      await done;
+    } finally {
+      await before;
+    }
     for (const { entry, place } of links) {
       interruptedIf(this.#context.stop);
       await this.#link(entry, place);
@@ -164,10 +177,10 @@ export class FileRestorer {
       window.add(job);
       for await (const record of this.#recordsOf(entry)) {
         if (record.kind === 'continuation') window.plan(job, record.offset, record.extents);
-        if (window.full) await window.flush();
+        if (window.full) await window.flush().done;
       }
       job.end();
-      await window.flush();
+      await window.flush().done;
     } finally {
       await window.discard();
     }

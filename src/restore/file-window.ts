@@ -24,6 +24,14 @@ const WIDTH = 8;
 /** For each thread: the batch it works at, and the next. */
 const BATCHES_PER_LANE = 2;
 
+/** A window under way. */
+export interface Flush {
+  /** All of its blocks have been read, or it has failed: the next may begin. Never rejects. */
+  readonly read: Promise<void>;
+  /** All of it is restored, and all windows before it are. */
+  readonly done: Promise<void>;
+}
+
 /** What is wanted of each block. */
 type Needs = Map<BlockId, Piece[]>;
 
@@ -52,8 +60,10 @@ export class FileWindow {
   #pieces = 0;
   #bytes = 0;
   #openFiles = 0;
-  /** Those of which a flush is under way. */
-  #flushing: readonly FileJob[] = [];
+  /** Those of which a flush is under way, or has failed. */
+  readonly #flushing = new Set<readonly FileJob[]>();
+  readonly #running = new Set<Promise<void>>();
+  #done: Promise<void> = Promise.resolve();
 
   constructor(parts: WindowParts) {
     this.#parts = parts;
@@ -78,34 +88,59 @@ export class FileWindow {
   plan(job: FileJob, offset: number, extents: readonly Extent[]): void {
     const pieces = job.plan(offset, extents);
     for (const piece of pieces) {
-      need(this.#needs, piece);
-      this.#bytes += piece.extent.length;
+      const { block, length } = piece.extent;
+      const others = this.#needs.get(block);
+      if (others === undefined) this.#needs.set(block, [piece]);
+      else others.push(piece);
+      this.#bytes += length;
     }
     this.#pieces += extents.length;
     if (pieces.length > 1) this.#openFiles++;
   }
 
   /**
-   * Restores all that was added before the call. Files may be added meanwhile, but only one flush at a time. A file whose
-   * end has not come stays for the next.
+   * Restores all that was added before the call. Files may be added meanwhile, and the next flush may begin when this one has
+   * read what it needs: then no thread waits for the end of a window. A file whose end has not come stays for the next.
    */
-  async flush(): Promise<void> {
+  flush(): Flush {
     const [needs, jobs] = [this.#needs, this.#jobs];
-    const ended = jobs.filter((job) => job.ended);
-    this.#flushing = jobs;
+    const read = Promise.withResolvers<void>();
+    const done = this.#restore(needs, jobs, this.#done, read.resolve);
+    // Looked at by whoever flushes next, or ends.
+    done.catch(() => {});
+    this.#done = done;
     this.#needs = new Map();
     this.#jobs = jobs.filter((job) => !job.ended);
     this.#pieces = 0;
     this.#bytes = 0;
     this.#openFiles = this.#jobs.length;
+    return { read: read.promise, done };
+  }
+
+  async #restore(
+    needs: Needs,
+    jobs: readonly FileJob[],
+    before: Promise<void>,
+    onRead: () => void,
+  ): Promise<void> {
+    const ended = jobs.filter((job) => job.ended);
     const doubtful: Needs = new Map();
-    await this.#withLanes(async (lanes) => {
-      await this.#writeReady(ended, lanes);
-      await this.#writeBlocks(needs, this.#blocks([...needs.keys()]), lanes, doubtful);
-    });
-    await this.#withLanes((lanes) => this.#writeAgain(doubtful, lanes));
-    await this.#settle(jobs);
-    this.#flushing = [];
+    this.#flushing.add(jobs);
+    try {
+      await this.#withLanes(async (lanes) => {
+        await this.#writeReady(ended, lanes);
+        await this.#writeBlocks(needs, this.#blocks([...needs.keys()]), lanes, doubtful);
+        onRead();
+      });
+      await this.#withLanes((lanes) => this.#writeAgain(doubtful, lanes));
+    } finally {
+      onRead();
+      // A file that began in the window before has pieces there too.
+      await before;
+    }
+    // The next window makes what had not ended when this one began.
+    await this.#settle(ended);
+    this.#flushing.delete(jobs);
     if (ended.some((job) => job.state === 'going')) {
       throw new TypeError('a block was asked for and never answered');
     }
@@ -113,7 +148,7 @@ export class FileWindow {
 
   /** Leaves no temporary file behind. */
   async discard(): Promise<void> {
-    for (const job of [...this.#flushing, ...this.#jobs]) await job.discard();
+    for (const jobs of [...this.#flushing, this.#jobs]) for (const job of jobs) await job.discard();
   }
 
   /** Files that are empty, hole, or so short that the tree holds them. */
@@ -137,7 +172,7 @@ export class FileWindow {
   }
 
   async #withLanes(work: (lanes: Lanes) => Promise<void>): Promise<void> {
-    const lanes = new Lanes(this.#parts.world.work.lanes * BATCHES_PER_LANE);
+    const lanes = new Lanes(this.#parts.world.work.lanes * BATCHES_PER_LANE, this.#running);
     try {
       await work(lanes);
     } finally {
@@ -183,12 +218,12 @@ export class FileWindow {
     return new ContentBatch(this.#limits);
   }
 
-  async #start(batch: ContentBatch, lanes: Lanes, doubtful?: Needs): Promise<void> {
+  async #start(batch: ContentBatch, lanes: Lanes, doubtful: Needs = new Map()): Promise<void> {
     if (batch.empty) return;
     const { target, keys } = this.#parts;
     await lanes.run(async () => {
       const jobs = await batch.write(target, keys);
-      if (doubtful !== undefined) for (const piece of batch.doubtful) need(doubtful, piece);
+      for (const [id, pieces] of batch.doubtful) doubtful.set(id, [...(doubtful.get(id) ?? []), ...pieces]);
       await this.#settle(jobs);
     });
   }
@@ -217,12 +252,6 @@ export class FileWindow {
     job.told = true;
     return this.#parts.done(job);
   }
-}
-
-function need(needs: Needs, piece: Piece): void {
-  const others = needs.get(piece.extent.block);
-  if (others === undefined) needs.set(piece.extent.block, [piece]);
-  else others.push(piece);
 }
 
 /** A thread gets the memory of what it opens. */

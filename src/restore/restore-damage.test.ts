@@ -118,7 +118,8 @@ test('whatever blocks and pages are gone, exactly the files that need them are',
         const pagesGone = chosen.filter((id) => snapshot.treePages.includes(id)).length;
         if (source instanceof OwnDisk) {
           for (const id of source.quarantined) assert.ok(gone.has(id));
-          if (pagesGone === 0) assert.equal(source.quarantined.size, what === 'gone' ? 0 : gone.size);
+          // Of a file that is lost for one block a later window does not look for the next.
+          if (chosen.length === 1) assert.equal(source.quarantined.size, what === 'gone' ? 0 : 1);
         }
         assert.equal(
           report.complete,
@@ -149,7 +150,7 @@ inPlace(
     ).length;
     assert.deepEqual([report.files, links], [files, files]);
     assert.deepEqual(own.quarantined, new Set(damaged));
-    assert.equal(report.bySource[1]?.blocks, damaged.length, 'only what is damaged comes from elsewhere');
+    assert.deepEqual(new Set(center.calls.flat()), new Set(damaged), 'nothing else comes from elsewhere');
     assert.ok(report.bySource[0]!.blocks > 0 && report.bySource[0]!.bytes > 0);
   },
 );

@@ -77,8 +77,10 @@ class Restorer {
   /** A sync beside the work: the disk writes while other files are made. Its error is thrown to whoever syncs next. */
   #syncing: Promise<void> = Promise.resolve();
   #isSyncing = false;
-  /** The window before this one, which is restored while this one is collected. */
+  /** The windows before this one, of which the last is restored while this one is collected. */
   #underWay: Promise<void> = Promise.resolve();
+  #underWayBefore: Promise<void> = Promise.resolve();
+  #reading: Promise<void> = Promise.resolve();
 
   constructor(context: RestoreContext, ancestors: ReadonlyMap<PathKey, Entry>, rootIsFresh: boolean) {
     this.#context = context;
@@ -182,18 +184,26 @@ class Restorer {
     }
   }
 
-  /** Starts to restore what was collected, once what was collected before is done. */
+  /** Starts to restore what was collected, once what was collected before has been read, and what came before that is done. */
   async #flush(): Promise<void> {
-    await this.#underWay;
-    this.#underWay = this.#restore(this.#files.flush(), this.#directories.takeLeft());
-    // Looked at by whoever flushes next.
+    await this.#reading;
+    await this.#underWayBefore;
+    const { read, done } = this.#files.flush();
+    this.#reading = read;
+    this.#underWayBefore = this.#underWay;
+    this.#underWay = this.#restore(done, this.#directories.takeLeft(), this.#underWay);
+    // Looked at by whoever flushes later.
     this.#underWay.catch(() => {});
   }
 
   /** Content first, then the directories that nothing more is made in, deepest first. */
-  async #restore(content: Promise<void>, left: readonly Level[]): Promise<void> {
+  async #restore(content: Promise<void>, left: readonly Level[], before: Promise<void>): Promise<void> {
     const { tally, metadata } = this.#context;
-    await content;
+    try {
+      await content;
+    } finally {
+      await before;
+    }
     for (const level of left) {
       if (level.blocked !== null) tally.problem(level.path, blockedError(level, level.blocked));
       else if (level.entry !== null) await metadata.apply(level.entry);

@@ -40,11 +40,14 @@ export async function eachAtOnce<T>(
 /** Runs up to `width` things at once; the first error is thrown to whoever comes next. */
 export class Lanes {
   readonly #width: number;
+  readonly #all: Set<Promise<void>>;
   readonly #running = new Set<Promise<void>>();
   readonly #errors: unknown[] = [];
 
-  constructor(width: number) {
+  /** @param all what runs in these and in others that share the width */
+  constructor(width: number, all = new Set<Promise<void>>()) {
     this.#width = width;
+    this.#all = all;
   }
 
   /** Resolves when there is room for the next. */
@@ -52,9 +55,13 @@ export class Lanes {
     this.#check();
     const running = work()
       .catch((error: unknown) => void this.#errors.push(error))
-      .finally(() => this.#running.delete(running));
+      .finally(() => {
+        this.#running.delete(running);
+        this.#all.delete(running);
+      });
     this.#running.add(running);
-    if (this.#running.size >= this.#width) await Promise.race(this.#running);
+    this.#all.add(running);
+    if (this.#all.size >= this.#width) await Promise.race(this.#all);
     this.#check();
   }
 
