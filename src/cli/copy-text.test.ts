@@ -35,6 +35,15 @@ it('what needs a person or everything again says so', () => {
   );
   assert.equal(text('waiting', 'custody-lost'), 'lost by the relay that had it: it is sent again');
   assert.equal(text('held'), 'held by a relay only, on its way to tokyo');
+  assert.equal(
+    copyText(
+      { phase: 'held', code: 'center-unreachable', until: null, since: now, holder: 'shop' },
+      'tokyo',
+      'UTC',
+      now,
+    ),
+    'held by shop only, on its way to tokyo: tokyo cannot be reached from there since 22:00 UTC',
+  );
   assert.equal(text('void', 'voided'), 'given up by its owner');
   assert.equal(
     copyText({ phase: 'held', code: 'client-window', until, holder: 'osaka' }, 'tokyo', 'UTC', now),

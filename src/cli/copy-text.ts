@@ -1,4 +1,4 @@
-import type { CopyPhase, Expected } from '../model/exchange.ts';
+import type { CopyPhase, CopyState, Expected } from '../model/exchange.ts';
 import { MINUTE_MS, type UnixMillis } from '../model/time.ts';
 import type { ReasonCode } from '../schedule/plan.ts';
 import { describeReason, reasonText } from '../schedule/reasons.ts';
@@ -10,6 +10,7 @@ const TEXTS: Readonly<Record<string, string>> = {
   'base-unknown': 'lacks what this snapshot builds on: the next backup sends everything again',
   'center-went-back': 'had it and lost it: the next backup sends everything again',
   'order-idle': 'the transfer stood still and is tried again',
+  'center-unreachable': 'the connection broke off: it goes on when it is there again',
   'disk-full': 'its disk is full',
   'quota-full': "no room in the quota that the node above gives: 'client quota' there raises it",
   'streams-busy': 'waiting for a free stream',
@@ -37,6 +38,7 @@ export function copyText(
     readonly phase: CopyPhase;
     readonly code: string;
     readonly until: UnixMillis | null;
+    readonly since?: UnixMillis;
     readonly holder?: string | null;
     readonly expected?: Expected | null;
   },
@@ -52,7 +54,7 @@ export function copyText(
   const why = whyText(copy, zone, now);
   if (phase === 'held') {
     const holder = copy.holder ?? 'a relay';
-    const reason = heldText(copy, holder, zone, now) ?? why;
+    const reason = heldText(copy, holder, center, zone, now) ?? why;
     return `held by ${holder} only, on its way to ${center}${reason === '' ? '' : `: ${reason}`}${when}`;
   }
   if (phase === 'in-transit') {
@@ -104,11 +106,16 @@ export function saidOf(center: string, text: string): string {
 
 /** What waits at a relay waits for the relay's hours, not for those of the machine that asks. */
 function heldText(
-  { code, until }: { readonly code: string; readonly until: UnixMillis | null },
+  { code, until, since }: Pick<CopyState, 'code' | 'until'> & Partial<Pick<CopyState, 'since'>>,
   holder: string,
+  center: string,
   zone: string,
   now: UnixMillis,
 ): string | null {
+  if (code === 'center-unreachable') {
+    const from = since === undefined ? '' : ` since ${clockText(since, zone, now)} ${zone}`;
+    return `${center} cannot be reached from there${from}`;
+  }
   const text = {
     'client-window': `waiting for the hours of ${holder}`,
     'client-offline': `${holder} is offline`,

@@ -2,6 +2,7 @@ import { shortId } from '../model/ids.ts';
 import type { AgentStatus, SpooledSnapshot } from '../node/agent-view.ts';
 import type { CenterStatus, UpstreamStatus } from '../node/upstream-view.ts';
 import { copyText, expectationText, saidOf } from './copy-text.ts';
+import { clockText } from './turn-text.ts';
 import { bytesText, notedTable, timeText } from './text.ts';
 
 /** A table of what is in the spool, below each what its copies wait for and until when; no lines if nothing is. */
@@ -52,7 +53,8 @@ export function copyLines({ copies }: Pick<SpooledSnapshot, 'copies'>, status: W
     const closed = moving ? unreachable(copy.center, status) : null;
     const when = expectationText(copy.expected ?? null, name, zone, now);
     if (closed !== null) {
-      const text = `waiting for the connection to ${closed.name}: ${closed.message}${when}`;
+      const since = closed.since === null ? '' : `, away since ${clockText(closed.since, zone, now)} ${zone}`;
+      const text = `waiting for the connection to ${closed.name}${since}: ${closed.message}${when}`;
       return centers.length > 1 ? saidOf(name, text) : text;
     }
     const text = copyText(copy, name, zone, now, role === 'relay' ? 'node' : 'agent');

@@ -40,7 +40,12 @@ function stateAbove(
   // That this node owes it no more closes nothing: its owner does, or finds another way.
   if (state.code === 'released') return { ...state, phase: 'waiting', code: 'no-route', holder: null };
   if (!['waiting', 'in-transit', 'held'].includes(state.phase)) return { ...state, holder: null };
-  if (kept) return { ...state, phase: 'held', holder: row.holder ?? parts.center.name };
+  if (kept) {
+    const held = { ...state, phase: 'held', holder: row.holder ?? parts.center.name } as const;
+    // It waits here, and nobody above says for what.
+    const away = row.holder === null ? (parts.above?.awaySince(row.center) ?? null) : null;
+    return away === null ? held : { ...held, code: 'center-unreachable', until: null, since: away };
+  }
   if (own === undefined || isClosed(parts, own.phase)) return state;
   const { phase, code, until, since, expected: here = null } = ownState(collector, own, expected);
   return { ...state, phase, code, until, since, expected: here };

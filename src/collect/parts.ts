@@ -4,6 +4,7 @@ import type { SigningKey } from '../format/signing.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import type { CenterFace, CopyQuery, CopyRecord, Page } from '../model/exchange.ts';
 import type { BlockId, CenterId, ClientId, SnapshotId } from '../model/ids.ts';
+import type { UnixMillis } from '../model/time.ts';
 import type { World } from '../world/ports.ts';
 
 /** What collecting stands on. */
@@ -37,6 +38,8 @@ export interface Above {
   ) => Promise<ReadonlySet<BlockId>>;
   /** Tells those above of machines below that they may not know of yet: whoever asks for them must be known. */
   readonly introduce: () => Promise<void>;
+  /** Since when no way to a center has been open; null if one is. */
+  readonly awaySince: (center: CenterId) => UnixMillis | null;
   /** Whether anybody above can be asked now. */
   readonly isOpen: () => boolean;
   /**

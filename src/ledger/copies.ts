@@ -80,14 +80,21 @@ export interface CopyPhaseChange {
   readonly code: string;
   readonly until: UnixMillis | null;
   readonly holder?: string | null;
+  /** Left out: now, if it is another phase than before. */
+  readonly since?: UnixMillis;
 }
 
 /** A step towards safety. What is safe or void stays so: only `downgradeCopy` takes a receipt's word back. */
 export async function setPhase(db: Database, copy: CopyPhaseChange, now: UnixMillis): Promise<void> {
-  await SET_PHASE.execute(db, { ...copy, holder: copy.holder ?? null, now });
+  await SET_PHASE.execute(db, { ...copy, holder: copy.holder ?? null, since: copy.since ?? null, now });
 }
 
-const SET_PHASE = prepared((db, copy: Required<CopyPhaseChange> & { readonly now: UnixMillis }) =>
+interface PhaseChange extends Omit<Required<CopyPhaseChange>, 'since'> {
+  readonly since: UnixMillis | null;
+  readonly now: UnixMillis;
+}
+
+const SET_PHASE = prepared((db, copy: PhaseChange) =>
   db
     .updateTable('copies')
     .set((e) => ({
@@ -95,7 +102,10 @@ const SET_PHASE = prepared((db, copy: Required<CopyPhaseChange> & { readonly now
       code: copy.code,
       until: copy.until,
       holder: copy.holder,
-      since: e.case().when('phase', '=', copy.phase).then(e.ref('since')).else(copy.now).end(),
+      since: e.fn.coalesce(
+        e.val(copy.since),
+        e.case().when('phase', '=', copy.phase).then(e.ref('since')).else(copy.now).end(),
+      ),
     }))
     .where('snapshot', '=', copy.snapshot)
     .where('center', '=', copy.center)

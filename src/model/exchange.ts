@@ -39,6 +39,7 @@ export interface CopyState {
   readonly code: string;
   /** When that is expected to change; null when nobody knows. */
   readonly until: UnixMillis | null;
+  /** Of the phase; of what is `held` and waits for a center that cannot be reached: since when it cannot. */
   readonly since: UnixMillis;
   /** Name of the relay nearest to the center that has it in custody now; null if none has. Only a name. */
   readonly holder: string | null;

@@ -3,6 +3,7 @@ import type { Above } from '../collect/parts.ts';
 import type { CenterFace, Page } from '../model/exchange.ts';
 import type { BlockId, CenterId, ClientId, SnapshotId } from '../model/ids.ts';
 import { isLowtideError, LowtideError } from '../model/errors.ts';
+import type { UnixMillis } from '../model/time.ts';
 import type { CenterApi } from '../protocol/center-api.ts';
 import type { Uplink } from '../uplink/uplink.ts';
 import { BlockFetcher } from '../restore/block-fetcher.ts';
@@ -17,7 +18,7 @@ const NOTHING: Page<never> = { rows: [], next: null };
 /** The ways up of a relay, as its collector may use them: those that are open now. */
 export class OpenWays implements Pick<
   Above,
-  'centers' | 'owed' | 'stored' | 'fetch' | 'copies' | 'isOpen' | 'introduce' | 'keyrings'
+  'centers' | 'owed' | 'stored' | 'awaySince' | 'fetch' | 'copies' | 'isOpen' | 'introduce' | 'keyrings'
 > {
   readonly #world: World;
   readonly #costs = new SourceCosts();
@@ -62,6 +63,15 @@ export class OpenWays implements Pick<
 
   introduce = async (): Promise<void> => {
     for (const uplink of this.#uplinks()) await uplink.introduce();
+  };
+
+  /** The last way that closed says since when. */
+  awaySince = (center: CenterId): UnixMillis | null => {
+    const ways = this.#uplinks().filter((_, at) =>
+      this.#upstreams[at]!.centers.some(({ id }) => id === center),
+    );
+    if (ways.length === 0 || ways.some(({ status }) => status.connected)) return null;
+    return Math.max(...ways.map(({ status }) => status.since));
   };
 
   isOpen = (): boolean => this.#uplinks().some(({ api }) => api !== null);

@@ -9,7 +9,7 @@ import type { Job } from '../model/jobs.ts';
 import type { UnixMillis } from '../model/time.ts';
 import { dueAt, parseCalendar } from '../schedule/calendar.ts';
 import { everMeet, parseWindows } from '../schedule/windows.ts';
-import type { UplinkStatus } from '../uplink/uplink.ts';
+import type { UplinkStatus } from '../uplink/uplink-status.ts';
 import type { World } from '../world/ports.ts';
 import { centersReached } from './agent-parts.ts';
 import { type Protection, protectionOf, type Remark } from './protection.ts';

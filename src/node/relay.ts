@@ -14,6 +14,7 @@ import type { Uplink } from '../uplink/uplink.ts';
 import type { World } from '../world/ports.ts';
 import { OpenWays } from './above.ts';
 import type { Upstream } from './agent-parts.ts';
+import { tellOfAway } from './away.ts';
 import { DRAIN_AGAIN_MS, drainWhenRung } from './draining.ts';
 import type { RelayIdentity, RelayParts, RelaySettings } from './relay-parts.ts';
 import { letGo, OldManifests, StoreRoom } from './relay-store.ts';
@@ -95,6 +96,7 @@ export class Relay {
       copies: ways.copies,
       keyrings: ways.keyrings,
       isOpen: ways.isOpen,
+      awaySince: ways.awaySince,
       introduce: ways.introduce,
       path: () => [...new Set(Object.values(knownPaths(parts, work.uplinks, remembered)).flat())],
       makeRoom: () => work.turns.take(() => work.room.makeRoom()),
@@ -134,6 +136,7 @@ export class Relay {
     await Promise.all([
       this.collector.run(stop),
       drainWhenRung(this.parts.world, this.#drainBell, () => this.#drain(), stop),
+      tellOfAway(this.parts, this.collector, stop),
       ...this.uplinks.map((uplink) => uplink.run(stop)),
     ]);
   }

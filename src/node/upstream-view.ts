@@ -3,8 +3,9 @@ import type { ClientIdentity } from '../identity/client-identity.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import type { CenterFace } from '../model/exchange.ts';
 import type { CenterId } from '../model/ids.ts';
+import type { UnixMillis } from '../model/time.ts';
 import { knownConditions } from '../uplink/conditions.ts';
-import type { UplinkStatus } from '../uplink/uplink.ts';
+import type { UplinkStatus } from '../uplink/uplink-status.ts';
 import { bestFirst, centersReached } from './agent-parts.ts';
 
 /** A center, as a machine below knows it. */
@@ -22,6 +23,8 @@ export interface UpstreamStatus {
   readonly name: string;
   readonly addresses: readonly string[];
   readonly connected: boolean;
+  /** Since when it is so; null if the machine's node does not run. */
+  readonly since: UnixMillis | null;
   readonly code: string;
   readonly message: string;
   /** When it collects, as it said last. */
@@ -55,11 +58,12 @@ export async function upstreamStatus(
   role: 'agent' | 'relay',
 ): Promise<UpstreamStatus> {
   const conditions = await knownConditions(ledger, id);
-  const { connected, code, message } = uplink ?? {
+  const { connected, since, code, message } = uplink ?? {
     connected: false,
+    since: null,
     code: '',
     message: `the ${role} is not running`,
   };
   const known = { windows: conditions?.windows ?? null, zone: conditions?.zone ?? null };
-  return { id, kind, name, addresses, connected, code, message, ...known };
+  return { id, kind, name, addresses, connected, since, code, message, ...known };
 }

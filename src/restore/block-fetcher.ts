@@ -68,6 +68,8 @@ interface SourceState extends NamedSource {
   readonly everWrong: Set<BlockId>;
   failedCount: number;
   lastFailure: unknown;
+  /** Sources that gave what was to come from this one, as it was too slow. */
+  readonly outrunBy: Set<string>;
 }
 
 /** A source in one batch. */
@@ -79,6 +81,8 @@ interface Turn {
   asked: boolean;
   /** Before it had given everything, because another one is faster. */
   left: boolean;
+  /** It was left, or put behind one that was measured to be much faster. */
+  slow: boolean;
   failed: unknown;
   readonly wrong: Set<BlockId>;
 }
@@ -156,6 +160,10 @@ export class BlockFetcher {
           throw new LowtideError('bad-request', 'it sends blocks that nobody asked for');
         }
         if (!this.#intact(turn, id, block)) continue;
+        // What a nearer one gives was never to come from it.
+        for (const nearer of turns.slice(0, turns.indexOf(turn))) {
+          if (nearer.slow) nearer.state.outrunBy.add(turn.state.name);
+        }
         wanted.delete(id);
         yield { kind: 'block', id, bytes: block.bytes, unchecked: uncheckedOf(turn, block) };
       }
@@ -180,6 +188,7 @@ export class BlockFetcher {
       worthLeaving: (bytesPerMs: number) => wanted.size === 0 || this.#isBeaten(turns, bytesPerMs, wanted),
       onLeave: () => {
         turn.left = wanted.size > 0;
+        turn.slow ||= turn.left;
       },
     };
     return patiently(asking, this.#stop);
@@ -194,6 +203,7 @@ export class BlockFetcher {
       const costs = left.map(({ state }) => state.cost.estimate(bytes));
       const cheapest = costs.indexOf(Math.min(...costs));
       const next = isMuchLess(costs[cheapest]!, nearest!.state.cost.estimate(bytes)) ? cheapest : 0;
+      if (next > 0) nearest!.slow = true;
       ordered.push(...left.splice(next, 1));
     }
     return ordered;
@@ -264,7 +274,7 @@ function newTurn(state: SourceState, checked: boolean): Turn {
   const unchecked = !checked && source.fetchUnchecked !== undefined;
   const open: BlockSource['fetch'] = (scope, ids, stop) =>
     unchecked ? source.fetchUnchecked!(scope, ids, stop) : source.fetch(scope, ids, stop);
-  return { state, open, unchecked, asked: false, left: false, failed: null, wrong: new Set() };
+  return { state, open, unchecked, asked: false, left: false, slow: false, failed: null, wrong: new Set() };
 }
 
 function uncheckedOf({ state, unchecked }: Turn, { bytes: { length } }: SealedBlock): Unchecked | null {
@@ -306,6 +316,7 @@ function newState({ name, source, cost = new SourceCost() }: NamedSource): Sourc
     everWrong: new Set(),
     failedCount: 0,
     lastFailure: null,
+    outrunBy: new Set(),
   };
 }
 
@@ -318,7 +329,7 @@ function mayRetry(failure: unknown): boolean {
 }
 
 function faultsOf(state: SourceState): SourceFault[] {
-  const { name, everWrong, failedCount, lastFailure } = state;
+  const { name, everWrong, failedCount, lastFailure, outrunBy, cost } = state;
   const faults: SourceFault[] = [];
   const [firstWrong] = everWrong;
   if (firstWrong !== undefined) {
@@ -333,5 +344,17 @@ function faultsOf(state: SourceState): SourceFault[] {
     const message = `${name} failed ${times}${gaveUp}: ${messageOf(lastFailure)}`;
     faults.push({ name, code, message });
   }
+  if (outrunBy.size > 0) {
+    const others = [...outrunBy].join(' and ');
+    const message = `${name} was slow (${costText(cost)}): ${others} gave what was to come from it`;
+    faults.push({ name, code: 'slow-source', message });
+  }
   return faults;
+}
+
+/** As it was found to be, in this restore or before. */
+function costText({ known, hasGiven }: SourceCost): string {
+  const seconds = Math.round((known?.latencyMs ?? 0) / 100) / 10;
+  if (known === null || !hasGiven) return `it gave nothing for ${seconds} s`;
+  return `${seconds} s to answer, then ${Math.ceil(known.bytesPerSecond / 1024)} KiB a second`;
 }

@@ -38,14 +38,19 @@ interface Named {
   readonly cost?: SourceCost;
 }
 
-async function fetching(
-  ...sources: readonly Named[]
-): Promise<{ readonly fetched: Fetched[]; readonly from: readonly number[]; readonly ms: number }> {
+async function fetching(...sources: readonly Named[]): Promise<{
+  readonly fetched: Fetched[];
+  readonly from: readonly number[];
+  readonly ms: number;
+  readonly told: string[];
+}> {
   const named = sources.map((each, at) => ({ ...each, name: `s${at + 1}` }));
   const fetcher = new BlockFetcher(place.world, scope, named, new AbortController().signal);
   const before = clock.monotonic();
   const fetched = await place.finish(Array.fromAsync(fetcher.fetch(ids)));
-  return { fetched, from: fetcher.usage().map(({ blocks: count }) => count), ms: clock.monotonic() - before };
+  const from = fetcher.usage().map(({ blocks: count }) => count);
+  const told = fetcher.faults().map(({ code, message }) => `${code}: ${message}`);
+  return { fetched, from, ms: clock.monotonic() - before, told };
 }
 
 const isWhole = (fetched: readonly Fetched[]): boolean =>
@@ -59,6 +64,9 @@ describe('a source of blocks', () => {
     assert.deepEqual(run.from, [0, 48]);
     assert.ok(run.ms < 10 * SECOND_MS, `${run.ms} ms`);
     assert.equal(good.calls.length, 3);
+    assert.deepEqual(run.told, [
+      'slow-source: s1 was slow (it gave nothing for 5 s): s2 gave what was to come from it',
+    ]);
   });
 
   it('that is slow is left in the middle of an answer, and what it gave is kept', async () => {
@@ -66,6 +74,7 @@ describe('a source of blocks', () => {
     const run = await fetching({ source: slow }, { source: quick });
     assert.ok(isWhole(run.fetched));
     assert.ok(run.from[0]! > 0 && run.from[0]! < 8, String(run.from));
+    assert.match(run.told.join(), /^slow-source: s1 was slow \(.* a second\): s2 gave/);
     assert.ok(run.ms < 10 * SECOND_MS, `${run.ms} ms`);
   });
 
@@ -74,6 +83,7 @@ describe('a source of blocks', () => {
     const run = await fetching({ source: paced(20, 2000) }, { source: empty });
     assert.ok(isWhole(run.fetched));
     assert.deepEqual(run.from, [48, 0]);
+    assert.deepEqual(run.told, [], 'nobody else gave anything');
   });
 
   it('that never answers and is the only one has failed after a while', async () => {
@@ -91,12 +101,13 @@ describe('a source of blocks', () => {
     const [slow, quick] = costs.map(({ known }) => new SourceCost(known));
     const run = await fetching({ source: sources[0], cost: slow! }, { source: sources[1], cost: quick! });
     assert.deepEqual(run.from, [0, 48]);
+    assert.match(run.told.join(), /^slow-source: s1 was slow/, 'it is said also where it was not asked');
     assert.ok(run.ms < SECOND_MS, `${run.ms} ms`);
   });
 
   it('that is as good as another is asked in the order of the list', async () => {
     const run = await fetching({ source: paced(30, 2) }, { source: paced(20, 1) });
-    assert.deepEqual(run.from, [48, 0]);
+    assert.deepEqual([run.from, run.told], [[48, 0], []]);
   });
 
   it("is not blamed for its reader's time", async () => {

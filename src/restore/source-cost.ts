@@ -56,6 +56,11 @@ export class SourceCost {
     return { latencyMs: Math.round(this.#latencyMs), bytesPerSecond: Math.max(1, Math.round(this.#rate)) };
   }
 
+  /** More than a first block, now or before. */
+  get hasGiven(): boolean {
+    return this.#bytes > 0;
+  }
+
   /** In bytes a second, and never 0. */
   get #rate(): number {
     if (this.#bytes === 0 && this.#ms === 0) return UNKNOWN.bytesPerSecond;

@@ -94,6 +94,7 @@ async function changeState(
   if (isExpectedAnew(own, state)) await setExpected(ledger.db, state, state.expected ?? null);
   // Whether the own spool is damaged is not for others to say.
   const code = isOwnDamage(state.code) ? 'bad-answer' : state.code;
+  const now = world.clock.now();
   const change = {
     snapshot,
     center,
@@ -101,9 +102,11 @@ async function changeState(
     code,
     until: state.until,
     holder: believed === 'held' ? state.holder : null,
+    // Since when a relay cannot pass it on is for that relay to say, if it is past.
+    ...(believed === 'held' && code === 'center-unreachable' && { since: Math.min(state.since, now) }),
   };
   const news = isAnother(own, change);
-  if (news) await setPhase(ledger.db, change, world.clock.now());
+  if (news) await setPhase(ledger.db, change, now);
   if (code === 'no-route') alarmNoRoute(work, center);
   if (believed === 'behind' || code === 'custody-lost') await work.sender.behind(ledger.db, snapshot);
   if (!news) return;

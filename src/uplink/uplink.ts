@@ -17,6 +17,7 @@ import { type KnownConditions, rememberConditions } from './conditions.ts';
 import { collectAnswers, collectAnswersOn, downgradeIfLost, reconcile } from './reconciling.ts';
 import { sendSnapshot } from './sending.ts';
 import { stoppable } from './stoppable.ts';
+import type { UplinkStatus } from './uplink-status.ts';
 
 /** A certificate and a window are both judged by clocks: more than this apart is worth an alarm. */
 const CLOCK_SKEW_MS = 5 * MINUTE_MS;
@@ -36,21 +37,13 @@ const DECLINING_MAX = 10;
 /** How an order may end without anybody having to hear of it: it goes on in the next one, or in a snapshot without base. */
 const GOES_ON: readonly ErrorCode[] = ['order-ended', 'center-unreachable', 'interrupted', 'base-unknown'];
 
-export interface UplinkStatus {
-  readonly connected: boolean;
-  /** Why not, when not connected. */
-  readonly code: string;
-  readonly message: string;
-  readonly welcome: Welcome | null;
-}
-
 /**
  * Faces up to one node, a center or a relay: offers what the ledger owes to where it leads, sends on order, stores receipts.
  * Losing the connection at any point loses nothing: everything is asked again after the next hello.
  */
 export class Uplink {
   readonly #work: UplinkWork;
-  #status: UplinkStatus = { connected: false, code: '', message: 'not connected yet', welcome: null };
+  #status: UplinkStatus;
   #api: CenterApi | null = null;
   readonly #bell = new Bell();
   readonly #news = new News();
@@ -62,6 +55,8 @@ export class Uplink {
   constructor(parts: UplinkParts) {
     this.#work = workOf(parts);
     this.#told = new MembersTold(this.#work);
+    const since = parts.world.clock.now();
+    this.#status = { connected: false, since, code: '', message: 'not connected yet', welcome: null };
   }
 
   get status(): UplinkStatus {
@@ -355,7 +350,8 @@ export class Uplink {
     this.#work.understands.clear();
     for (const wish of welcome.wishes ?? []) this.#work.understands.add(wish);
     this.#work.route.setOpen(true);
-    this.#status = { connected: true, code: '', message: '', welcome };
+    const since = this.#work.world.clock.now();
+    this.#status = { connected: true, since, code: '', message: '', welcome };
     this.#work.alarms.clear('session');
     this.#work.world.monitor.event({ kind: 'connected', center: welcome.center.id });
     this.#work.onConnected();
@@ -364,9 +360,11 @@ export class Uplink {
   #setDisconnected(code: string, message: string): void {
     this.#api = null;
     this.#work.route.setOpen(false);
-    const news = this.#status.connected || this.#status.message !== message;
-    this.#status = { connected: false, code, message, welcome: this.#status.welcome };
     const { world, upstream } = this.#work;
+    const { connected, welcome } = this.#status;
+    const news = connected || this.#status.message !== message;
+    const since = connected ? world.clock.now() : this.#status.since;
+    this.#status = { connected: false, since, code, message, welcome };
     if (news) world.monitor.event({ kind: 'disconnected', center: upstream.id, code, message });
   }
 

@@ -80,7 +80,7 @@ export function section({ output }: Context, title: string, lines: readonly stri
   for (const line of lines.length === 0 ? [empty] : lines) output.result('  ' + line);
 }
 
-export function upstreamLines(state: Pick<AgentStatus, 'upstreams' | 'centers'>): string[] {
+export function upstreamLines(state: Pick<AgentStatus, 'upstreams' | 'centers' | 'zone'>): string[] {
   const widest = Math.max(0, ...state.upstreams.map(({ name }) => name.length));
   const pairs = state.upstreams.flatMap((upstream): [string, string][] => {
     const [first = '', ...rest] = upstreamText(upstream, state, WIDTH - widest - 4);
@@ -90,11 +90,14 @@ export function upstreamLines(state: Pick<AgentStatus, 'upstreams' | 'centers'>)
 }
 
 function upstreamText(
-  { id, kind, connected, code, message, windows, zone, addresses }: UpstreamStatus,
-  { centers }: Pick<AgentStatus, 'centers'>,
+  { id, kind, connected, since, code, message, windows, zone, addresses }: UpstreamStatus,
+  { centers, zone: here }: Pick<AgentStatus, 'centers' | 'zone'>,
   columns: number,
 ): string[] {
-  const state = connected ? 'connected' : `NOT CONNECTED: ${message}${code === '' ? '' : ` (${code})`}`;
+  const away = since === null ? '' : ` since ${timeText(since, here)}`;
+  const state = connected
+    ? 'connected'
+    : `NOT CONNECTED${away}: ${message}${code === '' ? '' : ` (${code})`}`;
   const hours = windows === null || zone === null ? [] : [`collects ${hoursText(windows, zone)}`];
   const lines = joinedLines([state, ...hours, `at ${addresses.join(', ')}`], columns);
   if (kind === 'center') return lines;
