@@ -147,6 +147,20 @@ describe('a relay that lacks the base of what it is sent', () => {
     assert.equal((await kit.states(ann)).at(-1), 'home#3 tokyo: safe');
   });
 
+  it('is offered it again after a while, since it may ask those above by then', async () => {
+    const { kit, ann } = await moved();
+    kit.fleet.network.part('kobe', 'tokyo');
+    await kit.pass(HOUR_MS);
+    kit.write(ann, 'new', 5000);
+    await kit.take(ann);
+    await kit.pass(HOUR_MS);
+    assert.equal((await kit.states(ann)).at(-1), 'home#2 tokyo: behind base-unknown');
+    kit.fleet.network.join('kobe', 'tokyo');
+    await kit.pass(3 * HOUR_MS);
+    assert.deepEqual(await kit.states(ann), ['home#1 tokyo: safe', 'home#2 tokyo: safe']);
+    assert.equal(await kit.spooled(ann), 0);
+  });
+
   it('says so if one of the centers owed does not say that it has it', async () => {
     const kit = new RelayKit();
     const [tokyo, sapporo] = [await kit.center('tokyo'), await kit.center('sapporo')];

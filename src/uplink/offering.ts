@@ -4,6 +4,7 @@ import { copiesIn, findCopy, OPEN_PHASES, setPhase } from '../ledger/copies.ts';
 import { heldByOthers, holdersOfBases } from '../ledger/custodies.ts';
 import { appendHistory, hasHappened } from '../ledger/history.ts';
 import { owedTo } from '../ledger/owed.ts';
+import { findSnapshot } from '../ledger/snapshots.ts';
 import type { CopyRow, SnapshotRow } from '../ledger/tables.ts';
 import { type ErrorCode, errorRegistry, isLowtideError, type LowtideError } from '../model/errors.ts';
 import { type CenterId, shortId, type SnapshotId } from '../model/ids.ts';
@@ -29,6 +30,7 @@ const CUSTODY_PATIENCE_MS = DAY_MS;
 export async function offerOwed(work: UplinkWork, api: CenterApi): Promise<void> {
   const all = await copiesIn(work.ledger.db, idsOf(work.centers), OPEN_PHASES);
   const known = Map.groupBy(all, ({ snapshot }) => snapshot);
+  await forgetStranded(work, all);
   const custody = await custodyAbove(work);
   for (const row of await owedTo(work.ledger.db, idsOf(work.centers))) {
     // What was offered is most of it: nothing more is looked up for that.
@@ -43,6 +45,24 @@ export async function offerOwed(work: UplinkWork, api: CenterApi): Promise<void>
     });
   }
   for (const id of await work.depot.voids()) await withdrawOne(work, api, id);
+}
+
+/**
+ * A relay lacked the base and could not ask those above it (protocol R21). The next backup would do without, and may be a week away:
+ * what a center has the base of is offered again after a while.
+ */
+async function forgetStranded(
+  { ledger, upstream, world, offered }: UplinkWork,
+  open: readonly CopyRow[],
+): Promise<void> {
+  if (upstream.kind !== 'relay') return;
+  const before = world.clock.now() - world.limits.ask_ms;
+  for (const { snapshot, center, phase, code, since } of open) {
+    if (phase !== 'behind' || code !== 'base-unknown' || since > before || !offered.has(snapshot)) continue;
+    const base = (await findSnapshot(ledger.db, snapshot))?.base ?? null;
+    if (base !== null && (await findCopy(ledger.db, base, center))?.phase === 'safe')
+      offered.delete(snapshot);
+  }
 }
 
 const isForLater = ({ code }: LowtideError): boolean =>
