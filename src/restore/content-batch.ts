@@ -16,6 +16,8 @@ import { ownError } from './stop.ts';
 
 /** Of one batch: more files only wait for the same disk, and every directory stays open until the end of it. */
 const FILES_MAX = 256;
+/** Made in one call: for those of another call the same blocks are opened once more. */
+const FILES_AT_ONCE_MAX = 512;
 
 /** Blocks and the files that want something of them, opened and written in one thread. */
 export class ContentBatch {
@@ -66,9 +68,9 @@ export class ContentBatch {
   /** Opens and writes. Each of its files knows then what became of its pieces but the doubtful ones. @returns those files */
   async write(target: RestoreTarget, keys: KeyStore): Promise<Iterable<FileJob>> {
     const wanted = [...this.#wanted];
-    for (let at = 0; at < wanted.length; at += FILES_MAX) {
-      const isLast = at + FILES_MAX >= wanted.length;
-      await this.#writeSome(target, keys, wanted.slice(at, at + FILES_MAX), isLast);
+    for (let at = 0; at < wanted.length; at += FILES_AT_ONCE_MAX) {
+      const isLast = at + FILES_AT_ONCE_MAX >= wanted.length;
+      await this.#writeSome(target, keys, wanted.slice(at, at + FILES_AT_ONCE_MAX), isLast);
     }
     for (const id of this.#unchecked.keys()) if (!this.#tried.has(id)) this.#doubt(id);
     return this.#wanted.keys();
