@@ -69,13 +69,17 @@ export async function readPatterns(files: readonly string[]): Promise<string[]> 
   return texts.flatMap((text) => text.split(/\r?\n/)).filter((line) => line !== '' && !line.startsWith('#'));
 }
 
-/** Opens what the options name for reading, runs `work`, closes it. */
+/**
+ * Opens what the options name for reading, runs `work`, closes it.
+ * @param beside whether a password's key is derived in a thread of `world.work`: for who needs threads anyway
+ */
 export async function withReading<T>(
   context: Context,
   options: PlaceOptions,
   work: (reading: Reading) => Promise<T>,
+  beside = false,
 ): Promise<T> {
-  const reading = await openReading(context, options);
+  const reading = await openReading(context, options, beside);
   try {
     return await work(reading);
   } finally {
@@ -83,14 +87,19 @@ export async function withReading<T>(
   }
 }
 
-async function openReading(context: Context, options: PlaceOptions): Promise<Reading> {
+async function openReading(context: Context, options: PlaceOptions, beside: boolean): Promise<Reading> {
   const { world } = context;
   if (options.depot === undefined || options.depot === '') {
     const { openAgentReading } = await import('./agent-place.ts');
     return await openAgentReading(context, options);
   }
+  const depot = depotOf(options);
+  const secret = await readSecret(options);
+  const begun = beside
+    ? await (await import('../node/unlocking.ts')).beginUnlocking(world, depot, secret)
+    : undefined;
   const { aloneReading, openAlone } = await import('../node/alone.ts');
-  const alone = await openAlone(world, depotOf(options), await readSecret(options), 'read');
+  const alone = await openAlone(world, depot, secret, 'read', begun);
   return aloneReading(world, alone);
 }
 

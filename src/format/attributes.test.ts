@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import * as fc from 'fast-check';
 import { isLowtideError } from '../model/errors.ts';
 import type { Attributes } from '../model/entries.ts';
-import { decodeAttributes, encodeAttributes, keyButBirth } from './attributes.ts';
+import { decodeAttributes, differInBirthOnly, encodeAttributes, keyButBirth } from './attributes.ts';
 import { encodeCbor } from './cbor.ts';
 
 const latin1 = fc
@@ -120,6 +120,25 @@ test('attributes that differ in the birth only have one key, and others another 
   );
   assert.ok(keys > 0);
 });
+
+test('two differ in their birth only if they have the same key', () => {
+  const made = fc.array(fc.bigInt(0n, 2n ** 62n), { minLength: 2, maxLength: 2 });
+  fc.assert(
+    fc.property(made, fc.boolean(), fc.nat(63), fc.nat(255), ([first, second], byName, at, byte) => {
+      const rest = { xattrs: [], flags: 0, ...(byName ? { owner: 'root' } : {}) };
+      const one = encodeAttributes({ ...rest, birth: first! });
+      const other = Uint8Array.from(encodeAttributes({ ...rest, birth: second! }));
+      assert.equal(differInBirthOnly(one, other), haveOneKey(one, other));
+      if (at < other.length) other[at] = byte;
+      assert.equal(differInBirthOnly(one, other), haveOneKey(one, other));
+      assert.equal(differInBirthOnly(other, one), haveOneKey(one, other));
+    }),
+    { numRuns: 2000 },
+  );
+});
+
+const haveOneKey = (one: Uint8Array, other: Uint8Array): boolean =>
+  keyButBirth(one) !== null && keyButBirth(one) === keyButBirth(other);
 
 test('a key is given only to what can be decoded if another with the key can be', () => {
   const bytes = encodeAttributes({ xattrs: [], flags: 0, birth: 1_700_000_000_123_456_789n });

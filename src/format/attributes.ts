@@ -123,7 +123,20 @@ const UINT32 = UNSIGNED | 26;
  * seen at a glance. Then they have to be decoded.
  */
 export function keyButBirth(extra: Uint8Array): string | null {
-  const isPlain =
+  if (!beginsWithBirth(extra)) return null;
+  return String.fromCharCode(extra[0]!) + bufferOf(extra).toString('latin1', REST_AT);
+}
+
+/** Whether two have the same `keyButBirth`, which is not null: without making it. */
+export function differInBirthOnly(one: Uint8Array, other: Uint8Array): boolean {
+  if (one.length !== other.length || one[0] !== other[0]) return false;
+  if (!beginsWithBirth(one) || !beginsWithBirth(other)) return false;
+  for (let at = REST_AT; at < one.length; at++) if (one[at] !== other[at]) return false;
+  return true;
+}
+
+function beginsWithBirth(extra: Uint8Array): boolean {
+  return (
     extra.length > REST_AT &&
     extra[BIRTH_AT] === BIRTH &&
     extra[2] === (ARRAY | 2) &&
@@ -131,9 +144,8 @@ export function keyButBirth(extra: Uint8Array): string | null {
     extra[8] === UINT32 &&
     // A number of 16 bits must not take 32: such a map is damaged.
     (extra[4]! | extra[5]!) !== 0 &&
-    (extra[9]! | extra[10]!) !== 0;
-  if (!isPlain) return null;
-  return String.fromCharCode(extra[0]!) + bufferOf(extra).toString('latin1', REST_AT);
+    (extra[9]! | extra[10]!) !== 0
+  );
 }
 
 function xattrsIn(map: ReadonlyMap<unknown, unknown>): ExtendedAttribute[] {

@@ -1,12 +1,18 @@
 import { bufferOf } from '../model/bytes.ts';
 import { type ErrorCode, LowtideError } from '../model/errors.ts';
 
+/** A view of bytes costs more than they do. */
+const COPIED_BY_HAND = 64;
+
 /** Reads what ByteWriter wrote, and refuses everything that does not fit. */
 export class ByteReader {
   readonly #bytes: Buffer;
   readonly #code: ErrorCode;
   readonly #what: string;
   #at = 0;
+  /** Of hexAgain, and where it is. */
+  #last = '';
+  #lastAt = 0;
 
   constructor(bytes: Uint8Array, code: ErrorCode, what: string) {
     this.#bytes = bufferOf(bytes);
@@ -59,12 +65,33 @@ export class ByteReader {
 
   raw(length: number): Uint8Array {
     const at = this.#take(length);
-    return new Uint8Array(this.#bytes.subarray(at, at + length));
+    if (length > COPIED_BY_HAND) return new Uint8Array(this.#bytes.subarray(at, at + length));
+    const copy = new Uint8Array(length);
+    for (let i = 0; i < length; i++) copy[i] = this.#bytes[at + i]!;
+    return copy;
   }
 
   hex(bytes: number): string {
     const at = this.#take(bytes);
     return this.#bytes.toString('hex', at, at + bytes);
+  }
+
+  /** The same, and the same string again if it is what the last call gave: of many in turn that are alike only one is made. */
+  hexAgain(bytes: number): string {
+    if (this.#sameAsLast(bytes)) this.#at += bytes;
+    else {
+      const at = this.#at;
+      this.#last = this.hex(bytes);
+      this.#lastAt = at;
+    }
+    return this.#last;
+  }
+
+  #sameAsLast(bytes: number): boolean {
+    if (this.#last.length !== 2 * bytes || this.#at + bytes > this.#bytes.length) return false;
+    for (let i = 0; i < bytes; i++)
+      if (this.#bytes[this.#at + i] !== this.#bytes[this.#lastAt + i]) return false;
+    return true;
   }
 
   latin1(length: number): string {

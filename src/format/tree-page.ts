@@ -69,6 +69,7 @@ export type TreePage =
   | { readonly kind: 'inner'; readonly level: number; readonly children: readonly TreeChild[] };
 
 const INNER = 2;
+const NO_EXTENTS: readonly Extent[] = [];
 /** A slash, or a component that is empty, `.` or `..` (format F21). */
 const BAD_NAME = /\/|(?:^|\0)\.{0,2}(?:\0|$)/;
 
@@ -180,7 +181,7 @@ function readBody(reader: ByteReader, path: PathKey): TreeRecord {
 function readEntry(reader: ByteReader, path: PathKey, type: EntryType): Entry {
   const flags = reader.u8();
   if (flags > 15) throw reader.damaged('an unknown flag');
-  const head = {
+  const entry: { -readonly [Field in keyof Entry]: Entry[Field] } = {
     path,
     type,
     unsettled: (flags & UNSETTLED) !== 0,
@@ -192,19 +193,14 @@ function readEntry(reader: ByteReader, path: PathKey, type: EntryType): Entry {
     mtime: readTime(reader),
     ctime: readTime(reader),
     inode: reader.u64(),
+    extents: NO_EXTENTS,
   };
-  const link = flags & LINKED ? { link: { fileSystem: reader.varint(), inode: head.inode } } : {};
-  const target = type === 'symlink' ? { target: reader.latin1(reader.varint()) } : {};
-  const rdev = isDevice(type) ? { rdev: readDevice(reader) } : {};
-  const extra = flags & EXTRA ? { extra: reader.raw(reader.varint()) } : {};
-  return {
-    ...head,
-    ...link,
-    ...target,
-    ...rdev,
-    ...extra,
-    extents: type === 'file' ? readExtents(reader) : [],
-  };
+  if (flags & LINKED) entry.link = { fileSystem: reader.varint(), inode: entry.inode };
+  if (type === 'symlink') entry.target = reader.latin1(reader.varint());
+  if (isDevice(type)) entry.rdev = readDevice(reader);
+  if (flags & EXTRA) entry.extra = reader.raw(reader.varint());
+  if (type === 'file') entry.extents = readExtents(reader);
+  return entry;
 }
 
 function readMode(reader: ByteReader): number {
@@ -244,7 +240,8 @@ function readAnyExtent(reader: ByteReader): Extent {
   if (kind !== DATA) throw reader.damaged('an unknown kind of extent');
   return {
     kind: 'data',
-    block: reader.hex(HASH_BYTES) as BlockId,
+    // Small files that follow each other are in one block.
+    block: reader.hexAgain(HASH_BYTES) as BlockId,
     offset: reader.u32(),
     length: reader.u32(),
     digest: reader.hex(HASH_BYTES) as ChunkDigest,

@@ -34,7 +34,7 @@ export class FileJob {
   #covered = 0;
   #pending = 0;
   #ended = false;
-  #settling: Promise<void> = Promise.resolve();
+  #settling: Promise<void> | null = null;
   #failure: LowtideError | null = null;
   #state: 'going' | 'restored' | 'given up' = 'going';
 
@@ -151,7 +151,7 @@ export class FileJob {
    * discarded. Afterwards a file that has ended is settled.
    */
   settle(): Promise<void> {
-    const settled = this.#settling.then(() => this.#settle());
+    const settled = this.#settling === null ? this.#settle() : this.#settling.then(() => this.#settle());
     this.#settling = settled.catch(() => {});
     return settled;
   }

@@ -1,4 +1,9 @@
-import { decodeAttributes, type DecodedAttributes, keyButBirth } from '../format/attributes.ts';
+import {
+  decodeAttributes,
+  type DecodedAttributes,
+  differInBirthOnly,
+  keyButBirth,
+} from '../format/attributes.ts';
 import { type Attributes, type Entry } from '../model/entries.ts';
 import { messageOf } from '../model/errors.ts';
 import type { PathKey } from '../model/paths.ts';
@@ -44,6 +49,8 @@ export class Metadata {
   readonly #owners: RestorePlan['owners'];
   readonly #refused = new Map<Kind, Refused>();
   readonly #known = new Map<string, DecodedAttributes>();
+  /** One of those known: what comes next mostly has the same. */
+  #last: { readonly extra: Uint8Array; readonly decoded: DecodedAttributes } | null = null;
   #flagged: { readonly entry: Entry; readonly flags: number }[] = [];
 
   constructor(target: RestoreTarget, accounts: Files['accounts'], owners: RestorePlan['owners']) {
@@ -126,9 +133,14 @@ export class Metadata {
 
   /** Null if they are damaged. The birth may be another entry's. */
   #decoded(entry: Entry, tell = false): DecodedAttributes | null {
+    const last = this.#last;
+    if (last !== null && differInBirthOnly(last.extra, entry.extra!)) return last.decoded;
     const key = keyButBirth(entry.extra!);
     const known = key === null ? undefined : this.#known.get(key);
-    if (known !== undefined) return known;
+    if (known !== undefined) {
+      this.#last = { extra: entry.extra!, decoded: known };
+      return known;
+    }
     try {
       const decoded = decodeAttributes(entry.extra!);
       if (key !== null && decoded.xattrs.length === 0 && this.#known.size < KNOWN_MAX)

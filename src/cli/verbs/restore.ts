@@ -1,7 +1,7 @@
 import { type Command, Option } from 'commander';
 import { shortId } from '../../model/ids.ts';
 import { pathKeyOf } from '../../model/paths.ts';
-import { restoreSnapshot } from '../../restore/restore.ts';
+import type { Reading } from '../../node/reading.ts';
 import type { RestorePlan, RestoreReport } from '../../restore/restore-plan.ts';
 import { absolute, type Context } from '../context.ts';
 import { chosenLine, type ChoiceOptions, type PlaceOptions, withPlace, withReading } from '../place.ts';
@@ -61,9 +61,10 @@ async function restore(
 ): Promise<number> {
   const { world, stop } = context;
   const startedAt = world.clock.monotonic();
-  // They load their code while the key is derived and the depot is opened.
-  for (let lane = 0; lane < world.work.lanes; lane++) world.work.prepare?.();
-  return await withReading(context, options, async (reading) => {
+  // A thread begins, then a password's key is derived in it; what restores is loaded meanwhile.
+  world.work.prepare?.();
+  const restorer = import('../../restore/restore.ts');
+  const work = async (reading: Reading): Promise<number> => {
     const line = await chosenLine(reading, text, options);
     const plan = {
       signed: await reading.manifest(line.id),
@@ -74,11 +75,13 @@ async function restore(
       overwrite: options.overwrite,
       owners: options.owners,
     };
+    const { restoreSnapshot } = await restorer;
     const report = await restoreSnapshot(world, plan, stop);
     context.clearProgress();
     tell(context, line.id, absolute(options.to), report, world.clock.monotonic() - startedAt);
     return report.complete ? 0 : 3;
-  });
+  };
+  return await withReading(context, options, work, true);
 }
 
 function tell(
