@@ -10,8 +10,8 @@ interface Watched {
   readonly open: { now: number; most: number; ever: number };
 }
 
-/** A simulated disk with `count` files of one byte in `/packs`. */
-async function watched(count: number): Promise<Watched> {
+/** A simulated disk with `count` files of one byte in `/packs`. @param closing what each close waits for */
+async function watched(count: number, closing: Promise<void> | null = null): Promise<Watched> {
   const real = newNode().boot().disk;
   await real.makeDirectory('/packs');
   for (let number = 0; number < count; number++) {
@@ -30,9 +30,10 @@ async function watched(count: number): Promise<Watched> {
         return {
           size: () => file.size(),
           read: (position: number, length: number) => file.read(position, length),
-          close: () => {
+          close: async () => {
+            await closing;
             open.now--;
-            return file.close();
+            await file.close();
           },
         };
       };
@@ -76,4 +77,16 @@ test('a pack that is removed under its readers is closed by the last of them', a
   await assert.rejects(store.read('0', 0, 1), { code: 'not-found' });
   assert.equal(await store.size('0'), null);
   assert.deepEqual(await store.list(), []);
+});
+
+test('nobody who removes packs waits until the system has closed them, and the store does', async () => {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const { disk, open } = await watched(2, promise);
+  const store = new DirectoryPackStore(disk, '/packs');
+  await Promise.all([store.read('0', 0, 1), store.read('1', 0, 1)]);
+  await store.remove(['0', '1']);
+  assert.deepEqual([await store.list(), open.now], [[], 2]);
+  const closed = store.close().then(() => open.now);
+  resolve();
+  assert.equal(await closed, 0);
 });

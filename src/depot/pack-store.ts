@@ -17,7 +17,7 @@ export interface PackStore {
   cut(name: string, length: number): Promise<void>;
   /** Makes everything durable that can be read of a pack that somebody else left behind. */
   settle(name: string): Promise<void>;
-  /** Durable when it resolves. Nothing happens for those that do not exist. */
+  /** Durable when it resolves; the system may give their space back a moment later. Nothing happens for those that do not exist. */
   remove(names: readonly string[]): Promise<void>;
   close(): Promise<void>;
 }
@@ -45,6 +45,8 @@ export class DirectoryPackStore implements PackStore {
   readonly #directory: string;
   /** The least recently used first. */
   readonly #handles = new Map<string, Handle>();
+  /** Of files that are gone: the system gives all their space back at the last close, which takes its time. */
+  readonly #closing = new Set<Promise<void>>();
 
   constructor(disk: Disk, directory: string) {
     this.#disk = disk;
@@ -85,13 +87,15 @@ export class DirectoryPackStore implements PackStore {
   async remove(names: readonly string[]): Promise<void> {
     for (const name of names) {
       await this.#disk.remove(this.#path(name));
-      await this.#retire(name);
+      const closing = this.#retire(name).finally(() => this.#closing.delete(closing));
+      this.#closing.add(closing);
     }
     if (names.length > 0) await this.#disk.syncDirectory(this.#directory);
   }
 
   async close(): Promise<void> {
     for (const name of this.#handles.keys()) await this.#retire(name);
+    await Promise.all(this.#closing);
   }
 
   #path(name: string): string {
