@@ -1,12 +1,16 @@
-/** What has become of a task that may be given up before a thread has begun it. */
+/** Shared by a thread and who asked it for a task: what has become of the task. */
+export type Turn = Int32Array;
+
 export const BEGUN = 1;
+/** It may be done elsewhere. */
 export const GIVEN_UP = 2;
+
+export const newTurn = (): Turn => new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
 
 /**
  * Whoever comes first decides: the thread that begins the task, or who gives it up. Only of one that has begun can it be that
  * it hangs; one that was given up is never begun, so the thread that it was sent to can be trusted.
- * @param turn shared; null of a task that is never given up
  */
-export function takeTurn(turn: Int32Array | null, how: typeof BEGUN | typeof GIVEN_UP): boolean {
-  return turn === null || Atomics.compareExchange(turn, 0, 0, how) === 0;
+export function takeTurn(turn: Turn, how: typeof BEGUN | typeof GIVEN_UP): boolean {
+  return Atomics.compareExchange(turn, 0, 0, how) === 0;
 }

@@ -2,15 +2,14 @@
 import { parentPort } from 'node:worker_threads';
 import { isLowtideError, LowtideError, type ErrorCode } from '../model/errors.ts';
 import { loadKernels } from './kernels.ts';
-import { BEGUN, takeTurn } from './turns.ts';
+import { BEGUN, takeTurn, type Turn } from './turns.ts';
 
 export interface Question {
   readonly id: number;
   readonly module: string;
   readonly name: string;
   readonly input: unknown;
-  /** Of what may be given up: see `takeTurn`. */
-  readonly turn: Int32Array | null;
+  readonly turn: Turn;
 }
 
 export type Answer =

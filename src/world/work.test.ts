@@ -74,6 +74,18 @@ test('a task that is given up while it hangs costs its thread, and what waited f
   await work.close();
 });
 
+test('a thread with nothing to do takes what waits for one that is busy', async () => {
+  const work = realWork(2);
+  const [long, short] = [newGate(), newGate()];
+  const holding = [work.run(holdTask, long), work.run(holdTask, short)];
+  const behind = [work.run(addTask, { a: 1, b: 1 }), work.run(addTask, { a: 2, b: 2 })];
+  openGate(short);
+  assert.deepEqual(await Promise.all(behind), [2, 4], 'while one thread is still held');
+  openGate(long);
+  await Promise.all(holding);
+  await work.close();
+});
+
 test('idle threads do not keep a process alive', async () => {
   const script = `
     const { realWork } = await import(process.argv[1]);

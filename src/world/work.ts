@@ -6,7 +6,7 @@ import { LowtideError, messageOf, type ErrorCode } from '../model/errors.ts';
 import { exitAtOnce } from './native.ts';
 import { HashThread } from './hashing.ts';
 import type { Hashed, Task, Work } from './ports.ts';
-import { GIVEN_UP, takeTurn } from './turns.ts';
+import { GIVEN_UP, newTurn, takeTurn, type Turn } from './turns.ts';
 import type { Answer, Question } from './work-thread.ts';
 
 /** The one a thread works at, and the next, so that it never waits for the main thread. */
@@ -24,7 +24,7 @@ export interface WorkPool extends Work {
 }
 
 interface Job {
-  readonly question: Question;
+  readonly task: Pick<Question, 'module' | 'name' | 'input'>;
   readonly transfer: readonly ArrayBuffer[];
   readonly resolve: (output: unknown) => void;
   readonly reject: (error: unknown) => void;
@@ -32,7 +32,13 @@ interface Job {
 
 interface Thread {
   readonly worker: Worker;
-  readonly underWay: Map<number, Job>;
+  /** What it was asked and has not answered, by the question's id. */
+  readonly underWay: Map<number, Asked>;
+}
+
+interface Asked {
+  readonly job: Job;
+  readonly turn: Turn;
 }
 
 /**
@@ -63,9 +69,9 @@ class ThreadPool implements WorkPool {
   ): Promise<Output> {
     return new Promise((resolve, reject) => {
       if (this.#closed) throw new LowtideError('interrupted', 'the worker threads have been stopped');
-      const turn = stop === undefined ? null : new Int32Array(new SharedArrayBuffer(4));
-      const question = { id: this.#nextId++, module: task.module, name: task.name, input, turn };
-      const job = { question, transfer, resolve: resolve as (output: unknown) => void, reject };
+      const { module, name } = task;
+      const settled = { resolve: resolve as (output: unknown) => void, reject };
+      const job = { task: { module, name, input }, transfer, ...settled };
       stop?.addEventListener('abort', () => this.#giveUp(job), { once: true });
       this.#waiting.push(job);
       this.#dispatch();
@@ -76,20 +82,26 @@ class ThreadPool implements WorkPool {
     job.reject(new LowtideError('interrupted', 'a task was given up'));
     const at = this.#waiting.indexOf(job);
     if (at >= 0) this.#waiting.splice(at, 1);
-    const thread = [...this.#threads].find(({ underWay }) => underWay.delete(job.question.id));
-    if (thread !== undefined && !takeTurn(job.question.turn, GIVEN_UP)) this.#leaveAlone(thread);
+    for (const thread of this.#threads) {
+      for (const [id, asked] of thread.underWay) {
+        if (asked.job !== job) continue;
+        thread.underWay.delete(id);
+        if (!takeTurn(asked.turn, GIVEN_UP)) this.#leaveAlone(thread);
+      }
+    }
     this.#dispatch();
   }
 
   /** It may never come back: what waited for it goes to others. */
   #leaveAlone(thread: Thread): void {
-    const others = [...thread.underWay.values()];
+    const others = [...thread.underWay.values()].reverse();
     this.#threads.delete(thread);
     thread.underWay.clear();
     thread.worker.unref();
-    this.#waiting.unshift(...others.filter(({ transfer }) => transfer.length === 0));
-    for (const other of others)
-      if (other.transfer.length > 0) other.reject(new LowtideError('crashed', 'a worker thread hangs'));
+    for (const asked of others) {
+      if (takeBack(asked)) this.#waiting.unshift(asked.job);
+      else asked.job.reject(new LowtideError('crashed', 'a worker thread hangs'));
+    }
     endWithoutThreads();
   }
 
@@ -114,8 +126,32 @@ class ThreadPool implements WorkPool {
     while (this.#waiting.length > 0) {
       const thread = this.#freeThread();
       if (thread === null) return;
-      ask(thread, this.#waiting.shift()!);
+      this.#ask(thread, this.#waiting.shift()!);
     }
+    for (const thread of this.#threads) if (thread.underWay.size === 0) this.#relieve(thread);
+  }
+
+  /** Gives an idle thread what waits for a busy one: some tasks take ten times as long as others. */
+  #relieve(idle: Thread): void {
+    for (const { underWay } of this.#threads) {
+      const [, second] = underWay;
+      if (second === undefined || !takeBack(second[1])) continue;
+      underWay.delete(second[0]);
+      return this.#ask(idle, second[1].job);
+    }
+  }
+
+  #ask(thread: Thread, job: Job): void {
+    const id = this.#nextId++;
+    const turn = newTurn();
+    try {
+      thread.worker.postMessage({ ...job.task, id, turn } satisfies Question, job.transfer);
+    } catch (error) {
+      job.reject(error);
+      return;
+    }
+    thread.underWay.set(id, { job, turn });
+    thread.worker.ref();
   }
 
   /** The one with least to do; a new one before any gets a second task. */
@@ -156,7 +192,7 @@ class ThreadPool implements WorkPool {
 
   #lose(thread: Thread, error: LowtideError): void {
     this.#threads.delete(thread);
-    for (const job of thread.underWay.values()) job.reject(error);
+    for (const { job } of thread.underWay.values()) job.reject(error);
     thread.underWay.clear();
   }
 }
@@ -173,19 +209,12 @@ function environment(): NodeJS.ProcessEnv {
   return cache === undefined ? process.env : { ...process.env, NODE_COMPILE_CACHE: dirname(cache) };
 }
 
-function ask(thread: Thread, job: Job): void {
-  try {
-    thread.worker.postMessage(job.question, job.transfer);
-  } catch (error) {
-    job.reject(error);
-    return;
-  }
-  thread.underWay.set(job.question.id, job);
-  thread.worker.ref();
-}
+/** Whether another thread may be asked instead. What was transferred is where it is. */
+const takeBack = ({ job, turn }: Asked): boolean => job.transfer.length === 0 && takeTurn(turn, GIVEN_UP);
 
+/** One that was taken back is answered, too. */
 function settle(thread: Thread, answer: Answer): void {
-  const job = thread.underWay.get(answer.id);
+  const job = thread.underWay.get(answer.id)?.job;
   thread.underWay.delete(answer.id);
   if (thread.underWay.size === 0) thread.worker.unref();
   if ('output' in answer) job?.resolve(answer.output);
