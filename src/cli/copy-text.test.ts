@@ -42,7 +42,7 @@ it('what needs a person or everything again says so', () => {
       'UTC',
       now,
     ),
-    'held by shop only, on its way to tokyo: tokyo cannot be reached from there since 22:00 UTC',
+    'held by shop only, on its way to tokyo: out of reach since 22:00 UTC',
   );
   assert.equal(text('void', 'voided'), 'given up by its owner');
   assert.equal(

@@ -11,7 +11,7 @@ const TEXTS: Readonly<Record<string, string>> = {
   'center-went-back': 'had it and lost it: the next backup sends everything again',
   'order-idle': 'the transfer stood still and is tried again',
   'center-unreachable': 'the connection broke off: it goes on when it is there again',
-  'disk-full': 'its disk is full',
+  'disk-full': 'the disk that it goes to next is full: it goes on once there is room',
   'quota-full': "no room in the quota that the node above gives: 'client quota' there raises it",
   'streams-busy': 'waiting for a free stream',
   voided: 'given up by its owner',
@@ -54,7 +54,7 @@ export function copyText(
   const why = whyText(copy, zone, now);
   if (phase === 'held') {
     const holder = copy.holder ?? 'a relay';
-    const reason = heldText(copy, holder, center, zone, now) ?? why;
+    const reason = heldText(copy, holder, zone, now) ?? why;
     return `held by ${holder} only, on its way to ${center}${reason === '' ? '' : `: ${reason}`}${when}`;
   }
   if (phase === 'in-transit') {
@@ -108,13 +108,12 @@ export function saidOf(center: string, text: string): string {
 function heldText(
   { code, until, since }: Pick<CopyState, 'code' | 'until'> & Partial<Pick<CopyState, 'since'>>,
   holder: string,
-  center: string,
   zone: string,
   now: UnixMillis,
 ): string | null {
   if (code === 'center-unreachable') {
     const from = since === undefined ? '' : ` since ${clockText(since, zone, now)} ${zone}`;
-    return `${center} cannot be reached from there${from}`;
+    return `out of reach${from}`;
   }
   const text = {
     'client-window': `waiting for the hours of ${holder}`,

@@ -13,6 +13,8 @@ import { cursorAbove, pageAbove, placeAbove, recordsAbove } from './known-above.
 import { isClosed } from './own-copy.ts';
 import type { CollectorParts } from './parts.ts';
 
+const FULL: readonly string[] = ['disk-full', 'quota-full'];
+
 /**
  * The state of the node's own copy. Of one that has not come yet it is what the planner says now; the ledger has what was
  * true at its last change.
@@ -23,6 +25,8 @@ function ownState(collector: Collector, row: CopyRow, expected: Expected | undef
   const reason = collector.planning.reasonFor(row.snapshot);
   if (reason === null) return { ...state, phase: 'waiting' };
   const { code, until } = reason;
+  // Until somebody makes room every attempt will end so: that is the reason, and not that it waits for the next one.
+  if (code === 'backing-off' && FULL.includes(row.code)) return { ...state, phase: 'waiting', until };
   return { ...state, phase: code === 'running' ? 'in-transit' : 'waiting', code, until };
 }
 

@@ -28,10 +28,18 @@ export class OrderJournal {
     });
   }
 
-  /** Of every end but a commit, which writes its own history. */
-  ended(order: ActiveOrder, outcome: Exclude<Outcome, 'committed'>, code: string): void {
+  /** Of every end but a commit, which writes its own history. `recorded` is called once the ledger has it. */
+  ended(
+    order: ActiveOrder,
+    outcome: Exclude<Outcome, 'committed'>,
+    code: string,
+    recorded: () => void,
+  ): void {
     const at = this.#parts.world.clock.now();
-    this.#record(() => this.#recordEnd(order, outcome, code, at));
+    this.#record(async () => {
+      await this.#recordEnd(order, outcome, code, at);
+      recorded();
+    });
   }
 
   /** What it came to on the wire, if that tells anything of its client. */

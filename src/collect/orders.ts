@@ -85,7 +85,9 @@ export class Orders {
     if (outcome === 'committed') book.rememberCommitted(order);
     else {
       book.send(order.client, { kind: 'stop', order: order.id, code });
-      this.#journal.ended(order, outcome, code);
+      // Its sender has asked already, before this was written: why it waits now would be old news for an hour.
+      const news = (): void => book.send(order.client, { kind: 'news', snapshots: [order.snapshot] });
+      this.#journal.ended(order, outcome, code, outcome === 'failed' ? news : () => undefined);
       // What arrived and was not made durable has to come again.
       this.#report(order, order.received);
     }

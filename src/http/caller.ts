@@ -17,7 +17,7 @@ export interface Caller {
 
 /**
  * @throws LowtideError `not-enrolled`: no certificate, one of another center, expired, replaced, or of a client that
- *   is not known; `revoked`
+ *   is not known; `clock-off`: one that is not valid yet; `revoked`
  */
 export async function identify(
   request: IncomingMessage,
@@ -29,20 +29,27 @@ export async function identify(
   if (!(socket instanceof TLSSocket) || certificate === undefined) {
     throw new LowtideError('not-enrolled', 'this needs the certificate of a client: join first');
   }
+  const problem = String(socket.authorizationError);
+  if (problem === 'CERT_NOT_YET_VALID') throw clockOff(now);
   if (!socket.authorized) {
-    throw new LowtideError(
-      'not-enrolled',
-      `the certificate does not count here (${String(socket.authorizationError)})`,
-    );
+    throw new LowtideError('not-enrolled', `the certificate does not count here (${problem})`);
   }
   const { client, keyHash, notBefore, notAfter } = readClientCertificate(certificate);
-  if (now < notBefore || now > notAfter) {
+  if (now < notBefore) throw clockOff(now);
+  if (now > notAfter) {
     throw new LowtideError('not-enrolled', 'the certificate has expired: renew it');
   }
   const caller = { client, keyHash, address: socket.remoteAddress ?? null };
   await checkStanding(caller, enrollment);
   return caller;
 }
+
+/** Nobody gives certificates that begin later. */
+const clockOff = (now: UnixMillis): LowtideError =>
+  new LowtideError(
+    'clock-off',
+    `the certificate is not valid yet by the clock here, which shows ${new Date(now).toISOString().slice(0, 16)}Z: set the clock that is wrong`,
+  );
 
 /** @throws LowtideError `not-enrolled`, `revoked` */
 export async function checkStanding(caller: Caller, enrollment: Pick<Enrollment, 'standing'>): Promise<void> {

@@ -66,6 +66,7 @@ test('certificates that do not count are worth as much as none (faults 20)', asy
     socket.write(rawRequest(house, 'POST', '/v1/copies', JSON_BODY, '{}'));
     const answer = await rawRead(socket, 1000);
     assert.equal(answer.status, 401, `${name}: ${answer.text}`);
+    assert.equal(answer.text.includes('"clock-off"'), name === 'not yet valid', `${name}: ${answer.text}`);
   }
   const old = await rawConnect(house, ann, { maxVersion: 'TLSv1.2' });
   assert.equal(old.destroyed, true);

@@ -35,3 +35,20 @@ it('an agent hears over two relays that its center cannot be reached, since when
   await kit.pass(15 * MINUTE_MS);
   assert.deepEqual((await copyAt(kit, ann, id)).code, 'center-window');
 });
+
+it('while a disk on the way is full that is the reason, and not that another attempt will be made (P6)', async () => {
+  const kit = new RelayKit();
+  const tokyo = await kit.center('tokyo');
+  const osaka = await kit.relay('osaka', [tokyo]);
+  const ann = await kit.agent('ann', [osaka]);
+  kit.write(ann, 'large', 400_000);
+  await kit.pass(MINUTE_MS);
+  tokyo.node.disk.leaveFree(100_000);
+  const id = await kit.take(ann);
+  await kit.pass(30 * MINUTE_MS);
+  const full = await copyAt(kit, ann, id);
+  assert.deepEqual([full.phase, full.code, full.holder], ['held', 'disk-full', 'osaka']);
+  tokyo.node.disk.leaveFree(10_000_000);
+  await kit.pass(2 * HOUR_MS);
+  assert.equal((await copyAt(kit, ann, id)).phase, 'safe');
+});

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { formatAddress } from '../identity/addresses.ts';
 import { revokeClient } from '../ledger/clients.ts';
+import { copiesIn } from '../ledger/copies.ts';
 import { type ForecastErrors, forecastErrors } from '../ledger/forecasts.ts';
 import { listOffers } from '../ledger/offers.ts';
 import { broughtBy, MEMBERS_MAX, membersTold, setMembersMax, setQuota } from '../ledger/quotas.ts';
@@ -190,6 +191,8 @@ async function planOf(desk: CenterDesk, night: string | null): Promise<CenterPla
   const clients = new Map((await linesOf(desk)).map((line) => [line.id, line]));
   const nameOf = (client: ClientId): string => clients.get(client)?.name ?? client.slice(0, 12);
   const offers = await listOffers(ledger.db);
+  const waiting = await copiesIn(ledger.db, [authority.face.id], ['waiting']);
+  const lastCodes = new Map(waiting.map((copy) => [copy.snapshot, copy.code]));
   const everybody = !running;
   const forecast = forecastOf(collector, { night, everybody }, now);
   const expected = new Map(forecast?.offers.map((offer) => [offer.snapshot, offer]));
@@ -207,7 +210,12 @@ async function planOf(desk: CenterDesk, night: string | null): Promise<CenterPla
       const { client, job, takenAt } = parseManifest(offer.manifest).manifest;
       const reason = collector.planning.reasonFor(snapshot) ?? UNPLANNED;
       const { code, until } = reason;
-      const why = code === 'held-back' ? (clients.get(offer.client)?.held?.why ?? '') : '';
+      const why =
+        code === 'held-back'
+          ? (clients.get(offer.client)?.held?.why ?? '')
+          : code === 'backing-off'
+            ? (lastCodes.get(snapshot) ?? '')
+            : '';
       return {
         snapshot,
         client,

@@ -29,6 +29,7 @@ const NEEDS_SOMEBODY: readonly ErrorCode[] = [
   'wrong-center',
   'joined-in-circle',
   'newer-format',
+  'clock-off',
 ];
 /** Orders that are carried out at the same time. */
 const SENDING_MAX = 100;
