@@ -105,7 +105,10 @@ describe('bad input to centers and agents', () => {
     await nothingMade();
     const run = await lowtide(['job', 'run', 'docs', '--wait', '2s', '--json', ...agent]);
     assert.equal(run.exit, 4);
-    assert.match(run.message('exit_error').message, /connection to tokyo, away since \d\d:\d\d UTC: .*(center|answers)/);
+    assert.match(
+      run.message('exit_error').message,
+      /connection to tokyo, away since \d\d:\d\d UTC: .*(center|answers)/,
+    );
     await impostor.stop();
     centerDaemon = await running(ends, ['center', 'run', '--data', center.data]);
   });
