@@ -8,9 +8,9 @@ export interface RestoreTarget {
   remove(): Promise<void>;
 }
 
-/** Room for what is restored beside the file system's own tables. */
+/** Room for what is restored beside the file system's own tables, and enough inodes: one for each 16 KiB. */
 const IMAGE_SHARE = 2;
-const IMAGE_BYTES_MIN = 2 ** 30;
+const IMAGE_BYTES_MIN = 4 * 2 ** 30;
 
 /**
  * An empty folder: in the scratch folder, or on an ext4 made for it in a file, which takes root. ext4 passes over inodes that

@@ -91,9 +91,15 @@ async function page(): Promise<string> {
   };
   const commit = (await run('git', ['-C', REPOSITORY, 'rev-parse', '--short', 'HEAD'])).out.trim();
   const sets = values.sets === undefined ? '' : ` --sets ${values.sets}`;
+  const fresh = values.fresh ? ' --fresh' : '';
+  const targets = values.fresh
+    ? 'Each restore goes onto a new ext4 in a file, in which no name was ever deleted.'
+    : 'Restores go onto the same disk.';
   return `# What it costs
 
-Measured by \`node bench/run.ts --rounds ${rounds} --scale ${scale}${sets} --write\` on
+What was asked for, why it costs that, and what this does not measure: [benchmarks-engine.md](benchmarks-engine.md).
+
+Measured by \`node bench/run.ts${fresh} --rounds ${rounds} --scale ${scale}${sets} --write\` on
 ${new Date().toISOString().slice(0, 10)}: one machine, ${rounds} ${rounds === 1 ? 'round' : 'rounds'}, so these are figures of that
 machine and no promise. lowtide ${version} (${commit}), Node ${process.version};
 ${tools
@@ -103,7 +109,7 @@ ${tools
 ${missing.map(({ name, why }) => `${name}: ${why}, so not compared.`).join(' ')}
 ${cpus().length} cores of ${model}, ${(totalmem() / 2 ** 30).toFixed(0)} GiB of memory, Linux ${release()}, ${await fileSystemOf(REPOSITORY)}.
 Load average before each round: ${loads.join(', ')}. Sources and repositories are on the same disk; what a command
-reads is read through before it, so that the page cache is warm for each.
+reads is read through before it, so that the page cache is warm for each. ${targets}
 
 Wall time is the median with fastest and slowest; CPU is user and system time of all threads, the median; the peak is the
 largest resident memory that any round had. Commands are whole processes: start of the program and of its database
