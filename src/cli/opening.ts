@@ -1,7 +1,7 @@
 import { Agent } from '../node/agent.ts';
 import { agentPaths, openAgentHome } from '../node/agent-home.ts';
 import { centerPaths, openCenterHome } from '../node/center-home.ts';
-import { overviewPeople } from '../node/center-status.ts';
+import { overviewPeople } from '../node/center-overview.ts';
 import { type AgentPeople, agentPeople } from '../node/people-agent.ts';
 import { centerPeople } from '../node/people-center.ts';
 import { type RelayPeople, relayPeople } from '../node/people-relay.ts';

@@ -1,6 +1,6 @@
 import { connectLocal } from '../http/local-client.ts';
 import type { Verbs } from '../http/local-verbs.ts';
-import type { OverviewPeople } from '../node/center-status.ts';
+import type { OverviewPeople } from '../node/center-overview.ts';
 import type { AgentPeople } from '../node/people-agent.ts';
 import type { CenterPeople } from '../node/people-center.ts';
 import type { RelayPeople } from '../node/people-relay.ts';

@@ -201,6 +201,18 @@ export function pairLines(pairs: readonly (readonly [name: string, value: string
   return pairs.map(([name, value]) => `${pad(name, widest, 'left')}  ${value}`.trimEnd());
 }
 
+/** The same of values that take as many lines as they need in the columns that are left; shown after an indent of two. */
+export function namedLines(
+  items: readonly (readonly [name: string, linesIn: (columns: number) => readonly string[]])[],
+): string[] {
+  const widest = items.reduce((most, [name]) => Math.max(most, textWidth(name)), 0);
+  return pairLines(
+    items.flatMap(([name, linesIn]) =>
+      linesIn(WIDTH - widest - 4).map((text, at): [string, string] => [at === 0 ? name : '', text]),
+    ),
+  );
+}
+
 function pad(text: string, to: number, align: 'left' | 'right'): string {
   const blanks = ' '.repeat(Math.max(0, to - textWidth(text)));
   return align === 'left' ? text + blanks : blanks + text;

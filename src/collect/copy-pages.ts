@@ -5,15 +5,13 @@ import { findOffer } from '../ledger/offers.ts';
 import { isPeer } from '../ledger/readers.ts';
 import { each, prepared } from '../ledger/prepared.ts';
 import type { CopyRow, HistoryRow, SnapshotRow, Tables } from '../ledger/tables.ts';
-import { isLowtideError, LowtideError } from '../model/errors.ts';
+import { isFull, isLowtideError, LowtideError } from '../model/errors.ts';
 import type { CopyQuery, CopyRecord, CopyState, Expected, Hop, Page } from '../model/exchange.ts';
 import type { CenterId, ClientId, SnapshotId } from '../model/ids.ts';
 import type { Collector } from './collector.ts';
 import { cursorAbove, pageAbove, placeAbove, recordsAbove } from './known-above.ts';
 import { isClosed } from './own-copy.ts';
 import type { CollectorParts } from './parts.ts';
-
-const FULL: readonly string[] = ['disk-full', 'quota-full'];
 
 /**
  * The state of the node's own copy. Of one that has not come yet it is what the planner says now; the ledger has what was
@@ -26,7 +24,7 @@ function ownState(collector: Collector, row: CopyRow, expected: Expected | undef
   if (reason === null) return { ...state, phase: 'waiting' };
   const { code, until } = reason;
   // Until somebody makes room every attempt will end so: that is the reason, and not that it waits for the next one.
-  if (code === 'backing-off' && FULL.includes(row.code)) return { ...state, phase: 'waiting', until };
+  if (code === 'backing-off' && isFull(row.code)) return { ...state, phase: 'waiting', until };
   return { ...state, phase: code === 'running' ? 'in-transit' : 'waiting', code, until };
 }
 

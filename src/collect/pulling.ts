@@ -1,4 +1,4 @@
-import { isLowtideError, LowtideError } from '../model/errors.ts';
+import { isFull, isLowtideError, LowtideError } from '../model/errors.ts';
 import type { CenterFace } from '../model/exchange.ts';
 import type { ClientId, InstanceId } from '../model/ids.ts';
 import { centerIdOf } from '../format/signing.ts';
@@ -165,5 +165,5 @@ export class Pull {
 
 /** Nothing more can be stored here. */
 function isOwnTrouble(error: LowtideError): boolean {
-  return error.code === 'disk-full' || error.code === 'disk-failed' || error.code === 'quota-full';
+  return isFull(error.code) || error.code === 'disk-failed';
 }

@@ -120,3 +120,6 @@ export function defined<T>(value: T | undefined | null, what: string): T {
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
+
+/** What lasts until somebody makes room. */
+export const isFull = (code: string): boolean => code === 'disk-full' || code === 'quota-full';

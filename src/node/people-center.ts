@@ -210,12 +210,11 @@ async function planOf(desk: CenterDesk, night: string | null): Promise<CenterPla
       const { client, job, takenAt } = parseManifest(offer.manifest).manifest;
       const reason = collector.planning.reasonFor(snapshot) ?? UNPLANNED;
       const { code, until } = reason;
-      const why =
-        code === 'held-back'
-          ? (clients.get(offer.client)?.held?.why ?? '')
-          : code === 'backing-off'
-            ? (lastCodes.get(snapshot) ?? '')
-            : '';
+      const whys: Partial<Record<typeof code, string | undefined>> = {
+        'held-back': clients.get(offer.client)?.held?.why,
+        'backing-off': lastCodes.get(snapshot),
+      };
+      const why = whys[code] ?? '';
       return {
         snapshot,
         client,

@@ -6,7 +6,7 @@ import { appendHistory, hasHappened } from '../ledger/history.ts';
 import { owedTo } from '../ledger/owed.ts';
 import { findSnapshot } from '../ledger/snapshots.ts';
 import type { CopyRow, SnapshotRow } from '../ledger/tables.ts';
-import { type ErrorCode, errorRegistry, isLowtideError, type LowtideError } from '../model/errors.ts';
+import { type ErrorCode, errorRegistry, isFull, isLowtideError, type LowtideError } from '../model/errors.ts';
 import { type CenterId, shortId, type SnapshotId } from '../model/ids.ts';
 import type { Wishes } from '../model/exchange.ts';
 import { DAY_MS } from '../model/time.ts';
@@ -17,8 +17,6 @@ import { collectAnswersOn } from './reconciling.ts';
 
 /** Refusals that are about the client and not about one snapshot of it. */
 const SESSION_CODES: readonly ErrorCode[] = ['not-enrolled', 'clone-suspected', 'wrong-center'];
-/** What lasts until somebody makes room: it is told of every copy that waits for it (promise P6). */
-const FULL_CODES: readonly ErrorCode[] = ['quota-full', 'disk-full'];
 /** What a relay has in custody is not offered by another way for so long. */
 const CUSTODY_PATIENCE_MS = DAY_MS;
 
@@ -40,7 +38,7 @@ export async function offerOwed(work: UplinkWork, api: CenterApi): Promise<void>
     await offerOne(work, api, row, copies).catch(async (error: unknown) => {
       if (!isLowtideError(error)) throw error;
       if (!isForLater(error)) return await refuse(work, row.id, copies, error);
-      if (FULL_CODES.includes(error.code)) await noteFull(work, copies, error.code);
+      if (isFull(error.code)) await noteFull(work, copies, error.code);
       throw error;
     });
   }
@@ -194,6 +192,7 @@ async function refuse(
   work.onChange(id);
 }
 
+/** Every copy that waits for room says so (promise P6). */
 async function noteFull(work: UplinkWork, copies: readonly CopyRow[], code: ErrorCode): Promise<void> {
   const { ledger, world } = work;
   for (const { snapshot, center, phase } of copies) {

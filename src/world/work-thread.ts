@@ -2,14 +2,14 @@
 import { parentPort } from 'node:worker_threads';
 import { isLowtideError, LowtideError, type ErrorCode } from '../model/errors.ts';
 import { loadKernels } from './kernels.ts';
-import { BEGUN, takeTurn, type Turn } from './turns.ts';
+import { BEGUN, takeClaim, type Claim } from './claims.ts';
 
 export interface Question {
   readonly id: number;
   readonly module: string;
   readonly name: string;
   readonly input: unknown;
-  readonly turn: Turn;
+  readonly claim: Claim;
 }
 
 export type Answer =
@@ -18,12 +18,12 @@ export type Answer =
 
 const kernels = loadKernels();
 
-async function answer({ id, module, name, input, turn }: Question): Promise<Answer> {
+async function answer({ id, module, name, input, claim }: Question): Promise<Answer> {
   try {
     const exports = (await import(module)) as Record<string, unknown>;
     const run = exports[name];
     if (typeof run !== 'function') throw new TypeError(`${module} exports no function ${name}`);
-    if (!takeTurn(turn, BEGUN)) throw new LowtideError('interrupted', 'a task was given up');
+    if (!takeClaim(claim, BEGUN)) throw new LowtideError('interrupted', 'a task was given up');
     return { id, output: (await run(input, kernels)) as unknown };
   } catch (error) {
     return failed(id, error);

@@ -6,7 +6,7 @@ import { LowtideError, messageOf, type ErrorCode } from '../model/errors.ts';
 import { exitAtOnce } from './native.ts';
 import { HashThread } from './hashing.ts';
 import type { Hashed, Task, Work } from './ports.ts';
-import { GIVEN_UP, newTurn, takeTurn, type Turn } from './turns.ts';
+import { GIVEN_UP, newClaim, takeClaim, type Claim } from './claims.ts';
 import type { Answer, Question } from './work-thread.ts';
 
 /** The one a thread works at, and the next, so that it never waits for the main thread. */
@@ -38,7 +38,7 @@ interface Thread {
 
 interface Asked {
   readonly job: Job;
-  readonly turn: Turn;
+  readonly claim: Claim;
 }
 
 /**
@@ -86,7 +86,7 @@ class ThreadPool implements WorkPool {
       for (const [id, asked] of thread.underWay) {
         if (asked.job !== job) continue;
         thread.underWay.delete(id);
-        if (!takeTurn(asked.turn, GIVEN_UP)) this.#leaveAlone(thread);
+        if (!takeClaim(asked.claim, GIVEN_UP)) this.#leaveAlone(thread);
       }
     }
     this.#dispatch();
@@ -143,14 +143,14 @@ class ThreadPool implements WorkPool {
 
   #ask(thread: Thread, job: Job): void {
     const id = this.#nextId++;
-    const turn = newTurn();
+    const claim = newClaim();
     try {
-      thread.worker.postMessage({ ...job.task, id, turn } satisfies Question, job.transfer);
+      thread.worker.postMessage({ ...job.task, id, claim } satisfies Question, job.transfer);
     } catch (error) {
       job.reject(error);
       return;
     }
-    thread.underWay.set(id, { job, turn });
+    thread.underWay.set(id, { job, claim });
     thread.worker.ref();
   }
 
@@ -210,7 +210,7 @@ function environment(): NodeJS.ProcessEnv {
 }
 
 /** Whether another thread may be asked instead. What was transferred is where it is. */
-const takeBack = ({ job, turn }: Asked): boolean => job.transfer.length === 0 && takeTurn(turn, GIVEN_UP);
+const takeBack = ({ job, claim }: Asked): boolean => job.transfer.length === 0 && takeClaim(claim, GIVEN_UP);
 
 /** One that was taken back is answered, too. */
 function settle(thread: Thread, answer: Answer): void {

@@ -1,23 +1,14 @@
 import type { Command } from 'commander';
 import { wrapLines } from '../../../model/text-lines.ts';
 import { shortId } from '../../../model/ids.ts';
-import type { AgentStatus } from '../../../node/agent-view.ts';
+import type { AgentStatus, JobStatus } from '../../../node/agent-view.ts';
 import { LOST_COUNTED } from '../../../node/lost-files.ts';
 import type { UpstreamStatus } from '../../../node/upstream-view.ts';
 import type { Context } from '../../context.ts';
 import { dueText, protectionLines } from '../../protection-text.ts';
 import { type DataOptions, withAgent } from '../../reach.ts';
 import { spoolLines } from '../../spool-text.ts';
-import {
-  hoursText,
-  bytesText,
-  hangingLines,
-  joinedLines,
-  pairLines,
-  plural,
-  timeText,
-  WIDTH,
-} from '../../text.ts';
+import { hoursText, bytesText, hangingLines, joinedLines, namedLines, plural, timeText } from '../../text.ts';
 import { action, newVerb } from '../../verb.ts';
 import { withAgentData } from './options.ts';
 
@@ -81,12 +72,9 @@ export function section({ output }: Context, title: string, lines: readonly stri
 }
 
 export function upstreamLines(state: Pick<AgentStatus, 'upstreams' | 'centers' | 'zone'>): string[] {
-  const widest = Math.max(0, ...state.upstreams.map(({ name }) => name.length));
-  const pairs = state.upstreams.flatMap((upstream): [string, string][] => {
-    const [first = '', ...rest] = upstreamText(upstream, state, WIDTH - widest - 4);
-    return [[upstream.name, first], ...rest.map((text): [string, string] => ['', text])];
-  });
-  return pairLines(pairs);
+  return namedLines(
+    state.upstreams.map((upstream) => [upstream.name, (columns) => upstreamText(upstream, state, columns)]),
+  );
 }
 
 function upstreamText(
@@ -106,22 +94,18 @@ function upstreamText(
 }
 
 function jobLines(state: AgentStatus): string[] {
-  const widest = Math.max(0, ...state.jobs.map(({ name }) => name.length));
-  const pairs = state.jobs.flatMap((job): [string, string][] => {
-    const columns = WIDTH - widest - 4;
-    const [first = '', ...rest] = protectionLines(job, state).flatMap((text) => hangingLines(text, columns));
-    const last = job.lastTaken === null ? 'never yet' : timeText(job.lastTaken, state.zone);
-    const hours = joinedLines(
-      [
-        `taken ${job.backup}`,
-        `may travel ${hoursText(job.transfer, job.zone)}`,
-        `last ${last}, next ${dueText(job, state)}`,
-      ],
-      columns,
-    );
-    return [[job.name, first], ...[...rest, ...hours].map((text): [string, string] => ['', text])];
-  });
-  return pairLines(pairs);
+  return namedLines(state.jobs.map((job) => [job.name, (columns) => jobText(job, state, columns)]));
+}
+
+function jobText(job: JobStatus, state: AgentStatus, columns: number): string[] {
+  const last = job.lastTaken === null ? 'never yet' : timeText(job.lastTaken, state.zone);
+  const hours = [
+    `taken ${job.backup}`,
+    `may travel ${hoursText(job.transfer, job.zone)}`,
+    `last ${last}, next ${dueText(job, state)}`,
+  ];
+  const protection = protectionLines(job, state).flatMap((text) => hangingLines(text, columns));
+  return [...protection, ...joinedLines(hours, columns)];
 }
 
 function lostLines({ lost, zone }: AgentStatus): string[] {

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import type { Reading } from '../../../collect/watches.ts';
 import type { Context } from '../../context.ts';
 import { withCollecting } from '../../reach.ts';
 import { hangingLines, pairLines, timeText, WIDTH } from '../../text.ts';
@@ -33,16 +34,20 @@ async function conditions(context: Context, role: NodeRole, options: NodeOptions
   output.line(`${name}${running ? '' : ' (it is not running now)'}:`);
   for (const line of pairLines(Object.entries(written).flatMap(settingPairs))) output.line(`  ${line}`);
   if (readings.length > 0) output.line('\nMeasured last:');
-  const measured = readings.map((reading): [string, string] => [
-    reading.name,
-    `${reading.text}${reading.holds ? `: NOTHING IS ${reading.code === 'load' || reading.code === 'disk-pressure' ? 'STARTED' : 'COLLECTED'} (${reading.code})` : ''}`,
-  ]);
+  const measured = readings.map((reading): [string, string] => [reading.name, readingText(reading)]);
   for (const line of pairLines(measured)) output.line(`  ${line}`);
   if (changes.length > 0) output.line(`\nChanged (${zone}):`);
   for (const { at, key, before, after } of changes) {
     const text = `${timeText(at, zone)}  ${key}: ${changeText(before)} -> ${changeText(after)}`;
     for (const line of hangingLines(text, WIDTH, '  ')) output.line(line);
   }
+}
+
+/** What was measured, and what it keeps from happening. */
+export function readingText({ text, holds, code }: Reading): string {
+  if (!holds) return text;
+  const what = code === 'load' || code === 'disk-pressure' ? 'STARTED' : 'COLLECTED';
+  return `${text}: NOTHING IS ${what} (${code})`;
 }
 
 const changeText = (value: string | null): string => settingTexts(value ?? '').join('; ') || 'nothing';

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { centerPaths, openCenterHome } from '../../../node/center-home.ts';
 import { readCenterSettings } from '../../../node/center-settings.ts';
-import { overviewPeople } from '../../../node/center-status.ts';
+import { overviewPeople } from '../../../node/center-overview.ts';
 import { centerPeople } from '../../../node/people-center.ts';
 import { Pulls } from '../../../node/pulls.ts';
 import { LastGood } from '../../../node/yaml-file.ts';

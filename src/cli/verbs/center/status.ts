@@ -1,13 +1,14 @@
 import type { Command } from 'commander';
 import { shortId } from '../../../model/ids.ts';
-import type { CenterStatus, ComputerStatus, JobHere } from '../../../node/center-status.ts';
+import type { CenterOverview, ComputerStatus, JobHere } from '../../../node/center-overview.ts';
 import { DAY_MS, HOUR_MS } from '../../../model/time.ts';
 import { spanText } from '../../../schedule/span-text.ts';
 import type { Context } from '../../context.ts';
 import { withCenter } from '../../reach.ts';
-import { bytesText, hangingLines, hoursText, pairLines, plural, timeText, WIDTH } from '../../text.ts';
+import { bytesText, hangingLines, hoursText, namedLines, plural, timeText } from '../../text.ts';
 import { action, newVerb } from '../../verb.ts';
 import { section, warnOfMistakes } from '../agent/status.ts';
+import { readingText } from './conditions.ts';
 import { heldText } from './hold.ts';
 import { type NodeOptions, withNodeData } from './options.ts';
 
@@ -22,7 +23,7 @@ export function centerStatusVerb(): Command {
       'A computer needs a look if nothing of it is here, if the newest backup of a job is older than its target, or, where nobody set ' +
       'a target, older than a week. What was shut out is not counted.',
     examples: [
-      ['lowtide center status', 'what needs a look, and how full the store is'],
+      ['lowtide center status', 'what needs a look, what is to come, how much is stored'],
       ['lowtide center status --all', 'every job of every computer'],
       ['lowtide center status --json', 'one message for the center, and for each computer and job'],
     ],
@@ -41,8 +42,8 @@ async function status(context: Context, options: StatusOptions): Promise<void> {
     running ? `The center is running; ${collects}.` : `The center is NOT RUNNING; when it runs, ${collects}.`,
   );
   warnOfMistakes(context, { mistakes: state.mistake === null ? [] : [state.mistake] });
-  for (const { name: what, text, holds } of state.readings)
-    if (holds) output.result(`NOTHING IS COLLECTED because of ${what}: ${text}.`);
+  for (const reading of state.readings)
+    if (reading.holds) output.result(`${reading.name}: ${readingText(reading)}`);
   const rows = computers.flatMap(rowsOf);
   const wanting = rows.filter(needsALook);
   const title = `${plural(computers.length, 'computer')}, ${plural(rows.filter(({ job }) => job !== null).length, 'job')}`;
@@ -77,18 +78,17 @@ const rowsOf = (computer: ComputerStatus): Row[] =>
 
 const needsALook = ({ job }: Row): boolean => job === null || job.standing !== 'here';
 
-function rowLines(rows: readonly Row[], context: Context, state: CenterStatus): string[] {
-  const names = rows.map(({ computer, job }) => `${computer.name}${job === null ? '' : ` ${job.job}`}`);
-  const widest = Math.max(0, ...names.map((name) => name.length));
-  return pairLines(
-    rows.flatMap((row, at): [string, string][] => {
-      const [first = '', ...rest] = hangingLines(rowText(row, context, state), WIDTH - widest - 4);
-      return [[names[at]!, first], ...rest.map((text): [string, string] => ['', text])];
+function rowLines(rows: readonly Row[], context: Context, state: CenterOverview): string[] {
+  return namedLines(
+    rows.map((row) => {
+      const { computer, job } = row;
+      const name = job === null ? computer.name : `${computer.name} ${job.job}`;
+      return [name, (columns) => hangingLines(rowText(row, context, state), columns)];
     }),
   );
 }
 
-function rowText({ computer, job }: Row, context: Context, { now, zone }: CenterStatus): string {
+function rowText({ computer, job }: Row, context: Context, { now, zone }: CenterOverview): string {
   const time = (at: number): string => timeText(at, zone);
   const parts = [
     job === null
@@ -131,7 +131,7 @@ function comingText(computers: readonly ComputerStatus[]): string {
   return `${plural(snapshots, 'snapshot')}, ${bytesText(bytes)} ('lowtide center plan' says why and until when)`;
 }
 
-function tellScripts({ output }: Context, state: CenterStatus): void {
+function tellScripts({ output }: Context, state: CenterOverview): void {
   const { computers, windowsZone, ...center } = state;
   output.message({ message_type: 'center', ...center, windows_zone: windowsZone });
   for (const { jobs, enrolledAt, seenAt, ...computer } of computers) {

@@ -3,33 +3,33 @@ import { describe, it } from 'node:test';
 import { SmallFleet } from '../../test/support/fleet-kit.ts';
 import { revokeClient } from '../ledger/clients.ts';
 import { DAY_MS, HOUR_MS } from '../model/time.ts';
-import { type CenterStatus, overviewPeople } from './center-status.ts';
+import { type CenterOverview, overviewPeople } from './center-overview.ts';
 
-async function statusAt(small: SmallFleet): Promise<CenterStatus> {
+async function overviewAt(small: SmallFleet): Promise<CenterOverview> {
   const { face, running } = small.center;
   const desk = { authority: { face }, node: running!, software: 'lowtide', running: true };
   return await small.finish(overviewPeople(desk).overview({}));
 }
 
-const standings = ({ computers }: CenterStatus): string[] =>
+const standings = ({ computers }: CenterOverview): string[] =>
   computers.flatMap(({ name, jobs }) => jobs.map(({ job, standing }) => `${name} ${job} ${standing}`));
 
 describe('the status of a center', () => {
   it('has a computer of which nothing was offered, and then its job and what is still to come', async () => {
     const small = await SmallFleet.make({ conditions: { windows: '22:00-23:00' } });
-    const joined = await statusAt(small);
+    const joined = await overviewAt(small);
     assert.deepEqual(
       joined.computers.map(({ name, jobs }) => ({ name, jobs })),
       [{ name: 'ann', jobs: [] }],
     );
     await small.take();
     await small.pass(HOUR_MS);
-    const waiting = await statusAt(small);
+    const waiting = await overviewAt(small);
     assert.deepEqual(standings(waiting), ['ann home nothing']);
     assert.equal(waiting.computers[0]!.jobs[0]!.coming.snapshots, 1);
     assert.ok(waiting.computers[0]!.jobs[0]!.coming.bytes > 0);
     await small.pass(11 * HOUR_MS);
-    const [job] = (await statusAt(small)).computers[0]!.jobs;
+    const [job] = (await overviewAt(small)).computers[0]!.jobs;
     assert.equal(job!.standing, 'here');
     assert.deepEqual(job!.coming, { snapshots: 0, bytes: 0 });
     assert.equal(job!.newest!.snapshot, (await small.rows()).at(-1)!.id);
@@ -42,11 +42,11 @@ describe('the status of a center', () => {
       const small = await SmallFleet.make({ job: wish });
       await small.take();
       await small.pass(DAY_MS);
-      const fresh = standings(await statusAt(small));
+      const fresh = standings(await overviewAt(small));
       await small.pass(DAY_MS);
-      const second = standings(await statusAt(small));
+      const second = standings(await overviewAt(small));
       await small.pass(6 * DAY_MS);
-      found.push([...fresh, ...second, ...standings(await statusAt(small))]);
+      found.push([...fresh, ...second, ...standings(await overviewAt(small))]);
     }
     assert.deepEqual(found, [
       ['ann home here', 'ann home late', 'ann home late'],
@@ -61,15 +61,15 @@ describe('the status of a center', () => {
     const isSafe = async (): Promise<boolean> =>
       (await small.states()).some((state) => state.includes('safe'));
     while (!(await isSafe())) await small.pass(1000);
-    assert.deepEqual(standings(await statusAt(small)), ['ann home nothing'], 'only a part is here');
+    assert.deepEqual(standings(await overviewAt(small)), ['ann home nothing'], 'only a part is here');
     await small.pass(HOUR_MS);
-    assert.deepEqual(standings(await statusAt(small)), ['ann home here']);
+    assert.deepEqual(standings(await overviewAt(small)), ['ann home here']);
   });
 
   it('leaves out what was shut out', async () => {
     const small = await SmallFleet.make();
     const { client } = small.agent.identity;
     await small.finish(revokeClient(small.center.running!.ledger.db, client, small.simulation.now));
-    assert.deepEqual((await statusAt(small)).computers, []);
+    assert.deepEqual((await overviewAt(small)).computers, []);
   });
 });

@@ -13,7 +13,7 @@ import { type CenterDesk, linesOf } from './people-center.ts';
 import { checked } from './people.ts';
 
 /** What the operator of a center looks at first, as plain data. Times are milliseconds since 1970. */
-export interface CenterStatus {
+export interface CenterOverview {
   readonly center: CenterId;
   readonly name: string;
   readonly software: string;
@@ -70,20 +70,26 @@ export type Standing = 'here' | 'late' | 'old' | 'nothing';
 export const OLD_MS = 7 * DAY_MS;
 
 export interface OverviewPeople {
-  overview(ask: object): Promise<CenterStatus>;
+  overview(ask: object): Promise<CenterOverview>;
 }
 
-interface StatusDesk extends Pick<CenterDesk, 'running' | 'mistake'> {
+interface OverviewDesk extends Pick<CenterDesk, 'running' | 'mistake'> {
   readonly authority: Pick<CenterDesk['authority'], 'face'>;
   readonly node: Pick<Center, 'world' | 'depot' | 'ledger' | 'collector'>;
   readonly software: string;
 }
 
-export function overviewPeople(desk: StatusDesk): OverviewPeople {
-  return { overview: checked(z.strictObject({}), () => statusOf(desk)) };
+export function overviewPeople(desk: OverviewDesk): OverviewPeople {
+  return { overview: checked(z.strictObject({}), () => overviewOf(desk)) };
 }
 
-async function statusOf({ authority, node, software, running, mistake }: StatusDesk): Promise<CenterStatus> {
+async function overviewOf({
+  authority,
+  node,
+  software,
+  running,
+  mistake,
+}: OverviewDesk): Promise<CenterOverview> {
   const { world, depot, collector } = node;
   const { windows, zone, streams } = collector.conditions;
   return {
@@ -106,7 +112,7 @@ async function statusOf({ authority, node, software, running, mistake }: StatusD
 async function computersOf({
   authority,
   node,
-}: Pick<StatusDesk, 'authority' | 'node'>): Promise<ComputerStatus[]> {
+}: Pick<OverviewDesk, 'authority' | 'node'>): Promise<ComputerStatus[]> {
   const { world, ledger, collector } = node;
   const now = world.clock.now();
   const { id: center } = authority.face;
