@@ -3,13 +3,15 @@ import { connectLocal } from '../http/local-client.ts';
 import type { OneAnswer } from '../http/local-verbs.ts';
 import { Ledger } from '../ledger/ledger.ts';
 import { isLowtideError, LowtideError } from '../model/errors.ts';
-import { agentPaths, openAgentHome } from '../node/agent-home.ts';
+import { type AgentHome, agentPaths, type Connector, openAgentHome } from '../node/agent-home.ts';
 import { agentReading } from '../node/agent-reading.ts';
+import { openOther, otherReading } from '../node/other-computer.ts';
 import { type KnownCosts, loadCosts } from '../node/source-costs.ts';
 import type { Reading } from '../node/reading.ts';
+import type { World } from '../world/ports.ts';
 import { httpsConnector } from './connector.ts';
 import { type Context, dataFolder } from './context.ts';
-import type { PlaceOptions } from './place.ts';
+import { type PlaceOptions, readSecret } from './place.ts';
 import { software } from './software.ts';
 
 /** In this process, beside the agent if it runs. */
@@ -17,11 +19,7 @@ export async function openAgentReading({ world }: Context, options: PlaceOptions
   const data = dataFolder('agent', options.data);
   const paths = agentPaths(data);
   const connector = httpsConnector(world, paths.identity);
-  const home = await openAgentHome(world, data, software(), connector).catch((error: unknown) => {
-    if (!isLowtideError(error, 'not-a-node')) throw error;
-    const message = `there is no agent in ${data}: name a depot with --depot, or join a center with 'lowtide agent join'`;
-    throw new LowtideError(error.code, message);
-  });
+  const home = await openHome(world, data, connector);
   const depot = await Depot.open(world, paths.spool, 'read');
   const ledger = await Ledger.openReadOnly(world, paths.ledger);
   const { identity, upstreams } = home;
@@ -34,6 +32,33 @@ export async function openAgentReading({ world }: Context, options: PlaceOptions
     costs: await loadCosts(ledger),
     remember: (costs) => remember(paths.socket, costs),
     disconnect: () => connector.close(),
+  });
+}
+
+/** What another computer has backed up, from where this one has joined. */
+export async function openOtherReading(
+  { world }: Context,
+  options: PlaceOptions,
+  name: string,
+): Promise<Reading> {
+  const data = dataFolder('agent', options.data);
+  const connector = httpsConnector(world, agentPaths(data).identity);
+  const { upstreams } = await openHome(world, data, connector);
+  const secret = await readSecret(options, `Password of ${name}`);
+  const close = async (): Promise<void> => connector.close();
+  try {
+    return otherReading(world, await openOther(world, upstreams, name, secret), close);
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+async function openHome(world: World, data: string, connector: Connector): Promise<AgentHome> {
+  return await openAgentHome(world, data, software(), connector).catch((error: unknown) => {
+    if (!isLowtideError(error, 'not-a-node')) throw error;
+    const message = `there is no agent in ${data}: name a depot with --depot, or join a center with 'lowtide agent join'`;
+    throw new LowtideError(error.code, message);
   });
 }
 

@@ -16,6 +16,7 @@ export interface PlaceOptions extends CommonOptions {
   readonly depot?: string;
   readonly data?: string;
   readonly recoverySheet?: string;
+  readonly of?: string;
 }
 
 const PLACE = 'Where:';
@@ -35,6 +36,16 @@ export function withDepot(command: Command): Command {
 export function withPlace(command: Command): Command {
   return withDepot(command).addOption(
     new Option('--data <DIR>', "the agent's data folder, when there is no --depot").helpGroup(PLACE),
+  );
+}
+
+/** For who only reads: also what another computer has backed up. */
+export function withReadable(command: Command): Command {
+  return withPlace(command).addOption(
+    new Option(
+      '--of <NAME>',
+      "what another computer has backed up, where the operator let this one read it ('--reads'); with its --recovery-sheet, or its password",
+    ).helpGroup(PLACE),
   );
 }
 
@@ -90,9 +101,13 @@ export async function withReading<T>(
 async function openReading(context: Context, options: PlaceOptions, beside: boolean): Promise<Reading> {
   const { world } = context;
   if (options.depot === undefined || options.depot === '') {
-    const { openAgentReading } = await import('./agent-place.ts');
-    return await openAgentReading(context, options);
+    const { openAgentReading, openOtherReading } = await import('./agent-place.ts');
+    return options.of === undefined
+      ? await openAgentReading(context, options)
+      : await openOtherReading(context, options, options.of);
   }
+  if (options.of !== undefined)
+    throw new LowtideError('bad-request', '--of asks what this computer has joined: leave --depot away');
   const depot = depotOf(options);
   const secret = await readSecret(options);
   const begun = beside

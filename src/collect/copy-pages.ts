@@ -2,7 +2,7 @@ import type { ExpressionBuilder } from 'kysely';
 import { copyState } from '../ledger/copies.ts';
 import type { Database } from '../ledger/ledger.ts';
 import { findOffer } from '../ledger/offers.ts';
-import { isPeer } from '../ledger/readers.ts';
+import { isPeer, isReader } from '../ledger/readers.ts';
 import { each, prepared } from '../ledger/prepared.ts';
 import type { CopyRow, HistoryRow, SnapshotRow, Tables } from '../ledger/tables.ts';
 import { isFull, isLowtideError, LowtideError } from '../model/errors.ts';
@@ -178,6 +178,8 @@ async function rowsFor(
 ): Promise<CopyRow[]> {
   const after = query.after === undefined ? null : cursorOf(query.after);
   const everybody = await isPeer(db, caller);
+  // What is another's is told of only if it is asked for by name: nobody takes it for its own.
+  const another = query.client !== undefined && (await isReader(db, caller, query.client));
   if (query.snapshots !== undefined && query.client === undefined && after === null && !everybody) {
     const asked = { caller, center: center.id, snapshots: JSON.stringify(query.snapshots), most };
     return await (above === null ? NAMED_AT_CENTER : NAMED_ROWS).rows(db, asked);
@@ -186,7 +188,7 @@ async function rowsFor(
     .selectFrom('snapshots')
     .innerJoin('copies', 'copies.snapshot', 'snapshots.id')
     .selectAll('copies')
-    .$if(!everybody, (select) => select.where((e) => isOf(e, caller)))
+    .$if(!everybody && !another, (select) => select.where((e) => isOf(e, caller)))
     // What a center knows of others is no answer of its own: it is told to peers only.
     .$if(above === null && !everybody, (select) => select.where('copies.center', '=', center.id))
     .$if(query.client !== undefined, (select) => select.where('snapshots.client', '=', query.client!))

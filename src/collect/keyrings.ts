@@ -3,8 +3,8 @@ import { claimDomains } from '../ledger/domains.ts';
 import { isLowtideError } from '../model/errors.ts';
 import type { Page } from '../model/exchange.ts';
 import type { ClientId } from '../model/ids.ts';
+import { rowsOf } from '../protocol/pages.ts';
 import type { CollectorParts } from './parts.ts';
-import { PAGES_MAX } from './pull-list.ts';
 
 /** One page of a client's keyrings, oldest first; null if nobody is asked. */
 export type AskKeyrings = (after: string | null) => Promise<Page<Uint8Array> | null>;
@@ -22,16 +22,9 @@ export async function takeKeyrings(
 ): Promise<{ readonly sound: readonly SignedKeyring[]; readonly news: number }> {
   const here = new Map((await depot.keyrings(client)).map((ring) => [ring.hash, ring]));
   const come: SignedKeyring[] = [];
-  let after: string | null = null;
-  for (let count = 0; count < PAGES_MAX; count++) {
-    const page = await ask(after);
-    if (page === null) break;
-    for (const bytes of page.rows) {
-      const ring = parseKeyring(bytes);
-      if (ring.keyring.client === client && !here.has(ring.hash)) come.push(ring);
-    }
-    if (page.next === null || page.next === after) break;
-    after = page.next;
+  for await (const bytes of rowsOf(ask)) {
+    const ring = parseKeyring(bytes);
+    if (ring.keyring.client === client && !here.has(ring.hash)) come.push(ring);
   }
   const all = [...here.values(), ...come].toSorted((a, b) => a.keyring.version - b.keyring.version);
   const sound = new Set(signedByKnown(client, all));

@@ -7,9 +7,9 @@ import { takeClient } from '../ledger/pulled.ts';
 import { isLowtideError, LowtideError } from '../model/errors.ts';
 import type { KnownClient, Member } from '../model/exchange.ts';
 import { type CenterId, type ClientId, shortId } from '../model/ids.ts';
+import { rowsOf } from '../protocol/pages.ts';
 import { takeKeyrings } from './keyrings.ts';
 import type { OpenSource, PulledClient, PullWork } from './pull-parts.ts';
-import { PAGES_MAX } from './pull-list.ts';
 import { isSourceTrouble } from './pull-patience.ts';
 
 /**
@@ -20,7 +20,7 @@ export async function pullClients(work: PullWork): Promise<PulledClient[]> {
   const found = new Map<ClientId, PulledClient>();
   const below = new Map<ClientId, Member[]>();
   for (const source of work.sources) {
-    for await (const known of clientsOf(source)) {
+    for await (const known of rowsOf((after) => source.api.clients(after as ClientId | null))) {
       if (work.stop.aborted) return [];
       if (!isWished(work, known)) continue;
       const before = found.get(known.client);
@@ -42,16 +42,6 @@ export async function pullClients(work: PullWork): Promise<PulledClient[]> {
 
 function isWished({ wish }: PullWork, { client, name }: KnownClient): boolean {
   return wish.clients.length === 0 || wish.clients.includes(name) || wish.clients.includes(client);
-}
-
-async function* clientsOf({ api }: OpenSource): AsyncGenerator<KnownClient> {
-  let after: ClientId | null = null;
-  for (let page = 0; page < PAGES_MAX; page++) {
-    const { rows, next }: Awaited<ReturnType<typeof api.clients>> = await api.clients(after);
-    yield* rows;
-    if (next === null || next === after) return;
-    after = next as ClientId;
-  }
 }
 
 async function pullClient(

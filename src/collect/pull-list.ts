@@ -4,6 +4,7 @@ import { isLowtideError, LowtideError } from '../model/errors.ts';
 import type { CopyRecord } from '../model/exchange.ts';
 import type { CenterId, SnapshotId } from '../model/ids.ts';
 import type { UnixMillis } from '../model/time.ts';
+import { rowsOf } from '../protocol/pages.ts';
 import type { OpenSource, PulledClient, PullWork } from './pull-parts.ts';
 
 /** A snapshot that some source says it has. Small, because a client may have had many. */
@@ -48,25 +49,10 @@ export async function listSnapshotsOf(work: PullWork, client: PulledClient): Pro
     .toSorted((a, b) => compare(a.chain, b.chain) || a.sequence - b.sequence || compare(a.id, b.id));
 }
 
-/** A list that is as long as this is no list of a real fleet. */
-export const PAGES_MAX = 100_000;
-
 const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 
-async function* copiesAt(
-  { api }: OpenSource,
-  { known: { client } }: PulledClient,
-): AsyncGenerator<CopyRecord> {
-  let after: string | null = null;
-  for (let pages = 0; pages < PAGES_MAX; pages++) {
-    const query = { client, manifests: true, ...(after !== null && { after }) };
-    const page: Awaited<ReturnType<typeof api.copies>> = await api.copies(query);
-    yield* page.rows;
-    // A source that gives the same page again and again must not keep us for ever.
-    if (page.next === null || page.next === after) return;
-    after = page.next;
-  }
-}
+const copiesAt = ({ api }: OpenSource, { known: { client } }: PulledClient): AsyncGenerator<CopyRecord> =>
+  rowsOf((after) => api.copies({ client, manifests: true, ...(after !== null && { after }) }));
 
 /** A center has what it has receipted. A relay may have anything, or get it from above. */
 function has({ face }: OpenSource, row: CopyRecord): boolean {

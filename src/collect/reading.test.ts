@@ -4,6 +4,7 @@ import { CollectKit, NEVER } from '../../test/support/collect-kit.ts';
 import { signMembership } from '../format/membership.ts';
 import { revokeClient } from '../ledger/clients.ts';
 import { putMember } from '../ledger/members.ts';
+import { letRead } from '../ledger/readers.ts';
 import { type ErrorCode, isLowtideError } from '../model/errors.ts';
 import type { OrderId } from '../model/ids.ts';
 
@@ -74,5 +75,54 @@ describe('a peer', () => {
     );
     assert.equal((await ann.api.keyrings(ann.id, null)).rows.length, 1);
     await assert.rejects(ann.api.keyrings(ben.id, null), refusedWith('not-found'));
+  });
+});
+
+describe('a client that may read what another has brought', () => {
+  it('does so where it names it, and takes nothing of it for its own', async () => {
+    const kit = await CollectKit.make();
+    const [ann, ben, eve] = [await kit.client('ann'), await kit.client('ben'), await kit.client('eve')];
+    const anns = await ann.snapshot();
+    await ann.bring(anns);
+    await letRead(kit.ledger.db, ben.id, ann.id, 5);
+    await revokeClient(kit.ledger.db, ann.id, 6);
+    const known = (await ben.api.clients(null)).rows.map(({ name }) => name);
+    assert.deepEqual(new Set(known), new Set(['ann', 'ben']));
+    assert.equal((await ben.api.keyrings(ann.id, null)).rows.length, 1);
+    const told = await ben.api.copies({ client: ann.id, manifests: true });
+    assert.deepEqual(
+      told.rows.map(({ snapshot, phase, manifest }) => [snapshot, phase, manifest !== null]),
+      [[anns.id, 'safe', true]],
+    );
+    const ids = anns.blocks.map(({ id }) => id);
+    const blocks = await Array.fromAsync(ben.api.fetch(anns.id, ids, NEVER));
+    assert.deepEqual(new Set(blocks.map(({ id }) => id)), new Set(ids));
+    assert.deepEqual((await ben.api.copies({})).rows, []);
+    assert.deepEqual((await ben.api.copies({ snapshots: [anns.id] })).rows, []);
+    assert.deepEqual((await eve.api.copies({ client: ann.id })).rows, []);
+    await assert.rejects(
+      Array.fromAsync(eve.api.fetch(anns.id, ids, NEVER)),
+      refusedWith('no-such-snapshot'),
+    );
+  });
+
+  it('brings nothing of it, and closes nothing', async () => {
+    const kit = await CollectKit.make();
+    const [ann, ben] = [await kit.client('ann'), await kit.client('ben')];
+    const anns = await ann.snapshot();
+    await ann.offer(anns);
+    await letRead(kit.ledger.db, ben.id, ann.id, 5);
+    const offered = ben.api.offer(anns.signed.bytes, ann.keyring.signed.bytes, ann.wishes(anns));
+    await assert.rejects(offered, refusedWith('forbidden'));
+    assert.deepEqual(
+      await ben.api.stored(
+        ann.id,
+        anns.blocks.map(({ id }) => id),
+      ),
+      [],
+    );
+    const closing = ben.api.withdraw(anns.id, ann.voidRecord(anns.id), []);
+    await assert.rejects(closing, refusedWith('no-such-snapshot'));
+    assert.equal((await ann.api.copies({})).rows[0]?.phase, 'waiting');
   });
 });

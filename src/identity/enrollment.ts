@@ -3,9 +3,11 @@ import { LowtideError } from '../model/errors.ts';
 import type { CenterFace } from '../model/exchange.ts';
 import type { CenterId, ClientId } from '../model/ids.ts';
 import { DAY_MS, MINUTE_MS, type UnixMillis } from '../model/time.ts';
+import { noteChange } from '../ledger/audit.ts';
 import { findClient, findClientByName, putClient } from '../ledger/clients.ts';
 import type { Database, Ledger } from '../ledger/ledger.ts';
 import { putMember } from '../ledger/members.ts';
+import { letRead } from '../ledger/readers.ts';
 import type { ClientRow, TokenRow } from '../ledger/tables.ts';
 import { equalBytes } from '../model/bytes.ts';
 import { type Membership, openMembership } from '../format/membership.ts';
@@ -47,6 +49,8 @@ export interface TokenWish {
   /** '' to take the host name of the machine that joins. */
   readonly name: string;
   readonly role: Role;
+  /** Of an agent: the client whose backups it may read beside its own. */
+  readonly reads?: ClientId;
   readonly lifetimeMs?: number;
 }
 
@@ -98,8 +102,14 @@ export class Enrollment {
       name: wish.name === '' ? '' : checkDisplayName(wish.name, 'the name of a client'),
       role: wish.role,
     };
+    if (wish.reads !== undefined && wish.role !== 'agent')
+      throw new LowtideError(
+        'bad-request',
+        "only a computer's token lets it read what another has backed up",
+      );
     const { name, role, expires } = token;
-    const row = { hash: secretHash(token.secret), name, role, created_at: now, expires_at: expires };
+    const times = { created_at: now, expires_at: expires };
+    const row = { hash: secretHash(token.secret), name, role, reads: wish.reads ?? null, ...times };
     await this.#ledger.transaction((db) => insertToken(db, row));
     return { text: formatToken(token), token };
   }
@@ -247,9 +257,22 @@ async function enroll(
   if (!(await consumeToken(db, hash, id, now))) throw tokenUsed();
   await putClient(db, client);
   if (token.role !== 'peer') await putMember(db, { client: id, joined, via: id, name, node, membership });
+  if (token.reads !== null) await grantReading(db, client, token.reads, now);
   const row = await findClient(db, id);
   if (row === null) throw new TypeError('a client that was just registered is missing');
   return { client: row, tokenHash: hash, usedAt: now, fresh: true };
+}
+
+/** Who looks later sees who was let read whose backups. */
+async function grantReading(
+  db: Database,
+  reader: Pick<ClientRow, 'id' | 'name'>,
+  client: ClientId,
+  now: UnixMillis,
+): Promise<void> {
+  await letRead(db, reader.id, client, now);
+  const whose = (await findClient(db, client))?.name ?? client;
+  await noteChange(db, { key: `readers of ${whose}`, before: null, after: reader.name }, now);
 }
 
 /** @throws LowtideError `token-other-role` */

@@ -11,6 +11,7 @@ const migrations: readonly ((database: Kysely<Tables>) => Promise<void>)[] = [
   audit,
   bounds,
   holding,
+  reading,
 ];
 
 /**
@@ -145,4 +146,14 @@ async function holding(database: Kysely<Tables>): Promise<void> {
   for (const column of ['held_since INTEGER', 'held_until INTEGER', 'held_why TEXT']) {
     await sql.raw(`ALTER TABLE clients ADD COLUMN ${column}`).execute(database);
   }
+}
+
+/** Who may read what another computer has brought, by the operator's word. */
+async function reading(database: Kysely<Tables>): Promise<void> {
+  const statements = [
+    'ALTER TABLE tokens ADD COLUMN reads TEXT',
+    `CREATE TABLE readers (reader TEXT NOT NULL, client TEXT NOT NULL, since INTEGER NOT NULL,
+      PRIMARY KEY (reader, client)) STRICT, WITHOUT ROWID`,
+  ];
+  for (const statement of statements) await sql.raw(statement).execute(database);
 }

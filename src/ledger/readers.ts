@@ -1,8 +1,10 @@
 import type { KnownClient, Page } from '../model/exchange.ts';
 import type { ClientId } from '../model/ids.ts';
+import type { UnixMillis } from '../model/time.ts';
 import { findClient } from './clients.ts';
 import type { Database } from './ledger.ts';
 import { speaksFor } from './members.ts';
+import { prepared } from './prepared.ts';
 import type { MemberRow } from './tables.ts';
 
 /** Another center: it may read what is anybody's here, and bring nothing. */
@@ -10,9 +12,40 @@ export async function isPeer(db: Database, caller: ClientId): Promise<boolean> {
   return (await findClient(db, caller))?.role === 'peer';
 }
 
-/** Whether `caller` may read what is `client`'s: whoever speaks for it, and a peer. */
+/** Whether `caller` may read what is `client`'s: whoever speaks for it, whom the operator let, and a peer. */
 export async function mayRead(db: Database, caller: ClientId, client: ClientId): Promise<boolean> {
-  return (await speaksFor(db, caller, client)) || (await isPeer(db, caller));
+  if (await speaksFor(db, caller, client)) return true;
+  return (await isReader(db, caller, client)) || (await isPeer(db, caller));
+}
+
+/** By the operator's word. */
+export async function isReader(db: Database, reader: ClientId, client: ClientId): Promise<boolean> {
+  return (await READER.first(db, { reader, client })) !== null;
+}
+
+const READER = prepared((db, { reader, client }: { reader: ClientId; client: ClientId }) =>
+  db.selectFrom('readers').select('client').where('reader', '=', reader).where('client', '=', client),
+);
+
+/** Lets `reader` read what `client` has brought and will bring. Idempotent. */
+export async function letRead(
+  db: Database,
+  reader: ClientId,
+  client: ClientId,
+  now: UnixMillis,
+): Promise<void> {
+  await db
+    .insertInto('readers')
+    .values({ reader, client, since: now })
+    .onConflict((conflict) => conflict.doNothing())
+    .execute();
+}
+
+/** Whose backups each client may read by the operator's word. */
+export async function listReaders(db: Database): Promise<ReadonlyMap<ClientId, readonly ClientId[]>> {
+  const rows = await db.selectFrom('readers').selectAll().orderBy('since').orderBy('client').execute();
+  const lists = Map.groupBy(rows, ({ reader }) => reader);
+  return new Map([...lists].map(([reader, list]) => [reader, list.map(({ client }) => client)]));
 }
 
 /** Clients that `caller` may read, in order of id; no peers. */
@@ -33,6 +66,7 @@ export async function readableClients(
         e.or([
           e('id', '=', caller),
           e('id', 'in', e.selectFrom('members').select('client').where('via', '=', caller)),
+          e('id', 'in', e.selectFrom('readers').select('client').where('reader', '=', caller)),
         ]),
       ),
     )

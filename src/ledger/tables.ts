@@ -13,6 +13,7 @@ export interface Tables {
   facts: { name: string; value: string };
   clients: ClientTable;
   members: MemberTable;
+  readers: ReaderTable;
   tokens: TokenTable;
   snapshots: SnapshotTable;
   copies: CopyTable;
@@ -80,6 +81,15 @@ interface TokenTable {
   expires_at: UnixMillis;
   used_at: UnixMillis | null;
   used_by: ClientId | null;
+  /** Whose backups the machine that joins with it may read beside its own. */
+  reads: ClientId | null;
+}
+
+/** Who may read what another client has brought, by the operator's word: a machine in place of one that was lost. */
+interface ReaderTable {
+  reader: ClientId;
+  client: ClientId;
+  since: UnixMillis;
 }
 
 /** One row for every snapshot this node ever knew; rows stay when blocks go. */

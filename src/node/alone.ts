@@ -151,7 +151,7 @@ export function aloneReading(world: World, alone: AloneDepot): Reading {
     sources: [{ name: 'depot', source: depotSource(depot) }],
     list: async () => {
       const own = await ownManifests(world, alone);
-      return own.map((signed) => lineOf(keyring, signed)).sort((a, b) => b.takenAt - a.takenAt);
+      return own.map((signed) => lineOf(keyring, signed, ['depot'])).sort((a, b) => b.takenAt - a.takenAt);
     },
     manifest: async (id) => {
       const signed = await depot.manifest(id);
@@ -163,7 +163,12 @@ export function aloneReading(world: World, alone: AloneDepot): Reading {
   };
 }
 
-function lineOf(keyring: OpenKeyring, { id, manifest }: SignedManifest): SnapshotLine {
+/** Of a snapshot of which nothing but its manifest is known. */
+export function lineOf(
+  keyring: OpenKeyring,
+  { id, manifest }: SignedManifest,
+  where: readonly string[],
+): SnapshotLine {
   const { client, instance, job, sequence, takenAt, complete, counts } = manifest;
   const { files, bytes, problems } = counts;
   const roots = openManifestDetails(keyring.keys, manifest).roots.map(displayPath);
@@ -179,7 +184,7 @@ function lineOf(keyring: OpenKeyring, { id, manifest }: SignedManifest): Snapsho
     bytes,
     problems,
     roots,
-    where: ['depot'],
+    where,
     copies: [],
     lostWith: null,
   };

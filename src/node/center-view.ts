@@ -3,6 +3,7 @@ import { historyOf } from '../ledger/history.ts';
 import { type Held, heldOf } from '../ledger/holds.ts';
 import type { Database } from '../ledger/ledger.ts';
 import { listMembers } from '../ledger/members.ts';
+import { listReaders } from '../ledger/readers.ts';
 import type { ClientRow, HistoryRow, MemberRow } from '../ledger/tables.ts';
 import type { CopyPhase } from '../model/exchange.ts';
 import type { CenterId, ClientId, SnapshotId } from '../model/ids.ts';
@@ -164,6 +165,8 @@ export interface ClientLine {
   readonly quota: number | null;
   /** The operator lets nothing be collected from it for the time being. */
   readonly held: Held | null;
+  /** Names of the computers whose backups it may read beside its own. */
+  readonly reads: readonly string[];
 }
 
 /** @param isOnline whether a client is connected to the node that runs; nobody is to one that does not */
@@ -181,6 +184,8 @@ export async function clientLines(
   const clients = await listClients(db);
   const names = new Map(clients.map(({ id, name }) => [id, name]));
   const members = Map.groupBy(await listMembers(db), ({ client }) => client);
+  const readers = await listReaders(db);
+  const nameOf = (client: ClientId): string => names.get(client) ?? client.slice(0, 12);
   return clients.map((row) => ({
     id: row.id,
     name: row.name,
@@ -195,6 +200,7 @@ export async function clientLines(
     snapshots: byClient.get(row.id) ?? 0,
     quota: row.quota,
     held: heldOf(row, now),
+    reads: (readers.get(row.id) ?? []).map(nameOf),
   }));
 }
 

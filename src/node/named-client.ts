@@ -25,3 +25,10 @@ export async function directClientNamed(desk: NamingDesk, text: string, instead:
   if (row.pass !== '') return row;
   throw new LowtideError('wrong-state', `${row.name} comes through a relay only: ${instead}`);
 }
+
+/** One whose backups may be here, also if it was shut out. @throws LowtideError `not-found`, `wrong-state` */
+export async function computerNamed(desk: NamingDesk, text: string): Promise<ClientRow> {
+  const row = await clientNamed(desk, text);
+  if (row.role === 'agent') return row;
+  throw new LowtideError('wrong-state', `${row.name} is no computer that is backed up: it is a ${row.role}`);
+}

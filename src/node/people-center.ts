@@ -23,7 +23,7 @@ import { forecastOf } from './center-forecast.ts';
 import { type ClientLine, clientLines } from './center-view.ts';
 import type { CollectingSettings } from './collecting-settings.ts';
 import { type HeldClient, type HoldAsk, holdAsk, holdClient, releaseClient } from './held-clients.ts';
-import { clientNamed, directClientNamed } from './named-client.ts';
+import { clientNamed, computerNamed, directClientNamed } from './named-client.ts';
 import { checked } from './people.ts';
 
 /** What people may ask of a node that others join: over its local socket while it runs, else of the data folder itself. */
@@ -75,6 +75,8 @@ export interface TokenAnswer {
   readonly token: string;
   readonly name: string;
   readonly role: Role;
+  /** Name of the computer whose backups it lets be read. */
+  readonly reads: string | null;
   readonly expires: UnixMillis;
   readonly addresses: readonly string[];
   /** Names of the centers that it leads to. */
@@ -142,6 +144,8 @@ export interface CenterDesk {
 const tokenAsk = z.strictObject({
   name: z.string(),
   role: z.enum(['agent', 'relay', 'peer']).default('agent'),
+  /** Name or id of the computer whose backups an agent may read beside its own. */
+  reads: z.string().optional(),
   lifetimeMs: z.number().positive().nullable().default(null),
 });
 const planAsk = z.strictObject({ night: z.string().nullable().default(null) });
@@ -165,14 +169,17 @@ export function centerPeople(desk: CenterDesk): CenterPeople {
 
 async function makeToken(desk: CenterDesk, ask: z.output<typeof tokenAsk>): Promise<TokenAnswer> {
   const { addresses } = desk.settings;
+  const read = ask.reads === undefined ? null : await computerNamed(desk, ask.reads);
   const { text, token } = await desk.enrollment.makeToken({
     addresses,
     name: ask.name,
     role: ask.role,
+    ...(read !== null && { reads: read.id }),
     ...(ask.lifetimeMs !== null && { lifetimeMs: ask.lifetimeMs }),
   });
   const { name, role, expires, centers } = token;
-  const facts = { name, role, expires, centers: centers.map((face) => face.name) };
+  const reads = read?.name ?? null;
+  const facts = { name, role, reads, expires, centers: centers.map((face) => face.name) };
   return { token: text, ...facts, addresses: addresses.map(formatAddress) };
 }
 

@@ -37,16 +37,37 @@ function nearestFirst(upstreams: readonly Upstream[]): readonly Upstream[] {
   return [...relays, ...upstreams.filter((upstream) => !relays.includes(upstream))];
 }
 
+/** Connects when it is asked first, and again after it could not. */
+function connecting(upstream: Upstream): () => Promise<CenterApi> {
+  let connection: Promise<CenterApi> | null = null;
+  return async () => {
+    connection ??= upstream.connect();
+    return await connection.catch((error: unknown) => {
+      connection = null;
+      throw error;
+    });
+  };
+}
+
+/** What nodes above have of a snapshot that they know, nearest first. */
+export function sourcesAbove(upstreams: readonly Upstream[]): readonly NamedSource[] {
+  return nearestFirst(upstreams).map((upstream) => {
+    const connect = connecting(upstream);
+    const source: BlockSource = {
+      async *fetch(scope, ids, stop) {
+        yield* (await connect()).fetch(scope, ids, stop);
+      },
+    };
+    return { name: sourceName(upstream), source };
+  });
+}
+
 /** A node that was not offered the snapshot yet has its base, and of that all that the spool has freed. */
 function upstreamSource(depot: Depot, upstream: Upstream): BlockSource {
-  let connection: Promise<CenterApi> | null = null;
+  const connect = connecting(upstream);
   return {
     async *fetch(scope, ids, stop) {
-      connection ??= upstream.connect();
-      const api = await connection.catch((error: unknown) => {
-        connection = null;
-        throw error;
-      });
+      const api = await connect();
       let isUnknown: unknown = null;
       for (let known: SnapshotId | null = scope; known !== null; known = await baseOf(depot, known)) {
         try {

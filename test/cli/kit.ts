@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtemp, mkdir, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdtemp, mkdir, readdir, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -298,6 +298,16 @@ export async function makeCenter(folder: string, ...options: readonly string[]):
     return message('token').token;
   };
   return { data, address, token };
+}
+
+/** Bytes of a center's packs. */
+export async function storedBytes({ data }: CenterFolder): Promise<number> {
+  const names = await readdir(join(data, 'store', 'packs'), { recursive: true });
+  const sizes = names.map(async (name) => {
+    const found = await stat(join(data, 'store', 'packs', name));
+    return found.isFile() ? found.size : 0;
+  });
+  return (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0);
 }
 
 /** The arguments that make a relay on a free address of this machine. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { before, describe, it } from 'node:test';
 import {
@@ -13,19 +13,10 @@ import {
   running,
   scratch,
   smallTree,
+  storedBytes,
 } from './kit.ts';
 
 const CATALOGUE = randomBytes(400_000);
-
-/** Bytes of a center's packs. */
-async function storedBytes({ data }: CenterFolder): Promise<number> {
-  const names = await readdir(join(data, 'store', 'packs'), { recursive: true });
-  const sizes = names.map(async (name) => {
-    const found = await stat(join(data, 'store', 'packs', name));
-    return found.isFile() ? found.size : 0;
-  });
-  return (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0);
-}
 
 /** Two machines of one owner and a center; then another center that pulls. The steps stand on each other. */
 describe('a center that is added later', () => {

@@ -2,7 +2,7 @@ import { type Command } from 'commander';
 import { displayPath, isWithin, pathKeyOf, ROOT_PATH } from '../../model/paths.ts';
 import { type Difference, diffSnapshots } from '../../restore/snapshot-diff.ts';
 import { absolute, type Context } from '../context.ts';
-import { type ChoiceOptions, chosenReader, type PlaceOptions, withPlace, withReading } from '../place.ts';
+import { type ChoiceOptions, chosenReader, type PlaceOptions, withReadable, withReading } from '../place.ts';
 import { bytesText, plural } from '../text.ts';
 import { action, newVerb } from '../verb.ts';
 
@@ -18,7 +18,7 @@ export function diffVerb(): Command {
       ['lowtide diff 3f2a91 latest --depot /mnt/disk/backups', 'from an older snapshot to the newest'],
     ],
   });
-  return withPlace(verb)
+  return withReadable(verb)
     .argument('<A>', 'the older snapshot')
     .argument('<B>', 'the newer snapshot')
     .argument('[PATH]', 'below this folder only')

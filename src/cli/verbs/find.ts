@@ -6,7 +6,7 @@ import { resolveLine, type SnapshotLine } from '../../node/reading.ts';
 import type { SnapshotReader } from '../../restore/snapshot-reader.ts';
 import { absolute, type Context } from '../context.ts';
 import { entryJson, entryLine } from '../entry-text.ts';
-import { type ChoiceOptions, type PlaceOptions, readerOf, withPlace, withReading } from '../place.ts';
+import { type ChoiceOptions, type PlaceOptions, readerOf, withReadable, withReading } from '../place.ts';
 import { plural, timeText } from '../text.ts';
 import { action, collect, newVerb } from '../verb.ts';
 
@@ -29,7 +29,7 @@ export function findVerb(): Command {
       ["lowtide find '/home/**/.ssh/*' --snapshot latest", 'by path'],
     ],
   });
-  return withPlace(verb)
+  return withReadable(verb)
     .argument('<PATTERN>')
     .option('--snapshot <SNAPSHOT>', 'look in this one (repeatable)', collect)
     .option('--all', 'look in every snapshot')

@@ -13,7 +13,7 @@ import {
   chosenLine,
   type PlaceOptions,
   readerOf,
-  withPlace,
+  withReadable,
   withReading,
 } from '../place.ts';
 import { timeText } from '../text.ts';
@@ -36,7 +36,7 @@ export function lsVerb(): Command {
       ['lowtide ls latest -R', 'everything'],
     ],
   });
-  return withPlace(verb)
+  return withReadable(verb)
     .argument('<SNAPSHOT>', "'latest' or the first digits of an id")
     .argument('[PATH...]', 'folders or files in it')
     .option('-l, --long', 'with mode, owner, size and time of change')

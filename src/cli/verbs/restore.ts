@@ -4,7 +4,7 @@ import { pathKeyOf } from '../../model/paths.ts';
 import type { Reading } from '../../node/reading.ts';
 import type { RestorePlan, RestoreReport } from '../../restore/restore-plan.ts';
 import { absolute, type Context } from '../context.ts';
-import { chosenLine, type ChoiceOptions, type PlaceOptions, withPlace, withReading } from '../place.ts';
+import { chosenLine, type ChoiceOptions, type PlaceOptions, withReadable, withReading } from '../place.ts';
 import { bytesText, durationText, plural } from '../text.ts';
 import { action, newVerb } from '../verb.ts';
 
@@ -33,9 +33,13 @@ export function restoreVerb(): Command {
         'lowtide restore 3f2a91 ~/documents --to / --overwrite always',
         'a folder as it was, over what is there',
       ],
+      [
+        'lowtide restore latest --to / --of ann-laptop --recovery-sheet sheet.txt',
+        'what a machine that was lost had backed up, on another one',
+      ],
     ],
   });
-  return withPlace(verb)
+  return withReadable(verb)
     .argument('<SNAPSHOT>', "'latest' or the first digits of an id")
     .argument('[PATH...]', 'files and folders in it; everything without')
     .requiredOption('--to <DIR>', 'folder to restore into, made if need be')

@@ -2,7 +2,7 @@ import { type Command } from 'commander';
 import { shortId } from '../../model/ids.ts';
 import type { SnapshotLine } from '../../node/reading.ts';
 import type { Context } from '../context.ts';
-import { type ChoiceOptions, type PlaceOptions, withPlace, withReading } from '../place.ts';
+import { type ChoiceOptions, type PlaceOptions, withReadable, withReading } from '../place.ts';
 import { entryJson, entryLine } from '../entry-text.ts';
 import { copiesText } from '../hops-text.ts';
 import { asIs, bytesText, countText, plural, timeText } from '../text.ts';
@@ -27,7 +27,7 @@ export function snapshotsVerb(): Command {
       ['lowtide snapshots --lost', 'files that were lost with a relay that had them in custody'],
     ],
   });
-  return withPlace(verb)
+  return withReadable(verb)
     .option('--job <NAME>', 'of this job only')
     .option('--copies', 'how each copy stands and the way it took, for each snapshot')
     .option('--lost', 'instead of snapshots, the files that a relay in custody took with it')

@@ -1,12 +1,19 @@
 import { writeFile } from 'node:fs/promises';
 import type { Command } from 'commander';
-import { parseDomainSheet, printRecoverySheet, type RecoverySheet } from '../../../format/recovery-sheet.ts';
+import {
+  parseDomainSheet,
+  parseRecoverySheet,
+  printRecoverySheet,
+  type RecoverySheet,
+} from '../../../format/recovery-sheet.ts';
 import { joinCenter } from '../../../http/join.ts';
 import { formatAddress } from '../../../identity/addresses.ts';
-import type { JoinedCenter } from '../../../identity/client-identity.ts';
+import type { ClientIdentity, JoinedCenter } from '../../../identity/client-identity.ts';
 import { parseToken } from '../../../identity/token.ts';
 import { LowtideError, messageOf } from '../../../model/errors.ts';
-import { agentPaths, hasOwnKeys, prepareAgent } from '../../../node/agent-home.ts';
+import { agentPaths, hasOwnKeys, prepareAgent, upstreamsOf } from '../../../node/agent-home.ts';
+import { openOther, type OtherComputer } from '../../../node/other-computer.ts';
+import { httpsConnector } from '../../connector.ts';
 import { absolute, type Context, dataFolder } from '../../context.ts';
 import { reloadRunning, tellJoined, tokenText } from '../../join-token.ts';
 import { readText } from '../../place.ts';
@@ -20,6 +27,7 @@ import { withAgentData } from './options.ts';
 interface JoinOptions extends DataOptions {
   readonly sheetFile?: string;
   readonly keysOf?: string;
+  readonly recoverySheet?: string;
 }
 
 export function agentJoinVerb(): Command {
@@ -36,6 +44,10 @@ export function agentJoinVerb(): Command {
         'lowtide agent join lt1_... --keys-of shop.key',
         'shares what it stores with the machine that shop.key is from',
       ],
+      [
+        'lowtide agent join lt1_... --recovery-sheet sheet.txt',
+        "in place of a lost machine: with a token that was made with '--reads', and the lost one's sheet",
+      ],
       ['lowtide agent join - < token.txt', 'from stdin, so that nobody sees it in the list of processes'],
     ],
   });
@@ -45,6 +57,10 @@ export function agentJoinVerb(): Command {
       '--keys-of <FILE>',
       "share the key domain of another machine of yours: the file of its 'lowtide key share', or '-' for stdin",
     )
+    .option(
+      '--recovery-sheet <FILE>',
+      "of a machine that was lost: share its key domain, so that nothing it had stored need be sent again ('-': stdin)",
+    )
     .option('--sheet-file <FILE>', 'write the recovery sheet to this new file instead of showing it')
     .action(action(join));
 }
@@ -53,13 +69,19 @@ async function join(context: Context, given: string | undefined, options: JoinOp
   const { world, output, stop } = context;
   const data = dataFolder('agent', options.data);
   const token = parseToken(await tokenText(given));
-  const domainKey = await sharedKey(context, data, options);
+  await requireFirst(context, data, options);
+  const shared =
+    options.keysOf === undefined ? null : parseDomainSheet(await readText(options.keysOf, 'the domain key'));
+  const lostSheet = await sheetOfLost(options);
   const paths = agentPaths(data);
   const { identity, center } = await joinCenter(world, paths.identity, token, { host: hostName(), stop });
+  const lost = lostSheet === null ? null : await openLost(context, data, identity, lostSheet);
+  const domainKey = lost?.keyring.keys.newest.domainKey ?? shared;
   const sheet = await prepareAgent(world, data, identity, domainKey);
   const running = await reloadRunning(context, paths.socket);
   tellJoined(context, center, { client: identity.client, data });
   if (sheet !== null) await handOut(context, sheet, center, options);
+  if (lost !== null) tellLost(context, lost, options);
   if (running) return;
   output.line('Next, say what to back up, and start the agent:');
   output.line(
@@ -68,20 +90,54 @@ async function join(context: Context, given: string | undefined, options: JoinOp
   output.line('  lowtide agent run' + dataSuffix(options));
 }
 
-/** @throws LowtideError `wrong-state` for a machine that has its own: what it has stored is under that */
-async function sharedKey(
+/** @throws LowtideError `wrong-state` for a machine that has its own keys: what it has stored is under those */
+async function requireFirst(
   { world }: Context,
   data: string,
-  { keysOf }: JoinOptions,
-): Promise<Uint8Array | null> {
-  if (keysOf === undefined) return null;
-  if (await hasOwnKeys(world, data)) {
+  { keysOf, recoverySheet }: JoinOptions,
+): Promise<void> {
+  if (keysOf === undefined && recoverySheet === undefined) return;
+  if (keysOf !== undefined && recoverySheet !== undefined)
     throw new LowtideError(
-      'wrong-state',
-      'this machine has keys of its own already: --keys-of is for its first join',
+      'bad-request',
+      'a machine shares one key domain: give --keys-of or --recovery-sheet',
     );
+  if (!(await hasOwnKeys(world, data))) return;
+  const message =
+    keysOf !== undefined
+      ? '--keys-of is for its first join'
+      : "join without --recovery-sheet, and give that to 'lowtide restore --of'";
+  throw new LowtideError('wrong-state', `this machine has keys of its own already: ${message}`);
+}
+
+async function sheetOfLost({ recoverySheet }: JoinOptions): Promise<RecoverySheet | null> {
+  if (recoverySheet === undefined) return null;
+  return parseRecoverySheet(await readText(recoverySheet, 'the recovery sheet'));
+}
+
+async function openLost(
+  { world }: Context,
+  data: string,
+  identity: ClientIdentity,
+  { client, secret }: RecoverySheet,
+): Promise<OtherComputer> {
+  const connector = httpsConnector(world, agentPaths(data).identity);
+  try {
+    return await openOther(world, upstreamsOf(identity, connector), client, { kind: 'recovery', secret });
+  } finally {
+    connector.close();
   }
-  return parseDomainSheet(await readText(keysOf, 'the domain key'));
+}
+
+function tellLost({ output }: Context, { client, name }: OtherComputer, options: JoinOptions): void {
+  output.message({ message_type: 'reads', client, name });
+  const how = ` --of ${name} --recovery-sheet ${options.recoverySheet}${dataSuffix(options)}`;
+  output.line('');
+  output.line(`This machine may read what ${name} had backed up:`);
+  output.line(`  lowtide snapshots${how}`);
+  output.line(`  lowtide restore latest --to DIR${how}`);
+  output.line(`What both have is stored once: of its own backups only what ${name} did not have is sent.`);
+  output.line('');
 }
 
 async function handOut(

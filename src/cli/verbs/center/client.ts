@@ -119,14 +119,16 @@ function standingText(
     direct,
     via,
     held,
-  }: Pick<ClientLine, 'via' | 'direct' | 'held'> & { readonly revoked_at: number | null },
+    reads,
+  }: Pick<ClientLine, 'via' | 'direct' | 'held' | 'reads'> & { readonly revoked_at: number | null },
   out: ReadonlySet<string>,
   context: Context,
 ): string {
   if (revoked_at !== null) return 'shut out';
   const cutOff = !direct && via.length > 0 && via.every((name) => out.has(name));
   if (cutOff) return `shut out with ${via.join(' and ')}`;
-  return held === null ? 'let in' : `held back ${heldText(held, context)}`;
+  if (held !== null) return `held back ${heldText(held, context)}`;
+  return reads.length === 0 ? 'let in' : `let in, reads ${reads.join(' and ')}`;
 }
 
 const viaText = ({ via, direct }: Pick<ClientLine, 'via' | 'direct'>): string =>

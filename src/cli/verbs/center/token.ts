@@ -10,6 +10,7 @@ interface TokenOptions extends NodeOptions {
   readonly name?: string;
   readonly relay?: boolean;
   readonly peer?: boolean;
+  readonly reads?: string;
   readonly expires?: string;
 }
 
@@ -29,6 +30,10 @@ export function tokenVerb(role: NodeRole): Command {
         'lets another center read everything here, and nothing else',
       ],
       [
+        `lowtide ${role} token --name ann-new --reads ann-laptop`,
+        'the laptop was lost: its successor may restore what it had backed up',
+      ],
+      [
         `lowtide ${role} token --name ann-laptop --expires 10min --quiet`,
         'nothing but the token, for a script',
       ],
@@ -38,6 +43,10 @@ export function tokenVerb(role: NodeRole): Command {
     .option('--name <NAME>', 'what the computer will be called here; else its own name')
     .option('--relay', 'for a relay instead of an agent')
     .option('--peer', "for another center's pull: it may read everything here, and change nothing")
+    .option(
+      '--reads <NAME>',
+      'the computer may read the backups of this one, too, which takes its recovery sheet: to restore a lost machine',
+    )
     .option('--expires <TIME>', 'how long it is good for, at most a day', '1h')
     .action(action((context: Context, options: TokenOptions) => token(context, role, options)));
 }
@@ -52,10 +61,15 @@ async function token(context: Context, role: NodeRole, options: TokenOptions): P
     throw new LowtideError('bad-request', 'a token is for a relay or for another center: not both');
   const joining = options.relay === true ? 'relay' : options.peer === true ? 'peer' : 'agent';
   const answer = await withCollecting(context, role, options, ({ people }) =>
-    people.token({ name: options.name ?? '', role: joining, lifetimeMs }),
+    people.token({
+      name: options.name ?? '',
+      role: joining,
+      lifetimeMs,
+      ...(options.reads !== undefined && { reads: options.reads }),
+    }),
   );
-  const { token, name, expires, addresses, centers } = answer;
-  output.message({ message_type: 'token', token, name, role: joining, expires, addresses, centers });
+  const { token, name, reads, expires, addresses, centers } = answer;
+  output.message({ message_type: 'token', token, name, role: joining, reads, expires, addresses, centers });
   output.result(token);
   output.line('');
   const who = name === '' ? ONE[joining] : name;
@@ -69,6 +83,11 @@ async function token(context: Context, role: NodeRole, options: TokenOptions): P
     return;
   }
   if (role === 'relay') output.line(`What comes from it goes on to ${centers.join(' and ')}.`);
+  if (reads !== null) {
+    output.line(`It may read what ${reads} has backed up, which takes the recovery sheet of ${reads}.`);
+    output.line(`On that computer: 'lowtide agent join --recovery-sheet FILE' and the token.`);
+    return;
+  }
   const join = `lowtide ${joining} join`;
   output.line(`On that computer: '${join}' and the token, or the token on stdin and '${join} -'.`);
 }
