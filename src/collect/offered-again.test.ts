@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { CollectKit } from '../../test/support/collect-kit.ts';
-import { revokeClient } from '../ledger/clients.ts';
+import { setRevoked } from '../ledger/clients.ts';
 import { isLowtideError } from '../model/errors.ts';
 import { findOffer } from '../ledger/offers.ts';
 
@@ -37,7 +37,7 @@ describe('what waits and is offered again', () => {
     const ann = await kit.client('ann');
     const snapshot = await ann.snapshot();
     await ann.offer(snapshot);
-    await revokeClient(kit.ledger.db, ann.id, kit.simulation.now);
+    await setRevoked(kit.ledger.db, ann.id, kit.simulation.now);
     await assert.rejects(ann.offer(snapshot), (error) => isLowtideError(error, 'revoked'));
   });
 });

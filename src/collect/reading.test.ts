@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { CollectKit, NEVER } from '../../test/support/collect-kit.ts';
 import { signMembership } from '../format/membership.ts';
-import { revokeClient } from '../ledger/clients.ts';
+import { setRevoked } from '../ledger/clients.ts';
 import { putMember } from '../ledger/members.ts';
 import { letRead } from '../ledger/readers.ts';
 import { type ErrorCode, isLowtideError } from '../model/errors.ts';
@@ -16,7 +16,7 @@ describe('a peer', () => {
     const [ann, ben] = [await kit.client('ann'), await kit.client('ben')];
     const anns = await ann.snapshot();
     await ann.bring(anns);
-    await revokeClient(kit.ledger.db, ben.id, 5);
+    await setRevoked(kit.ledger.db, ben.id, 5);
     const { id: client, signingKey } = ann;
     const { publicKey: instanceKey } = signingKey;
     const joined = kit.face.id;
@@ -85,7 +85,7 @@ describe('a client that may read what another has brought', () => {
     const anns = await ann.snapshot();
     await ann.bring(anns);
     await letRead(kit.ledger.db, ben.id, ann.id, 5);
-    await revokeClient(kit.ledger.db, ann.id, 6);
+    await setRevoked(kit.ledger.db, ann.id, 6);
     const known = (await ben.api.clients(null)).rows.map(({ name }) => name);
     assert.deepEqual(new Set(known), new Set(['ann', 'ben']));
     assert.equal((await ben.api.keyrings(ann.id, null)).rows.length, 1);

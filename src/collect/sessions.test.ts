@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { CollectKit, START, type TestClient } from '../../test/support/collect-kit.ts';
-import { revokeClient } from '../ledger/clients.ts';
+import { setRevoked } from '../ledger/clients.ts';
 import { isLowtideError } from '../model/errors.ts';
 import type { Hello } from '../model/exchange.ts';
 import type { ClientId } from '../model/ids.ts';
@@ -97,7 +97,7 @@ describe('sessions', () => {
   it('are refused to who is not enrolled, was shut out, or gives another name', async () => {
     const kit = await CollectKit.make();
     const [ann, ben] = [await kit.client('ann'), await kit.client('ben')];
-    await revokeClient(kit.ledger.db, ben.id, START);
+    await setRevoked(kit.ledger.db, ben.id, START);
     assert.equal(await new Machine(ben).hello(), 'revoked');
     const stranger = '12'.repeat(16) as ClientId;
     const api = kit.collector.apiFor(stranger, null);

@@ -13,7 +13,7 @@ import {
 } from '../identity/certificates.ts';
 import { clientCredentials } from '../identity/client-identity.ts';
 import { joinRequest } from '../identity/joining.ts';
-import { revokeClient } from '../ledger/clients.ts';
+import { setRevoked } from '../ledger/clients.ts';
 import { DAY_MS } from '../model/time.ts';
 import { encodeMessage } from '../protocol/fields.ts';
 import type { Joined } from './join.ts';
@@ -150,7 +150,7 @@ test('a client that is shut out is out within one recheck, on open streams too (
   const api = house.connect(eve);
   const listening = Array.fromAsync(api.orders(new AbortController().signal));
   await until(() => house.center.shelf(eve.identity.client).open === 1);
-  await revokeClient(house.ledger.db, eve.identity.client, house.world.clock.now());
+  await setRevoked(house.ledger.db, eve.identity.client, house.world.clock.now());
   await assert.rejects(listening, { code: 'revoked' });
   assert.equal(house.center.shelf(eve.identity.client).open, 0);
   await assert.rejects(api.copies({}), { code: 'revoked' });

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { realWorld, type TestWorld } from '../../test/support/real-world.ts';
-import { findClient, revokeClient } from '../ledger/clients.ts';
+import { findClient, setRevoked } from '../ledger/clients.ts';
 import { Ledger } from '../ledger/ledger.ts';
 import { listMembers } from '../ledger/members.ts';
 import type { CenterId, ClientId } from '../model/ids.ts';
@@ -153,7 +153,7 @@ test('a revoked client is shut out, and neither token nor renewal lets it in aga
   const request = asks(lea, token, 'host');
   const answer = await center.redeem(request);
   const joined = acceptEnrollment(lea, token, answer, authority.root.certificate, world.clock.now());
-  await revokeClient(ledger.db, lea.client, world.clock.now());
+  await setRevoked(ledger.db, lea.client, world.clock.now());
   assert.equal(await center.standing(lea.client, rawKeyHash(lea.tls.publicKey)), 'revoked');
   const code = { code: 'revoked' };
   await assert.rejects(center.redeem(request), code);

@@ -64,8 +64,9 @@ async function freeName(db: Database, { id, name }: Newcomer): Promise<string> {
   }
 }
 
-export async function revokeClient(db: Database, id: ClientId, now: UnixMillis): Promise<void> {
-  await db.updateTable('clients').set({ revoked_at: now }).where('id', '=', id).execute();
+/** `at`: null lets it in again. */
+export async function setRevoked(db: Database, id: ClientId, at: UnixMillis | null): Promise<void> {
+  await db.updateTable('clients').set({ revoked_at: at }).where('id', '=', id).execute();
 }
 
 /** They are connected now, or were until now. */

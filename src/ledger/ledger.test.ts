@@ -14,7 +14,7 @@ import { deriveDomainKeys, type DomainKeys } from '../format/domain-keys.ts';
 import { proveDomain } from '../format/domain-proof.ts';
 import { isLowtideError } from '../model/errors.ts';
 import type { ClientId } from '../model/ids.ts';
-import { findClient, findClientByName, listClients, putClient, revokeClient, setSession } from './clients.ts';
+import { findClient, findClientByName, listClients, putClient, setRevoked, setSession } from './clients.ts';
 import {
   copiesIn,
   copiesOf,
@@ -344,7 +344,7 @@ describe('clients', () => {
     const ledger = await newLedger();
     await putClient(ledger.db, { id: ANNS_CLIENT, ...ann, enrolled_at: 1 });
     await setSession(ledger.db, ANNS_CLIENT, { token: 't', before: 'none', address: '10.0.0.1' }, 5);
-    await revokeClient(ledger.db, ANNS_CLIENT, 9);
+    await setRevoked(ledger.db, ANNS_CLIENT, 9);
     assert.equal((await findClient(ledger.db, ANNS_CLIENT))?.revoked_at, 9);
     await putClient(ledger.db, { id: ANNS_CLIENT, ...ann, pass: 'p2', name: 'ann-2', enrolled_at: 20 });
     const row = await findClientByName(ledger.db, 'ann-2');

@@ -1,6 +1,6 @@
 import type { CenterId, ClientId } from '../model/ids.ts';
 import type { UnixMillis } from '../model/time.ts';
-import { addNewcomer, findClient, revokeClient } from './clients.ts';
+import { addNewcomer, findClient, setRevoked } from './clients.ts';
 import type { Ledger } from './ledger.ts';
 
 interface TakenClient {
@@ -26,6 +26,6 @@ export async function takeClient(ledger: Ledger, client: TakenClient, now: UnixM
       return;
     }
     await addNewcomer(db, { id, name, role, instance_key: key, pass, node }, now);
-    if (revoked) await revokeClient(db, id, now);
+    if (revoked) await setRevoked(db, id, now);
   });
 }

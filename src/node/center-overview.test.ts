@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { SmallFleet } from '../../test/support/fleet-kit.ts';
-import { revokeClient } from '../ledger/clients.ts';
+import { setRevoked } from '../ledger/clients.ts';
 import { DAY_MS, HOUR_MS } from '../model/time.ts';
 import { type CenterOverview, overviewPeople } from './center-overview.ts';
 
@@ -69,7 +69,7 @@ describe('the status of a center', () => {
   it('leaves out what was shut out', async () => {
     const small = await SmallFleet.make();
     const { client } = small.agent.identity;
-    await small.finish(revokeClient(small.center.running!.ledger.db, client, small.simulation.now));
+    await small.finish(setRevoked(small.center.running!.ledger.db, client, small.simulation.now));
     assert.deepEqual((await overviewAt(small)).computers, []);
   });
 });

@@ -9,7 +9,8 @@ import type { CenterId, SnapshotId } from '../model/ids.ts';
 import { DAY_MS, type UnixMillis } from '../model/time.ts';
 import type { Center } from './center.ts';
 import type { ClientLine } from './center-view.ts';
-import { type CenterDesk, linesOf } from './people-center.ts';
+import { linesOf } from './center-view.ts';
+import type { CenterDesk } from './people-center.ts';
 import { checked } from './people.ts';
 
 /** What the operator of a center looks at first, as plain data. Times are milliseconds since 1970. */

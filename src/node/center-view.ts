@@ -9,6 +9,7 @@ import type { CopyPhase } from '../model/exchange.ts';
 import type { CenterId, ClientId, SnapshotId } from '../model/ids.ts';
 import type { UnixMillis } from '../model/time.ts';
 import { waysOf } from './brought-by.ts';
+import type { CenterDesk } from './people-center.ts';
 
 /** One row of the backup file management table (SEED 223, fig. 6), as plain data. */
 export interface CatalogRow {
@@ -169,12 +170,15 @@ export interface ClientLine {
   readonly reads: readonly string[];
 }
 
-/** @param isOnline whether a client is connected to the node that runs; nobody is to one that does not */
-export async function clientLines(
-  db: Database,
-  now: UnixMillis,
-  isOnline: (client: ClientId) => boolean,
-): Promise<ClientLine[]> {
+/** With who is connected now: nobody is to a node that does not run. */
+export async function linesOf({
+  node: { ledger, world, collector },
+}: {
+  readonly node: Pick<CenterDesk['node'], 'ledger' | 'world' | 'collector'>;
+}): Promise<ClientLine[]> {
+  const { db } = ledger;
+  const now = world.clock.now();
+  const isOnline = (client: ClientId): boolean => collector.book.isOnline(client);
   const counts = await db
     .selectFrom('snapshots')
     .select((e) => ['client', e.fn.countAll<number>().as('count')])

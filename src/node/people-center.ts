@@ -1,6 +1,5 @@
 import { z } from 'zod';
 import { formatAddress } from '../identity/addresses.ts';
-import { revokeClient } from '../ledger/clients.ts';
 import { copiesIn } from '../ledger/copies.ts';
 import { type ForecastErrors, forecastErrors } from '../ledger/forecasts.ts';
 import { listOffers } from '../ledger/offers.ts';
@@ -20,11 +19,12 @@ import type { World } from '../world/ports.ts';
 import type { Forecast, OfferForecast } from '../schedule/forecast.ts';
 import { type ConditionTable, conditionTable } from './condition-table.ts';
 import { forecastOf } from './center-forecast.ts';
-import { type ClientLine, clientLines } from './center-view.ts';
+import { type ClientLine, linesOf } from './center-view.ts';
 import type { CollectingSettings } from './collecting-settings.ts';
 import { type HeldClient, type HoldAsk, holdAsk, holdClient, releaseClient } from './held-clients.ts';
-import { clientNamed, computerNamed, directClientNamed } from './named-client.ts';
+import { computerNamed, directClientNamed } from './named-client.ts';
 import { checked } from './people.ts';
+import { letIn, shutOut, type Standing } from './standing.ts';
 
 /** What people may ask of a node that others join: over its local socket while it runs, else of the data folder itself. */
 export interface CenterPeople {
@@ -34,7 +34,8 @@ export interface CenterPeople {
   token(wish: TokenAsk): Promise<TokenAnswer>;
   clients(ask: object): Promise<{ readonly clients: readonly ClientLine[] }>;
   /** Shuts a computer out, also one that is connected, within half a minute. What it has sent stays. */
-  revoke(ask: { readonly client: string }): Promise<Revoked>;
+  revoke(ask: { readonly client: string }): Promise<Standing>;
+  letIn(ask: { readonly client: string }): Promise<Standing>;
   /** Bounds what a computer may bring, or a relay with its subtree; counts at once. */
   setQuota(ask: QuotaAsk): Promise<ClientQuota>;
   /** Collects nothing from a computer, or a relay with its subtree, for a while or until it is released; counts at once. */
@@ -59,13 +60,6 @@ export interface ClientQuota {
   readonly brought: number;
   /** Of a relay: how many machines it may tell of, and has told of. Null of a computer. */
   readonly machines: { readonly most: number; readonly told: number } | null;
-}
-
-export interface Revoked {
-  readonly client: ClientId;
-  readonly name: string;
-  /** Names of the computers below it that have no other way here. */
-  readonly below: readonly string[];
 }
 
 export type PlanAsk = z.input<typeof planAsk>;
@@ -160,7 +154,8 @@ export function centerPeople(desk: CenterDesk): CenterPeople {
     conditions: checked(nothing, () => conditionTable(desk)),
     token: checked(tokenAsk, (ask) => makeToken(desk, ask)),
     clients: checked(nothing, async () => ({ clients: await linesOf(desk) })),
-    revoke: checked(oneClient, ({ client }) => revoke(desk, client)),
+    revoke: checked(oneClient, ({ client }) => shutOut(desk, client)),
+    letIn: checked(oneClient, ({ client }) => letIn(desk, client)),
     setQuota: checked(quotaAsk, (ask) => giveQuota(desk, ask)),
     hold: checked(holdAsk, (ask) => holdClient(desk, ask)),
     releaseClient: checked(oneClient, ({ client }) => releaseClient(desk, client)),
@@ -182,14 +177,6 @@ async function makeToken(desk: CenterDesk, ask: z.output<typeof tokenAsk>): Prom
   const facts = { name, role, reads, expires, centers: centers.map((face) => face.name) };
   return { token: text, ...facts, addresses: addresses.map(formatAddress) };
 }
-
-/** With who is connected now. */
-export const linesOf = async ({
-  node: { ledger, world, collector },
-}: {
-  readonly node: Pick<CenterDesk['node'], 'ledger' | 'world' | 'collector'>;
-}): Promise<ClientLine[]> =>
-  await clientLines(ledger.db, world.clock.now(), (client) => collector.book.isOnline(client));
 
 async function planOf(desk: CenterDesk, night: string | null): Promise<CenterPlan> {
   const { node, authority, running } = desk;
@@ -280,15 +267,4 @@ async function giveQuota(desk: CenterDesk, ask: QuotaAsk): Promise<ClientQuota> 
   const told = await membersTold(ledger.db, id);
   const bounds = role === 'relay' ? { most: machines ?? MEMBERS_MAX, told } : null;
   return { client: id, name, quota, brought, machines: bounds };
-}
-
-async function revoke(desk: CenterDesk, text: string): Promise<Revoked> {
-  const { ledger, world } = desk.node;
-  const row = await clientNamed(desk, text);
-  await revokeClient(ledger.db, row.id, world.clock.now());
-  const lines = await linesOf(desk);
-  const below = lines
-    .filter(({ via, direct }) => !direct && via.length === 1 && via[0] === row.name)
-    .map(({ name }) => name);
-  return { client: row.id, name: row.name, below };
 }

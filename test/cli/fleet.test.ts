@@ -208,6 +208,18 @@ describe('two machines', () => {
     const refused = await lowtide(['job', 'run', 'docs', '--wait', '3s', '--json', ...agent]);
     assert.equal(refused.exit, 4);
     assert.match(refused.message('exit_error').message, /shut|revoked|let in/);
+  });
+
+  it('one that was shut out by mistake is let in again, and goes on', async () => {
+    const { message } = await ok(['center', 'client', 'let-in', 'ann', '--data', center.data]);
+    assert.equal(message('let_in')['before'], true);
+    const changes = (await ok(['center', 'conditions', '--data', center.data])).messages;
+    assert.deepEqual(
+      changes.filter(({ key }) => key === 'standing of ann').map(({ after }) => after),
+      ['let in', 'shut out'],
+    );
+    const run = await ok(['job', 'run', 'docs', '--wait', '20s', ...agent]);
+    assert.ok(run.messages.some(({ message_type }) => message_type === 'collected'));
     assert.equal(await centerDaemon.stop(), 0);
   });
 

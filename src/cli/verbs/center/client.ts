@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { parseSize } from '../../../node/agent-settings.ts';
 import { LowtideError } from '../../../model/errors.ts';
 import type { ClientLine } from '../../../node/center-view.ts';
+import type { Standing } from '../../../node/standing.ts';
 import type { Context } from '../../context.ts';
 import { withCollecting } from '../../reach.ts';
 import { bytesText, countText, plural, timeText } from '../../text.ts';
@@ -14,7 +15,7 @@ export function clientGroup(role: NodeRole): Command {
   return newGroup(
     'client',
     `The computers whose backups come to this ${role}`,
-    [listVerb(role), holdVerb(role), releaseVerb(role), quotaVerb(role), revokeVerb(role)],
+    [listVerb(role), holdVerb(role), releaseVerb(role), quotaVerb(role), revokeVerb(role), letInVerb(role)],
     `${role} client`,
   );
 }
@@ -66,13 +67,26 @@ function revokeVerb(role: NodeRole): Command {
     about:
       'It is let in no more, and cut off within half a minute if it is connected; what a relay offers of it is ' +
       'refused. With a relay, what comes only through that is shut out. What was sent stays and can be restored ' +
-      'with the recovery sheet of its computer.',
+      "with the recovery sheet of its computer. 'client let-in' takes it back.",
     examples: [[`lowtide ${role} client revoke ann-laptop`, 'the laptop was stolen']],
   });
   return withNodeData(verb, role)
     .argument('<NAME>', 'name or id of the computer')
     .action(
       action((context: Context, name: string, options: NodeOptions) => revoke(context, role, name, options)),
+    );
+}
+
+function letInVerb(role: NodeRole): Command {
+  const verb = newVerb('let-in', {
+    summary: 'Let a computer in again that was shut out',
+    about: 'It comes back by itself. If its certificate has run out meanwhile it needs a new token.',
+    examples: [[`lowtide ${role} client let-in ann-laptop`, 'the laptop was found']],
+  });
+  return withNodeData(verb, role)
+    .argument('<NAME>', 'name or id of the computer or relay')
+    .action(
+      action((context: Context, name: string, options: NodeOptions) => letIn(context, role, name, options)),
     );
 }
 
@@ -165,11 +179,22 @@ function parseMachines(text: string): number | null {
 
 async function revoke(context: Context, role: NodeRole, name: string, options: NodeOptions): Promise<void> {
   const { output } = context;
-  const shutOut = await withCollecting(context, role, options, ({ people }) =>
+  const answer = await withCollecting(context, role, options, ({ people }) =>
     people.revoke({ client: name }),
   );
-  output.message({ message_type: 'revoked', ...shutOut });
-  const { below } = shutOut;
-  const others = below.length === 0 ? '' : `, and with it what comes only through it: ${below.join(', ')}`;
-  output.line(`${shutOut.name} is shut out${others}. What was sent stays.`);
+  output.message({ message_type: 'revoked', ...standingJson(answer) });
+  output.line(`${answer.name} is shut out${belowText(answer)}. What was sent stays.`);
 }
+
+async function letIn(context: Context, role: NodeRole, name: string, options: NodeOptions): Promise<void> {
+  const { output } = context;
+  const answer = await withCollecting(context, role, options, ({ people }) => people.letIn({ client: name }));
+  output.message({ message_type: 'let_in', ...standingJson(answer) });
+  const was = answer.before ? `is let in again${belowText(answer)}` : 'was not shut out';
+  output.line(`${answer.name} ${was}.`);
+}
+
+const standingJson = ({ client, name, before, below }: Standing) => ({ client, name, before, below });
+
+const belowText = ({ below }: Standing): string =>
+  below.length === 0 ? '' : `, and with it what comes only through it: ${below.join(', ')}`;
