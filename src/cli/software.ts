@@ -1,14 +1,14 @@
 import { hostname } from 'node:os';
 import type { Software } from '../node/agent-home.ts';
-import pkg from '../../package.json' with { type: 'json' };
+import { VERSION } from '../world/version.ts';
 
 export function softwareVersion(): string {
-  return pkg.version;
+  return VERSION;
 }
 
 /** What wrote a snapshot: stored in its sealed half. */
 export function softwareName(): string {
-  return `lowtide ${pkg.version}`;
+  return `lowtide ${VERSION}`;
 }
 
 export function hostName(): string {

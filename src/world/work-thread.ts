@@ -1,8 +1,9 @@
 /** What a worker thread of realWork runs. */
-import { parentPort } from 'node:worker_threads';
+import { parentPort, workerData } from 'node:worker_threads';
 import { isLowtideError, LowtideError, type ErrorCode } from '../model/errors.ts';
 import { loadKernels } from './kernels.ts';
 import { BEGUN, takeClaim, type Claim } from './claims.ts';
+import { VERSION } from './version.ts';
 
 export interface Question {
   readonly id: number;
@@ -20,6 +21,7 @@ const kernels = loadKernels();
 
 async function answer({ id, module, name, input, claim }: Question): Promise<Answer> {
   try {
+    requireSameVersion();
     const exports = (await import(module)) as Record<string, unknown>;
     const run = exports[name];
     if (typeof run !== 'function') throw new TypeError(`${module} exports no function ${name}`);
@@ -28,6 +30,13 @@ async function answer({ id, module, name, input, claim }: Question): Promise<Ans
   } catch (error) {
     return failed(id, error);
   }
+}
+
+/** A daemon outlives an update, and its threads begin when they are needed: two versions must not work at one backup. */
+function requireSameVersion(): void {
+  if (workerData === VERSION) return;
+  const message = `Lowtide was updated to ${VERSION} while ${String(workerData)} was running: restart that`;
+  throw new LowtideError('wrong-state', message);
 }
 
 const failed = (id: number, error: unknown): Answer => ({

@@ -2,9 +2,12 @@ import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
+import { Worker } from 'node:worker_threads';
 import { addTask, dieTask, echoTask, holdTask } from '../../test/conformance/tasks.ts';
 import { isLowtideError } from '../model/errors.ts';
+import { newClaim } from './claims.ts';
 import { realWork } from './work.ts';
+import type { Answer, Question } from './work-thread.ts';
 
 test('a thread that dies loses its tasks only, and another takes its place', async () => {
   const work = realWork(1);
@@ -34,6 +37,18 @@ test('a task that its module does not export is an error that names both', async
   await assert.rejects(work.run({ ...addTask, name: 'subtract' }, { a: 1, b: 1 }), /tasks\.ts.*subtract/);
   await assert.rejects(work.run({ ...addTask, module: 'file:///no/such.ts' }, { a: 1, b: 1 }), /such\.ts/);
   await work.close();
+});
+
+test('a thread that is of another version than the process, after an update, does nothing and says why', async () => {
+  const worker = new Worker(new URL('work-thread.ts', import.meta.url), { workerData: '0.0.1' });
+  const { module, name } = addTask;
+  const answer = new Promise<Answer>((resolve) => worker.once('message', resolve));
+  // oxlint-disable-next-line unicorn/require-post-message-target-origin -- threads have no origin
+  worker.postMessage({ id: 1, module, name, input: { a: 1, b: 1 }, claim: newClaim() } satisfies Question);
+  const found = await answer;
+  await worker.terminate();
+  assert.ok('error' in found && found.error.code === 'wrong-state');
+  assert.match(String(found.error.error), /updated to .* while 0\.0\.1 was running: restart that/);
 });
 
 const newGate = (): Int32Array => new Int32Array(new SharedArrayBuffer(8));

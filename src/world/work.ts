@@ -7,6 +7,7 @@ import { exitAtOnce } from './native.ts';
 import { HashThread } from './hashing.ts';
 import type { Hashed, Task, Work } from './ports.ts';
 import { GIVEN_UP, newClaim, takeClaim, type Claim } from './claims.ts';
+import { VERSION } from './version.ts';
 import type { Answer, Question } from './work-thread.ts';
 
 /** The one a thread works at, and the next, so that it never waits for the main thread. */
@@ -170,6 +171,7 @@ class ThreadPool implements WorkPool {
     const script = new URL(import.meta.url.replace(/work(\.\w+)$/, 'work-thread$1'));
     const worker = new Worker(script, {
       execArgv: THREAD_OPTIONS,
+      workerData: VERSION,
       env: environment(),
       resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MEBIBYTES },
     });

@@ -1,0 +1,4 @@
+import pkg from '../../package.json' with { type: 'json' };
+
+/** Of the program as it was when it was loaded. */
+export const VERSION: string = pkg.version;
