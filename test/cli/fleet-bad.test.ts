@@ -261,7 +261,20 @@ describe('bad input to centers and agents', () => {
       fails('not-a-node', /lowtide agent join/, ['agent', 'run', ...nobody()]),
       fails('not-found', /there is no client bob/, ['center', 'client', 'revoke', 'bob', ...here]),
       fails('locked', /in use|listens there|already/, ['center', 'run', ...here]),
+      fails('not-a-node', /lowtide center init/, ['service', 'print', 'center', ...nowhere]),
+      fails('bad-request', /none of agent, center, relay/, ['service', 'print', 'centre', ...here]),
+      fails('bad-request', /does not belong to|only root/, [
+        'service',
+        'print',
+        'center',
+        '--user',
+        'x',
+        ...here,
+      ]),
     ]);
+    const unit = (await ok(['service', 'print', 'center', ...here])).message('unit');
+    assert.equal(unit.name, 'lowtide-center.service');
+    assert.ok(unit.text.includes(`center run --data ${center.data}\n`), unit.text);
     assert.equal(await stat(join(folder, 'new-center')).catch(() => null), null);
   });
 
