@@ -170,7 +170,12 @@ export async function checkBlockIds(
 export async function checkBlockId(hashing: Hashing, block: SealedBlock): Promise<SealedBlock> {
   const [checked] = await checkBlockIds(hashing, [block]);
   if (checked) return checked;
-  throw new LowtideError('hash-mismatch', `block ${block.id.slice(0, 12)} does not hash to its id`);
+  throw mislabelled(block);
+}
+
+/** Its bytes are not what its id says. */
+export function mislabelled({ id }: SealedBlock): LowtideError {
+  return new LowtideError('hash-mismatch', `block ${id.slice(0, 12)} does not hash to its id`);
 }
 
 /**

@@ -22,6 +22,8 @@ export interface FetchedBlock {
 
 /** Nobody has compared a block with its id. Whoever finds that it does not open withdraws it, and asks for it checked. */
 export interface Unchecked {
+  /** It came from elsewhere: whoever opens it compares it with its id first, in the thread that opens it. */
+  readonly mustHash: boolean;
   /** It does not count as come. */
   withdraw(): void;
 }
@@ -72,12 +74,14 @@ interface SourceState extends NamedSource {
   readonly outrunBy: Set<string>;
 }
 
+/** Who compares what a source gives with its ids: it has, the fetcher does, or whoever opens it does, by its hash or by opening it. */
+type Comparison = 'done' | 'here' | 'hash' | 'open';
+
 /** A source in one batch. */
 interface Turn {
   readonly state: SourceState;
   readonly open: BlockSource['fetch'];
-  /** What `open` gives must be opened to know whether it is damaged. */
-  readonly unchecked: boolean;
+  readonly comparison: Comparison;
   asked: boolean;
   /** Before it had given everything, because another one is faster. */
   left: boolean;
@@ -110,7 +114,7 @@ export class BlockFetcher {
     return this.#fetch(ids, true);
   }
 
-  /** The same for whoever opens them: a source on the own disk need not check them. */
+  /** The same for whoever opens them, and compares those that must be hashed with their ids: what is on the own disk need not even be hashed. */
   fetchToOpen(ids: readonly BlockId[]): AsyncGenerator<Fetched> {
     return this.#fetch(ids, false);
   }
@@ -228,15 +232,16 @@ export class BlockFetcher {
   }
 
   /** Each with its bytes, or with null if they are not what its id says. */
-  async *#checked({ state }: Turn, blocks: AsyncIterable<SealedBlock>): AsyncGenerator<Checked> {
+  async *#checked({ comparison }: Turn, blocks: AsyncIterable<SealedBlock>): AsyncGenerator<Checked> {
     const { work, limits } = this.#world;
     const check = async (block: SealedBlock): Promise<Checked> => {
       const { id, bytes } = block;
-      if (bytes.length > HEADER_BYTES + limits.block_bytes_max) return { id, block: null };
-      return { id, block: (await checkBlockIds(work, [block]))[0] ?? null };
+      return { id, block: isTooLong(bytes) ? null : ((await checkBlockIds(work, [block]))[0] ?? null) };
     };
-    if (state.source.checked === true) for await (const block of blocks) yield { id: block.id, block };
-    else
+    const isTooLong = ({ length }: Uint8Array): boolean => length > HEADER_BYTES + limits.block_bytes_max;
+    if (comparison !== 'here') {
+      for await (const block of blocks) yield { id: block.id, block: isTooLong(block.bytes) ? null : block };
+    } else
       yield* mappedAhead(blocks, check, { weigh: weightOf, most: AHEAD_BLOCKS * limits.block_plain_bytes });
   }
 
@@ -271,16 +276,23 @@ export class BlockFetcher {
 
 function newTurn(state: SourceState, checked: boolean): Turn {
   const { source } = state;
-  const unchecked = !checked && source.fetchUnchecked !== undefined;
+  const comparison = comparisonOf(source, checked);
   const open: BlockSource['fetch'] = (scope, ids, stop) =>
-    unchecked ? source.fetchUnchecked!(scope, ids, stop) : source.fetch(scope, ids, stop);
-  return { state, open, unchecked, asked: false, left: false, slow: false, failed: null, wrong: new Set() };
+    comparison === 'open' ? source.fetchUnchecked!(scope, ids, stop) : source.fetch(scope, ids, stop);
+  return { state, open, comparison, asked: false, left: false, slow: false, failed: null, wrong: new Set() };
 }
 
-function uncheckedOf({ state, unchecked }: Turn, { bytes: { length } }: SealedBlock): Unchecked | null {
-  if (!unchecked) return null;
+function comparisonOf(source: BlockSource, here: boolean): Comparison {
+  if (!here && source.fetchUnchecked !== undefined) return 'open';
+  if (source.checked === true) return 'done';
+  return here ? 'here' : 'hash';
+}
+
+function uncheckedOf({ state, comparison }: Turn, { bytes: { length } }: SealedBlock): Unchecked | null {
+  if (comparison === 'done' || comparison === 'here') return null;
   let counted = 1;
   return {
+    mustHash: comparison === 'hash',
     withdraw() {
       state.blocks -= counted;
       state.bytes -= counted * length;

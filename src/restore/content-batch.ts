@@ -108,6 +108,7 @@ export class ContentBatch {
       epochs: keys.epochs,
       blockBytesMax: this.#limits.block_bytes_max,
       ids: [...this.#numbers.keys()],
+      mustHash: Array.from(this.#numbers.keys(), (id) => this.#unchecked.get(id)?.mustHash ?? false),
       blocks: this.#blocks,
       places: order.places,
       inline: order.inline,

@@ -1,4 +1,5 @@
 import type { DomainKeys } from '../format/domain-keys.ts';
+import { blockIdOf, mislabelled, type SealedBlock } from '../format/block.ts';
 import { KeyStore } from '../format/domain-keys.ts';
 import { freeAtOnce } from '../model/bytes.ts';
 import { isLowtideError, type LowtideError } from '../model/errors.ts';
@@ -18,6 +19,8 @@ export interface ContentInput {
   readonly epochs: readonly DomainKeys[];
   readonly blockBytesMax: number;
   readonly ids: readonly BlockId[];
+  /** Of each block: it must be compared with its id before it is opened. */
+  readonly mustHash: readonly boolean[];
   readonly blocks: readonly Uint8Array[];
   readonly places: readonly number[];
   /** All digests in one string, which passes between threads faster than a list; of inline pieces none. */
@@ -28,8 +31,11 @@ export interface ContentInput {
 /** Opens each block once and checks every piece against its digest. */
 export function openContent(input: ContentInput): readonly Content[] {
   const keys = new KeyStore(input.epochs);
-  const blocks = input.blocks.map((bytes) => {
-    const opened = kept(() => openDataBlock(keys, bytes, input.blockBytesMax));
+  const blocks = input.blocks.map((bytes, at) => {
+    const opened = kept(() => {
+      if (input.mustHash[at] === true) requireId({ id: input.ids[at]!, bytes });
+      return openDataBlock(keys, bytes, input.blockBytesMax);
+    });
     freeAtOnce(bytes);
     return opened;
   });
@@ -48,6 +54,10 @@ export function openContent(input: ContentInput): readonly Content[] {
     contents.push(isFault(block) ? block : kept(() => chunkOf(block, extent)));
   }
   return contents;
+}
+
+function requireId(block: SealedBlock): void {
+  if (blockIdOf(block.bytes) !== block.id) throw mislabelled(block);
 }
 
 function kept<T>(run: () => T): T | LowtideError {

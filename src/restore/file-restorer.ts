@@ -69,10 +69,10 @@ export class FileRestorer {
   flush(): Flush {
     const links = this.#links.splice(0);
     this.#linkSize = 0;
-    const { read, done } = this.#window.flush();
-    this.#linked = this.#linkAll(links, done, this.#linked);
+    const flush = this.#window.flush();
+    this.#linked = this.#linkAll(links, flush.done, this.#linked);
     this.#linked.catch(() => {});
-    return { read, done: this.#linked };
+    return { ...flush, done: this.#linked };
   }
 
   /** Once all of them that were met before have their content. */

@@ -30,6 +30,8 @@ export interface Flush {
   readonly read: Promise<void>;
   /** All of it is restored, and all windows before it are. */
   readonly done: Promise<void>;
+  /** Content that it writes. */
+  readonly bytes: number;
 }
 
 /** What is wanted of each block. */
@@ -103,7 +105,7 @@ export class FileWindow {
    * read what it needs: then no thread waits for the end of a window. A file whose end has not come stays for the next.
    */
   flush(): Flush {
-    const [needs, jobs] = [this.#needs, this.#jobs];
+    const [needs, jobs, bytes] = [this.#needs, this.#jobs, this.#bytes];
     const read = Promise.withResolvers<void>();
     const done = this.#restore(needs, jobs, this.#done, read.resolve);
     // Looked at by whoever flushes next, or ends.
@@ -114,7 +116,7 @@ export class FileWindow {
     this.#pieces = 0;
     this.#bytes = 0;
     this.#openFiles = this.#jobs.length;
-    return { read: read.promise, done };
+    return { read: read.promise, done, bytes };
   }
 
   async #restore(

@@ -6,6 +6,7 @@ import type { World } from '../world/ports.ts';
 import { DirectoryStack, type Level } from './directory-stack.ts';
 import type { Place } from './file-job.ts';
 import { FileRestorer } from './file-restorer.ts';
+import type { Flush } from './file-window.ts';
 import { LinkGroups } from './link-groups.ts';
 import { Metadata } from './metadata.ts';
 import { OtherRestorer } from './other-entries.ts';
@@ -73,6 +74,8 @@ class Restorer {
   readonly #others: OtherRestorer;
   /** Of the last entry. */
   #path: PathKey | null = null;
+  /** Of files, whether or not their end has come. */
+  #content = 0;
   #synced = 0;
   /** A sync beside the work: the disk writes while other files are made. Its error is thrown to whoever syncs next. */
   #syncing: Promise<void> = Promise.resolve();
@@ -188,22 +191,23 @@ class Restorer {
   async #flush(): Promise<void> {
     await this.#reading;
     await this.#underWayBefore;
-    const { read, done } = this.#files.flush();
-    this.#reading = read;
+    const flush = this.#files.flush();
+    this.#reading = flush.read;
     this.#underWayBefore = this.#underWay;
-    this.#underWay = this.#restore(done, this.#directories.takeLeft(), this.#underWay);
+    this.#underWay = this.#restore(flush, this.#directories.takeLeft(), this.#underWay);
     // Looked at by whoever flushes later.
     this.#underWay.catch(() => {});
   }
 
   /** Content first, then the directories that nothing more is made in, deepest first. */
-  async #restore(content: Promise<void>, left: readonly Level[], before: Promise<void>): Promise<void> {
+  async #restore(content: Flush, left: readonly Level[], before: Promise<void>): Promise<void> {
     const { tally, metadata } = this.#context;
     try {
-      await content;
+      await content.done;
     } finally {
       await before;
     }
+    this.#content += content.bytes;
     for (const level of left) {
       if (level.blocked !== null) tally.problem(level.path, blockedError(level, level.blocked));
       else if (level.entry !== null) await metadata.apply(level.entry);
@@ -214,8 +218,7 @@ class Restorer {
   }
 
   get #written(): number {
-    const { bytes, files } = this.#context.tally;
-    return bytes + files * FILE_BYTES;
+    return this.#content + this.#context.tally.files * FILE_BYTES;
   }
 
   /** Begins a sync, after a look at how the one before ended. */
