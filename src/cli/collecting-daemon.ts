@@ -52,6 +52,7 @@ export async function serveNode(
   await runParts(stop, [
     (until) => node.run(until),
     (until) => keepUp(context, log, served, until),
+    (until) => context.world.giveMemoryBack(until),
     (until) => aborted(until).then(closeServer),
   ]);
 }

@@ -15,18 +15,31 @@ export const SHARED_GROUP = 'shared';
 export class WriterPool {
   readonly #depot: Depot;
   readonly #free: BlockWriter[] = [];
+  #taken = 0;
 
   constructor(depot: Depot) {
     this.#depot = depot;
   }
 
+  /** Streams that have a writer now. */
+  get taken(): number {
+    return this.#taken;
+  }
+
   take(): BlockWriter {
+    this.#taken++;
     return this.#free.pop() ?? this.#depot.writer(SHARED_GROUP, 'late');
   }
 
   /** Only a writer whose last flush succeeded may come back. */
   giveBack(writer: BlockWriter): void {
+    this.#taken--;
     this.#free.push(writer);
+  }
+
+  async giveUp(writer: BlockWriter): Promise<void> {
+    this.#taken--;
+    await writer.abandon();
   }
 
   async close(): Promise<void> {
@@ -49,8 +62,9 @@ export interface Stream {
   readonly onDurable: (bytes: number) => Promise<void>;
 }
 
-/** What is hashed, or was and waits for its turn, as a share of a group. */
+/** What is hashed, or was and waits for its turn: of one stream and of all together, as shares of a group. */
 const AHEAD_SHARE = 1 / 4;
+const AHEAD_SHARE_OF_ALL = 1;
 
 /**
  * Receives blocks (SEED fig. 5, S4): each is checked against its id and domain, then made durable in groups, and only
@@ -59,9 +73,12 @@ const AHEAD_SHARE = 1 / 4;
  */
 export async function* receiveBlocks(pool: WriterPool, stream: Stream): AsyncGenerator<readonly BlockId[]> {
   const intake = new Intake(pool, stream);
+  const { flush_bytes } = stream.world.limits;
   const blocks = mappedAhead(untilStopped(stream.from, stream.stop), (block) => checked(block, stream), {
     weigh: ({ bytes }) => bytes.length,
-    most: stream.world.limits.flush_bytes * AHEAD_SHARE,
+    get most() {
+      return flush_bytes * Math.min(AHEAD_SHARE, AHEAD_SHARE_OF_ALL / Math.max(1, pool.taken));
+    },
   });
   try {
     for await (const block of blocks) {
@@ -107,7 +124,7 @@ class Intake {
       if (this.#sound && this.#lengths.length > 0) await this.flush();
     } finally {
       if (this.#sound) this.#pool.giveBack(this.#writer);
-      else await this.#writer.abandon();
+      else await this.#pool.giveUp(this.#writer);
     }
   }
 

@@ -41,6 +41,23 @@ describe('reception', () => {
     assert.equal(kit.simulation.recorder.events('reception').length, 1);
   });
 
+  it('has the thread that hashes prepared for what is queued, each time, and not for what is here already', async () => {
+    const kit = await CollectKit.make();
+    const asked: number[] = [];
+    Object.assign(kit.world.work, { prepareToHash: (bytes: number) => asked.push(bytes) });
+    const ann = await kit.client('ann');
+    const snapshot = await ann.snapshot();
+    await ann.offer(snapshot);
+    await ann.offer(snapshot);
+    const [offer] = await listOffers(kit.ledger.db);
+    assert.ok(offer !== undefined && offer.wishes.bytes > 0);
+    assert.deepEqual(asked, [offer.wishes.bytes, offer.wishes.bytes]);
+    await ann.bring(snapshot);
+    asked.splice(0);
+    await ann.offer(snapshot);
+    assert.deepEqual(asked, []);
+  });
+
   it('counts new wishes at once, also of one that is being sent', async () => {
     const kit = await CollectKit.make();
     const ann = await kit.client('ann');

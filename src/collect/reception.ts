@@ -61,9 +61,12 @@ export async function receiveOffer(
   await parts.depot.putKeyring(keyring);
   if (!waits) await alarmOnFork(parts, signed);
   const behind = !(await baseIsComing(parts, signed));
-  if (waits && !behind) return { kind: 'queued', signed };
-  if (!(await record(parts, caller, signed, offer, behind))) return { kind: 'known', signed };
-  return { kind: behind ? 'behind' : 'queued', signed };
+  const isRecorded = waits && !behind;
+  if (!isRecorded && !(await record(parts, caller, signed, offer, behind))) return { kind: 'known', signed };
+  if (behind) return { kind: 'behind', signed };
+  // Begun with the first of its blocks, the thread would be ready after the first hundred megabytes of them.
+  parts.world.work.prepareToHash?.(offer.wishes.bytes);
+  return { kind: 'queued', signed };
 }
 
 /**

@@ -13,8 +13,8 @@ import { type PackedBlock, type PackRoom, PackWriter } from './pack-file.ts';
  */
 export interface BlockWriter {
   /**
-   * Says nothing about durability: blocks are made durable in groups of about `limits.flush_bytes`, one of them while
-   * the next is filled.
+   * Says nothing about durability: blocks are made durable in groups of about `limits.flush_bytes`, or fewer while many
+   * writers fill groups, one of them while the next is filled.
    * @param release called when the bytes are no longer looked at: until then they must stay as they are
    */
   add(block: SealedBlock, release?: () => void): Promise<void>;
@@ -47,7 +47,6 @@ export class GroupWriter implements BlockWriter {
   readonly #onClose: (writer: GroupWriter) => void;
   #pack: PackWriter | null = null;
   #pending: PendingBlock[] = [];
-  #pendingBytes = 0;
   readonly #pendingIds = new Set<BlockId>();
   /** The group being made durable; never rejects. */
   #underWay: Promise<void> = Promise.resolve();
@@ -80,7 +79,7 @@ export class GroupWriter implements BlockWriter {
     this.#added.push(id);
     this.#bytes += bytes.length;
     this.#pend({ id, bytes, domain, type, release });
-    if (this.#pendingBytes < this.#room.limits.flush_bytes) return;
+    if (!this.#room.unflushed.isEnough(this)) return;
     await this.#settle();
     this.#start(false);
   }
@@ -106,7 +105,7 @@ export class GroupWriter implements BlockWriter {
     if (this.#closed) return;
     this.#close();
     await this.#underWay;
-    this.#pending = [];
+    this.#takePending();
     await this.#pack?.giveUp();
   }
 
@@ -126,24 +125,25 @@ export class GroupWriter implements BlockWriter {
     }
     this.#pending.push(block);
     this.#pendingIds.add(block.id);
-    this.#pendingBytes += block.bytes.length;
+    this.#room.unflushed.add(this, block.bytes.length);
+  }
+
+  #takePending(): PendingBlock[] {
+    const blocks = this.#pending;
+    this.#pending = [];
+    this.#pendingIds.clear();
+    this.#room.unflushed.clear(this);
+    return blocks;
   }
 
   /** Stores what is pending while the caller goes on. Only one group at a time. */
   #start(seal: boolean): void {
-    const blocks = this.#pending;
+    const blocks = this.#takePending();
     const ids = this.#added.splice(0);
-    this.#pending = [];
-    this.#pendingBytes = 0;
-    this.#pendingIds.clear();
     const stored = (): void => void (this.#durable = this.#durable.concat(ids));
     this.#underWay = this.#commit(blocks, seal).then(stored, (error: unknown) => {
       this.#failure = { error };
-      const since = this.#pending;
-      this.#pending = [];
-      this.#pendingBytes = 0;
-      this.#pendingIds.clear();
-      for (const block of [...blocks, ...since]) this.#pend(block);
+      for (const block of [...blocks, ...this.#takePending()]) this.#pend(block);
       this.#added.unshift(...ids);
     });
   }

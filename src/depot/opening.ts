@@ -8,6 +8,7 @@ import type { PackRoom } from './pack-file.ts';
 import { DirectoryPackStore } from './pack-store.ts';
 import { Records } from './records.ts';
 import { recover } from './recovery.ts';
+import { Unflushed } from './unflushed.ts';
 
 export interface OpenedDepot {
   readonly world: World;
@@ -61,7 +62,8 @@ function indexPath(path: string): string {
 
 function roomOf(world: World, path: string, index: BlockIndex): PackRoom {
   const { limits, random, disk } = world;
-  return { limits, random, store: new DirectoryPackStore(disk, `${path}/packs`), index, active: new Set() };
+  const store = new DirectoryPackStore(disk, `${path}/packs`);
+  return { limits, random, store, index, active: new Set(), unflushed: new Unflushed(limits) };
 }
 
 async function tidy(world: World, path: string, read: ConfigRead): Promise<void> {

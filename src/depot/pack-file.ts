@@ -5,6 +5,7 @@ import type { Random, Rereading } from '../world/ports.ts';
 import type { BlockIndex } from './block-index.ts';
 import { encodePackHeader, encodeTrailer, PACK_SALT_BYTES, type PackEntry } from './pack-format.ts';
 import type { PackSink, PackStore } from './pack-store.ts';
+import type { Unflushed } from './unflushed.ts';
 
 /** What every part of one depot that touches packs works with. */
 export interface PackRoom {
@@ -14,6 +15,7 @@ export interface PackRoom {
   readonly index: BlockIndex;
   /** Keys of the packs that writers of this process have open. */
   readonly active: Set<number>;
+  readonly unflushed: Unflushed;
 }
 
 /** A block with what the index must know of it. */

@@ -1,7 +1,7 @@
 /** How far `mappedAhead` goes ahead of its reader. */
 export interface Ahead<T> {
   readonly weigh: (item: T) => number;
-  /** Nothing more is asked for while what waits for the reader weighs so much. */
+  /** Nothing more is asked for while what waits for the reader weighs so much. May change meanwhile. */
   readonly most: number;
 }
 

@@ -32,6 +32,8 @@ export interface Limits {
    * Blocks are made durable in groups of about this many bytes, one fsync a group; a writer holds two of them in memory.
    */
   readonly flush_bytes: number;
+  /** What all writers of a depot together fill before they make smaller groups durable; as much again is being made so. */
+  readonly unflushed_bytes: number;
   readonly manifest_bytes_max: number;
   readonly keyring_bytes_max: number;
   /** Ids in one `missing` message. */
@@ -84,6 +86,7 @@ export const limits: Limits = {
   refs_page_entries_max: 1792,
   pack_bytes: 64 * MiB,
   flush_bytes: 8 * MiB,
+  unflushed_bytes: 20 * MiB,
   manifest_bytes_max: 64 * KiB,
   keyring_bytes_max: 256 * KiB,
   ids_per_message: 65_536,
@@ -128,6 +131,7 @@ export const tinyLimits: Limits = {
   refs_page_entries_max: 32,
   pack_bytes: 64 * KiB,
   flush_bytes: 16 * KiB,
+  unflushed_bytes: 64 * KiB,
   ids_per_message: 16,
   page_rows: 5,
   argon2_memory_KiB: 8,

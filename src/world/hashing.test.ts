@@ -26,6 +26,17 @@ async function startedThread(): Promise<HashThread> {
   throw new Error('the thread never came up');
 }
 
+/** Whether memory goes to a thread, asked with much less than what would begin one. */
+async function hasThread(thread: HashThread, looks = 200): Promise<boolean> {
+  for (let look = 0; look < looks; look++) {
+    const bytes = filled(200_000, 1);
+    await thread.hash([bytes]);
+    if (bytes.length === 0) return true;
+    await setTimeout(20);
+  }
+  return false;
+}
+
 const digestOf = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
 const filled = (length: number, value: number): Uint8Array => new Uint8Array(length).fill(value);
 
@@ -52,6 +63,14 @@ test('nobody waits until the thread has come up', async () => {
   const [hashed] = await newThread().hash([bytes]);
   assert.equal(Buffer.from(hashed!.digest).toString('hex'), digest);
   assert.equal(hashed!.bytes, bytes);
+});
+
+test('a thread that was prepared for much comes up without having been asked, and none for little', async () => {
+  const [much, little] = [newThread(), newThread()];
+  much.prepare(64 * 2 ** 20);
+  little.prepare(2 ** 20);
+  assert.equal(await hasThread(much), true);
+  assert.equal(await hasThread(little, 1), false);
 });
 
 test('two parts of one buffer go there together', async () => {

@@ -47,6 +47,11 @@ export class HashThread {
     return here.map((hashed) => hashed ?? came.shift()!);
   }
 
+  /** Work.prepareToHash. */
+  prepare(bytes: number): void {
+    if (bytes >= HERE_BYTES && !this.#closed) this.#worker ??= this.#start();
+  }
+
   #hashHere(parts: readonly Uint8Array[]): Hashed[] {
     for (const { length } of parts) this.#here += length;
     return parts.map(hashHere);

@@ -27,6 +27,8 @@ export interface Native {
   /** False if the file system cannot refuse by itself; EEXIST is thrown. */
   renameNoReplace(from: Uint8Array, to: Uint8Array): boolean;
   syncFileSystem(fd: number): Promise<void>;
+  /** The system gets the memory that was freed and lies between what is in use. Null where the C library has no such call. */
+  readonly trimMemory: (() => Promise<void>) | null;
   /** Where memory begins, modulo 2 ** 32. */
   addressOf(bytes: Uint8Array): number;
   readonly attributes: NativeAttributes;
@@ -100,6 +102,7 @@ function nativeOver(koffi: typeof Koffi, libc: Koffi.LibraryHandle): Native {
   const syncfs = libc.func('int syncfs(int fd)');
   const mknod = makeNodeOver(libc);
   const renameat2 = renameOver(libc);
+  const trimMemory = trimOver(libc);
   const seek = (fd: number, position: number, whence: number): number | null => {
     const found = Number(lseek(fd, position, whence));
     if (found >= 0) return found;
@@ -108,6 +111,7 @@ function nativeOver(koffi: typeof Koffi, libc: Koffi.LibraryHandle): Native {
   };
   return {
     attributes: attributesOver(koffi, libc, failed),
+    trimMemory,
     tryLock(fd) {
       if (flock(fd, LOCK_EX_NB) === 0) return true;
       if (koffi.errno() === constants.errno.EWOULDBLOCK) return false;
@@ -168,6 +172,17 @@ function renameOver(libc: Koffi.LibraryHandle): Rename | null {
     return libc.func(
       'int renameat2(int from_at, const uint8_t *from, int to_at, const uint8_t *to, unsigned int flags)',
     ) as Rename;
+  } catch {
+    return null;
+  }
+}
+
+/** glibc has it, others have nothing to trim. */
+function trimOver(libc: Koffi.LibraryHandle): Native['trimMemory'] {
+  try {
+    const trim = libc.func('int malloc_trim(size_t pad)');
+    // Not on the main thread: it looks at all that is free.
+    return () => new Promise((resolve) => trim.async(0, () => resolve()));
   } catch {
     return null;
   }

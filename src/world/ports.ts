@@ -271,6 +271,8 @@ export interface Work {
   readonly lanes: number;
   /** There will be work soon: one more thread begins now, beside what the caller does. */
   prepare?(): void;
+  /** So many bytes may come soon to be hashed: if a thread for that is worth it, it begins now. */
+  prepareToHash?(bytes: number): void;
   /**
    * Runs the task, in any order among those under way. Input and output must survive structured clone; leave the
    * input as it is until the task answers.

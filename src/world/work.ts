@@ -110,6 +110,10 @@ class ThreadPool implements WorkPool {
     return this.#hashing.hash(parts);
   }
 
+  prepareToHash(bytes: number): void {
+    this.#hashing.prepare(bytes);
+  }
+
   prepare(): void {
     if (!this.#closed && this.#threads.size < this.lanes) this.#start();
   }

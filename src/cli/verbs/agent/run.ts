@@ -76,7 +76,11 @@ async function liveUntilReload(
   const local = await serveLocal(world, socket, verbsOf(people));
   open.defer(() => local.close());
   onAnswering();
-  await runParts(until, [(until) => agent.run(until), (until) => refresh(world, home, until)]);
+  await runParts(until, [
+    (until) => agent.run(until),
+    (until) => refresh(world, home, until),
+    (until) => world.giveMemoryBack(until),
+  ]);
 }
 
 /** A backup that is being taken goes on with the centers and keys that it began with. */
