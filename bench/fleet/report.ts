@@ -64,7 +64,7 @@ export function report(night: Night): { text: string; kept: boolean; figures: ob
 function rowsOf({ plotted, plan, rows }: Night): Row[] {
   const offers = new Map(plan.offers.map((offer) => [offer.clientName, offer]));
   const arrivals = new Map(
-    rows.map((row) => [String(row['clientName']), row['arrived_at'] as number | null]),
+    rows.map((row) => [String(row['client_name']), row['arrived_at'] as number | null]),
   );
   return plotted.map(({ name, line }) => {
     const expected = offers.get(name)?.expected ?? null;
@@ -109,7 +109,7 @@ function lineFigures(night: Night, rows: readonly Row[], name: string, rate: num
 function outsideFigures({ opening, end, plotted, ways, rows }: Night) {
   let [most, who] = [0, '-'];
   let stopped = 0;
-  const arrived = new Set(rows.filter((row) => row['arrived_at'] !== null).map((row) => row['clientName']));
+  const arrived = new Set(rows.filter((row) => row['arrived_at'] !== null).map((row) => row['client_name']));
   for (const [at, { name, start, end: close }] of plotted.entries()) {
     const way = ways[at]!;
     if (!arrived.has(name) && way.bytesBetween(close - 2 * SECOND, close) > TALK_BYTES) stopped++;

@@ -16,7 +16,7 @@ interface Machine {
 
 interface Arrival {
   readonly name: string;
-  readonly arrivedAt: number;
+  readonly arrived_at: number;
 }
 
 /** The machines of the example and what is done with them, by the command line alone. */
@@ -130,8 +130,8 @@ export class Tree {
     const lines: string[] = [];
     for (const agent of this.#agents) {
       const copies = (await this.#newest(agent))['copies'] as { center: string; hops: Arrival[] }[];
-      const hops = copies.flatMap((copy) => copy.hops).sort((a, b) => a.arrivedAt - b.arrivedAt);
-      const arrivals = new Map(hops.map(({ name, arrivedAt }) => [name, arrivedAt]));
+      const hops = copies.flatMap((copy) => copy.hops).sort((a, b) => a.arrived_at - b.arrived_at);
+      const arrivals = new Map(hops.map(({ name, arrived_at }) => [name, arrived_at]));
       for (const [name, at] of arrivals) {
         if (this.#hours.isOpen(name as Collecting, at)) continue;
         throw new Error(`${agent}: came to ${name} at ${clock(at)}, outside its hours`);

@@ -55,6 +55,25 @@ it('what needs a person or everything again says so', () => {
   );
 });
 
+it('a node on the way is named: what waits for it does not wait for the center, nor for who asks', () => {
+  const copy = { phase: 'waiting', code: 'center-window', until } as const;
+  const said = (more: Partial<Parameters<typeof copyText>[0]>): string =>
+    copyText({ ...copy, ...more }, 'tokyo', 'UTC', now);
+  assert.equal(said({ next: 'tokyo' }), "waiting for the center's window: opens 00:00 UTC");
+  assert.equal(said({ next: 'kobe' }), "waiting for kobe's window: opens 00:00 UTC");
+  assert.equal(said({ next: 'kobe', code: 'free-space', until: null }), 'kobe has too little free space');
+  assert.equal(said({ next: 'kobe', code: 'client-window' }), 'waiting for your window: opens 00:00 UTC');
+  const held = { phase: 'held', holder: 'kobe' } as const;
+  const way = 'held by kobe only, on its way to tokyo: ';
+  assert.equal(said({ ...held, next: 'osaka' }), `${way}waiting for osaka's window: opens 00:00 UTC`);
+  assert.equal(said(held), `${way}waiting for the node above kobe's window: opens 00:00 UTC`);
+  assert.equal(
+    said({ ...held, next: 'osaka', code: 'no-shared-window', until: null }),
+    `${way}kobe's windows and osaka's are not open together at any time of the next five weeks`,
+  );
+  assert.equal(said({ ...held, next: 'osaka', code: 'client-offline' }), `${way}kobe is offline`);
+});
+
 it('who looks after a node hears what brings the base: its computers may owe nothing there', () => {
   const behind = { phase: 'behind', code: 'base-unknown', until: null } as const;
   const said = (asker: 'agent' | 'node'): string => copyText(behind, 'naha', 'UTC', now, asker);

@@ -32,6 +32,12 @@ const STUCK: Readonly<Record<string, string>> = {
     "lost by the relay that had it: 'lowtide snapshots --lost' lists the files, the next backup sends everything again",
 };
 
+/** What the planner above a relay says of what it holds; `the computer` is the relay. */
+const HELD: Readonly<Record<string, string>> = {
+  'client-window': 'waiting for the hours of the computer',
+  'client-offline': 'the computer is offline',
+};
+
 /** How one copy of a snapshot stands, as half a sentence; `center` is its name, `asker` where that is read. */
 export function copyText(
   copy: {
@@ -41,6 +47,8 @@ export function copyText(
     readonly since?: UnixMillis;
     readonly holder?: string | null;
     readonly expected?: Expected | null;
+    /** The node that it goes to next, as far as that is known. */
+    readonly next?: string | null;
   },
   center: string,
   zone: string,
@@ -51,12 +59,13 @@ export function copyText(
   const when = expectationText(copy.expected ?? null, center, zone, now);
   if (phase === 'safe') return `safe at ${center}`;
   if (phase === 'void') return TEXTS[code] ?? 'given up by its owner';
-  const why = whyText(copy, zone, now);
+  const next = copy.next ?? copy.expected?.by ?? null;
   if (phase === 'held') {
     const holder = copy.holder ?? 'a relay';
-    const reason = heldText(copy, holder, zone, now) ?? why;
+    const reason = heldText(copy, holder, next, center, zone, now);
     return `held by ${holder} only, on its way to ${center}${reason === '' ? '' : `: ${reason}`}${when}`;
   }
+  const why = whyText(copy, (text) => atNode(text, next, center), zone, now);
   if (phase === 'in-transit') {
     const text = `travelling to ${center}`;
     return (why === '' ? text : `${text}${untilOnly(copy, zone, now)}`) + when;
@@ -104,31 +113,40 @@ export function saidOf(center: string, text: string): string {
   return text.split(/[ ,:;]/).includes(center) ? text : `${center}: ${text}`;
 }
 
-/** What waits at a relay waits for the relay's hours, not for those of the machine that asks. */
+/** What the planner of a node says of itself, where that node is a relay on the way: it is not the center's doing. */
+function atNode(text: string, next: string | null, center: string): string {
+  return next === null || next === center ? text : text.replaceAll('the center', next);
+}
+
+/** What waits at a relay waits for the relay's hours and those of the node above it, not for those of the machine that asks. */
 function heldText(
-  { code, until, since }: Pick<CopyState, 'code' | 'until'> & Partial<Pick<CopyState, 'since'>>,
+  copy: Pick<CopyState, 'code' | 'until'> & Partial<Pick<CopyState, 'since'>>,
   holder: string,
+  next: string | null,
+  center: string,
   zone: string,
   now: UnixMillis,
-): string | null {
-  if (code === 'center-unreachable') {
-    const from = since === undefined ? '' : ` since ${clockText(since, zone, now)} ${zone}`;
+): string {
+  if (copy.code === 'center-unreachable') {
+    const from = copy.since === undefined ? '' : ` since ${clockText(copy.since, zone, now)} ${zone}`;
     return `out of reach${from}`;
   }
-  const text = {
-    'client-window': `waiting for the hours of ${holder}`,
-    'client-offline': `${holder} is offline`,
-  }[code];
-  return text === undefined ? null : describeReason({ code: code as ReasonCode, until, text }, zone, now);
+  const above = next ?? `the node above ${holder}`;
+  const said = (text: string): string =>
+    atNode(HELD[copy.code] ?? text, above, center)
+      .replaceAll('the computer', holder)
+      .replaceAll('your', `${holder}'s`);
+  return whyText(copy, said, zone, now);
 }
 
 function whyText(
   { code, until }: { readonly code: string; readonly until: UnixMillis | null },
+  said: (text: string) => string,
   zone: string,
   now: UnixMillis,
 ): string {
   const text = reasonText(code);
-  if (text !== null) return describeReason({ code: code as ReasonCode, until, text }, zone, now);
+  if (text !== null) return describeReason({ code: code as ReasonCode, until, text: said(text) }, zone, now);
   return TEXTS[code] ?? code;
 }
 

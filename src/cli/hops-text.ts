@@ -17,7 +17,8 @@ export function copiesBriefly(copies: readonly CopyLine[], zone: string, now: Un
 }
 
 function stateText(copy: CopyLine, zone: string, now: UnixMillis): string {
-  const text = copyText(copy, copy.center, zone, now);
+  const next = copy.hops.findLast(({ arrivedAt }) => arrivedAt === null)?.name ?? null;
+  const text = copyText({ ...copy, next }, copy.center, zone, now);
   const since = copy.phase === 'safe' ? (copy.arrivedAt ?? copy.since) : null;
   return since === null ? text : `${text} since ${timeText(since, zone)}`;
 }

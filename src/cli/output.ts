@@ -1,8 +1,9 @@
 import { writeSync } from 'node:fs';
 import { errorRegistry, isLowtideError, messageOf } from '../model/errors.ts';
+import { plainMessage } from './json-names.ts';
 import { type FoldingColumn, foldingTable } from './text.ts';
 
-/** A message of `--json`: one object a line; fields are only ever added. */
+/** A message of `--json`, docs/json.md: one object a line, printed in snake_case; fields are only ever added. */
 export type JsonMessage = { readonly message_type: string } & Readonly<Record<string, unknown>>;
 
 /** Where a verb's result goes: text for people, or one JSON object a line for scripts. */
@@ -35,7 +36,7 @@ export class Output {
 
   /** For scripts only. */
   message(message: JsonMessage): void {
-    if (this.json) write(process.stdout, JSON.stringify(message, plainValues) + '\n');
+    if (this.json) write(process.stdout, JSON.stringify(plainMessage(message)) + '\n');
   }
 
   /** Rows as a table for people, or each as a message for scripts. */
@@ -74,10 +75,4 @@ function write(stream: NodeJS.WriteStream & { readonly fd: number }, text: strin
 
 function errorText(error: unknown): string {
   return error instanceof Error ? (error.stack ?? error.message) : String(error);
-}
-
-/** Big numbers as numbers, bytes as hex. */
-function plainValues(_key: string, value: unknown): unknown {
-  if (typeof value === 'bigint') return Number(value);
-  return value instanceof Uint8Array ? Buffer.from(value).toString('hex') : value;
 }

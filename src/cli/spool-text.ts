@@ -57,14 +57,25 @@ export function copyLines({ copies }: Pick<SpooledSnapshot, 'copies'>, status: W
       const text = `waiting for the connection to ${closed.name}${since}: ${closed.message}${when}`;
       return centers.length > 1 ? saidOf(name, text) : text;
     }
-    const text = copyText(copy, name, zone, now, role === 'relay' ? 'node' : 'agent');
+    const next = moving ? onlyWay(copy.center, status) : null;
+    const text = copyText({ ...copy, next }, name, zone, now, role === 'relay' ? 'node' : 'agent');
     return centers.length > 1 ? saidOf(name, text) : text;
   });
 }
 
-/** The best of the ways to a center, if none is open; null if one is. */
-function unreachable(center: string, { centers, upstreams }: WaysStatus): UpstreamStatus | null {
+function waysTo(center: string, { centers, upstreams }: WaysStatus): UpstreamStatus[] {
   const ways = centers.find(({ id }) => id === center)?.ways ?? [];
-  const all = ways.flatMap((way) => upstreams.filter(({ id }) => id === way));
+  return ways.flatMap((way) => upstreams.filter(({ id }) => id === way));
+}
+
+/** The node that leads to a center, where no other does: what is said of the next node is said of it. */
+function onlyWay(center: string, status: WaysStatus): string | null {
+  const [way, ...others] = waysTo(center, status);
+  return others.length === 0 ? (way?.name ?? null) : null;
+}
+
+/** The best of the ways to a center, if none is open; null if one is. */
+function unreachable(center: string, status: WaysStatus): UpstreamStatus | null {
+  const all = waysTo(center, status);
   return all.some(({ connected }) => connected) ? null : (all[0] ?? null);
 }

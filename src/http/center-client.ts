@@ -1,16 +1,15 @@
 import type { SealedBlock } from '../format/block.ts';
 import type { ClientCredentials } from '../identity/client-identity.ts';
-import { LowtideError } from '../model/errors.ts';
+import { errorRegistry, LowtideError } from '../model/errors.ts';
 import type { CopyState, Member, Order } from '../model/exchange.ts';
 import type { BlockId, ClientId, OrderId, SnapshotId } from '../model/ids.ts';
 import type { Limits } from '../model/limits.ts';
 import type { CenterApi } from '../protocol/center-api.ts';
 import { decodeMessage, encodeMessage } from '../protocol/fields.ts';
-import { decodeBlock, decodeIds, encodeIds, ID_BYTES, readFrames } from '../protocol/frames.ts';
+import { decodeBlock, decodeIds, encodeIds, errorOf, ID_BYTES, readFrames } from '../protocol/frames.ts';
 import {
   clientPageMessage,
   clientsQueryMessage,
-  commitMessage,
   copyPageMessage,
   copyQueryMessage,
   declineMessage,
@@ -19,8 +18,10 @@ import {
   keyringPageMessage,
   keyringsQueryMessage,
   membersMessage,
+  missingMessage,
   offerMessage,
   orderLineOf,
+  receiptMessage,
   welcomeMessage,
   withdrawMessage,
 } from '../protocol/messages.ts';
@@ -145,9 +146,23 @@ class CenterClient implements CenterConnection {
     return sendBlocks(this.#requester, asking, from, this.#limits);
   }
 
-  commit: CenterApi['commit'] = (order) => {
-    const { commit_ms } = this.#requester.limits;
-    return this.#ask(`/v1/orders/${order}/commit`, Buffer.alloc(0), commitMessage(this.#limits), commit_ms);
+  commit: CenterApi['commit'] = async (order) => {
+    const { commit_ms, answer_bytes_max } = this.#requester.limits;
+    const asking = {
+      method: 'POST',
+      path: `/v1/orders/${order}/commit`,
+      type: JSON_TYPE,
+      body: Buffer.alloc(0),
+      answerType: JSON_TYPE,
+      wait_ms: commit_ms,
+      also: errorRegistry['blocks-missing'].status,
+    } as const;
+    const answer = answerOf(await this.#requester.call(asking, answer_bytes_max));
+    const refused = errorOf(answer);
+    if (refused === null) return decodeMessage(receiptMessage, answer, 'bad-answer');
+    if (refused.code !== 'blocks-missing') throw refused;
+    const { missing } = decodeMessage(missingMessage(this.#limits), answer, 'bad-answer');
+    return { kind: 'missing', missing };
   };
 
   decline: CenterApi['decline'] = async (order, why) => {

@@ -1,10 +1,12 @@
+import { errorRegistry } from '../model/errors.ts';
 import { parseClientId, parseOrderId, parseSnapshotId } from '../model/ids.ts';
 import { encodeMessage } from '../protocol/fields.ts';
 import { encodeIds } from '../protocol/frames.ts';
 import {
   clientPageMessage,
   clientsQueryMessage,
-  commitMessage,
+  missingMessage,
+  receiptMessage,
   copyPageMessage,
   copyQueryMessage,
   declineMessage,
@@ -57,10 +59,12 @@ export const controlRoutes: readonly Route[] = [
   post('/v1/orders/:id/commit', async ({ world }, exchange) => {
     const order = parseOrderId(exchange.id);
     const answer = await exchange.api.commit(order);
-    const most = world.limits.ids_per_message;
-    const bounded =
-      answer.kind === 'missing' ? { ...answer, missing: answer.missing.slice(0, most) } : answer;
-    return json(encodeMessage(commitMessage(world.limits), bounded));
+    if (answer.kind === 'receipt') return json(encodeMessage(receiptMessage, answer));
+    const missing = answer.missing.slice(0, world.limits.ids_per_message);
+    const message = 'the snapshot lacks blocks that its refs name: send them and ask again';
+    const refusal = { code: 'blocks-missing', message, missing } as const;
+    const body = encodeMessage(missingMessage(world.limits), refusal);
+    return { type: JSON_TYPE, body, status: errorRegistry[refusal.code].status };
   }),
 
   post('/v1/orders/:id/decline', async (_service, exchange) => {

@@ -253,6 +253,25 @@ test('what a center says went wrong is told in one plain line, with a code that 
   await assert.rejects(unknown.copies({}), { code: 'bad-answer', message: 'x' });
 });
 
+test('a commit that misses blocks is 409 with a list, which is bounded; any other 409 is what it says (R22)', async () => {
+  const refused = async (body: object): Promise<unknown> => {
+    const text = JSON.stringify(body);
+    const headers = `Content-Type: application/json\r\nContent-Length: ${Buffer.byteLength(text)}`;
+    return (await says(head(headers, '409 Conflict') + text)).commit(order);
+  };
+  const lacking = { code: 'blocks-missing', message: 'send them' };
+  assert.deepEqual(await refused({ ...lacking, missing: [id] }), { kind: 'missing', missing: [id] });
+  await assert.rejects(refused(lacking), { code: 'bad-answer' });
+  await assert.rejects(refused({ ...lacking, missing: ['x'] }), { code: 'bad-answer' });
+  const endless = Array.from({ length: house.world.limits.ids_per_message + 1 }, () => id);
+  await assert.rejects(refused({ ...lacking, missing: endless }), { code: 'bad-answer' });
+  await assert.rejects(refused({ code: 'order-ended', message: 'late', missing: [id] }), {
+    code: 'order-ended',
+  });
+  const claimed = await says(json(JSON.stringify({ kind: 'missing', missing: [id] })));
+  await assert.rejects(claimed.commit(order), { code: 'bad-answer' });
+});
+
 test('who does not prove to be the center hears nothing, not even that somebody joins', async () => {
   const other = await HttpCenter.start();
   const stranger = serverCredentials(other.world, other.authority, ['127.0.0.1']);

@@ -23,6 +23,8 @@ export interface Asking {
   /** Until the answer begins. Left out: as long as the connection is not idle. */
   readonly wait_ms?: number;
   readonly stop?: AbortSignal;
+  /** A status other than 200 whose answer is more than an error. */
+  readonly also?: number;
 }
 
 /** Sends requests to one center and to nobody else. Redirects are not followed, and nothing is decoded on the way. */
@@ -82,9 +84,9 @@ export class Requester {
   }
 
   /** @throws LowtideError what the center says, `center-unreachable`, `wrong-center`, `clock-off`, `bad-answer` */
-  async answer(request: ClientRequest, { answerType, wait_ms }: Asking): Promise<IncomingMessage> {
+  async answer(request: ClientRequest, { answerType, wait_ms, also }: Asking): Promise<IncomingMessage> {
     const response = await this.#response(request, wait_ms);
-    if (response.statusCode !== 200) throw await this.#refusal(response);
+    if (response.statusCode !== 200 && response.statusCode !== also) throw await this.#refusal(response);
     const { 'content-type': type, 'content-encoding': encoding } = response.headers;
     if (type === answerType && encoding === undefined) return response;
     response.destroy();

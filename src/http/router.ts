@@ -83,7 +83,7 @@ async function carryOut(
           ...exchange,
           ...known(service, caller),
         });
-    if (given !== null) answer(response, service.http, 200, given.type, given.body);
+    if (given !== null) answer(response, service.http, given.status ?? 200, given.type, given.body);
   } catch (error) {
     refuse(response, service.http, service.report(request, error));
   }

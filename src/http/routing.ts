@@ -35,8 +35,8 @@ export interface CallerExchange extends Exchange {
   readonly api: CenterApi;
 }
 
-/** A body of JSON or ids; null for an answer that the handler has written itself. */
-export type Answer = { readonly type: string; readonly body: Uint8Array } | null;
+/** A body of JSON or ids, with a status if it is not 200; null for an answer that the handler has written itself. */
+export type Answer = { readonly type: string; readonly body: Uint8Array; readonly status?: number } | null;
 
 /**
  * A route is open to everybody only if it says so. In `path`, `:id` is the variable part.

@@ -80,6 +80,7 @@ export const errorRegistry = {
   forbidden: row(403),
   'wrong-state': row(409),
   'order-ended': row(409, true),
+  'blocks-missing': row(409, true),
   'base-unknown': row(409, true),
   'sequence-fork': row(409),
   'center-went-back': row(409),

@@ -197,14 +197,26 @@ export const copyPageMessage = (limits: Limits): z.ZodType<Page<CopyRecord>> =>
     next: textUpTo(200).nullable(),
   });
 
-export const commitMessage = (limits: Limits): z.ZodType<CommitAnswer> =>
-  z.discriminatedUnion('kind', [
-    z.object({ kind: z.literal('receipt'), receipt: bytesText(1, RECEIPT_BYTES_MAX) }),
-    z.object({
-      kind: z.literal('missing'),
-      missing: z.array(idText<BlockId>(64)).max(limits.ids_per_message),
-    }),
-  ]);
+type Receipted = Extract<CommitAnswer, { kind: 'receipt' }>;
+
+export const receiptMessage: z.ZodType<Receipted> = z.object({
+  kind: z.literal('receipt'),
+  receipt: bytesText(1, RECEIPT_BYTES_MAX),
+});
+
+/** The error with which a commit is refused that misses blocks (R22). */
+export const missingMessage = (
+  limits: Limits,
+): z.ZodType<{
+  readonly code: 'blocks-missing';
+  readonly message: string;
+  readonly missing: readonly BlockId[];
+}> =>
+  z.object({
+    code: z.literal('blocks-missing'),
+    message: textUpTo(1000),
+    missing: z.array(idText<BlockId>(64)).max(limits.ids_per_message),
+  });
 
 export interface Withdrawal {
   readonly record: Uint8Array;

@@ -85,7 +85,7 @@ describe('one computer and a disk', () => {
     );
     const [file] = (await ok(['ls', 'latest', join(files, 'sub', 'b.txt'), ...depot])).messages;
     assert.equal(file!.type, 'file');
-    assert.equal(file!.size, 500_000);
+    assert.equal(file!.size_bytes, 500_000);
     assert.equal(
       file!['mtime_ns'],
       String((await stat(join(files, 'sub', 'b.txt'), { bigint: true })).mtimeNs),

@@ -97,7 +97,7 @@ describe('two machines', () => {
     assert.match((await lowtide(['status', ...agent])).stdout, /docs +protected as of 2.* at tokyo$/m);
     const here = await ok(['center', 'status', '--data', center.data]);
     assert.equal(here.message('job').standing, 'here');
-    assert.ok(Number(here.message('center')['stored']) > 0);
+    assert.ok(here.message('center').stored_bytes > 0);
     const told = await lowtide(['center', 'status', '--all', '--data', center.data]);
     assert.match(told.stdout, /^1 computer, 1 job\n  ann docs  the newest is of 2.*; connected$/m);
     const { messages } = await ok(['center', 'plan', '--data', center.data]);
@@ -111,7 +111,7 @@ describe('two machines', () => {
 
   it("the center's ledger has address, files, taken, arrived and history (SEED fig. 6)", async () => {
     const row = (await ok(['center', 'ledger', '--data', center.data])).message('snapshot');
-    assert.equal(row['clientName'], 'ann');
+    assert.equal(row['client_name'], 'ann');
     assert.equal(row['address'], '127.0.0.1');
     assert.deepEqual(row['via'], []);
     assert.equal(row['paths'], files);

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
 import type { Command } from 'commander';
 import { newProgram } from '../../src/cli/program.ts';
+import { leavesOf, pathOf } from '../support/verbs.ts';
 import { lowtide } from './kit.ts';
 
 describe('help', () => {
@@ -86,15 +87,6 @@ describe('help', () => {
     assert.match((await lowtide(['--version'])).stdout, /^\d+\.\d+\.\d+\n$/);
   });
 });
-
-function leavesOf(command: Command): Command[] {
-  return command.commands.length === 0 ? [command] : command.commands.flatMap(leavesOf);
-}
-
-function pathOf(command: Command): string {
-  const above = command.parent === null || command.parent.parent === null ? '' : `${pathOf(command.parent)} `;
-  return above + command.name();
-}
 
 /** With what `addHelpText` adds. */
 function helpOf(command: Command): string {

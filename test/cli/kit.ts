@@ -32,7 +32,7 @@ export interface Message {
   readonly level: string;
   readonly phase: string;
   readonly files: number;
-  readonly size: number;
+  readonly size_bytes: number;
   readonly bytes: number;
   readonly sequence: number;
   readonly problems: number;

@@ -185,8 +185,8 @@ describe('a relay', () => {
       tokyo.data,
     ];
     const set = (await ok(quota('shop', '2 GiB'))).message('quota');
-    assert.deepEqual([set['name'], set['quota']], ['shop', 2 * 1024 ** 3]);
-    assert.ok(Number(set['brought']) > 0);
+    assert.deepEqual([set['name'], set['quota_bytes']], ['shop', 2 * 1024 ** 3]);
+    assert.ok(Number(set['brought_bytes']) > 0);
     assert.match((await lowtide(quota('shop', 'none'))).stdout, /may bring as much as it likes/);
     const bounded = ['center', 'client', 'quota', 'shop', '--machines', '2', '--data', tokyo.data];
     assert.deepEqual((await ok(bounded)).message('quota')['machines'], { most: 2, told: 2 });

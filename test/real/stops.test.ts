@@ -54,7 +54,7 @@ test('SIGTERM amid a transfer: agent and center end with 0, and it goes on witho
   await pair.startAgent();
   await pair.drained(EVENT_MS);
   const sent = Number(pair.agent.events('sent')[0]?.['bytes']);
-  const total = Number((await pair.onCenter('center', 'snapshots'))[0]?.['newBytes']);
+  const total = Number((await pair.onCenter('center', 'snapshots'))[0]?.['new_bytes']);
   assert.ok(
     arrived > 0 && sent + arrived <= total,
     `${arrived} arrived before and ${sent} after, of ${total}`,

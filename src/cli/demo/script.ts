@@ -223,7 +223,7 @@ export class Script {
     const spool = messageOf(status, 'agent')['spool'] as { readonly bytes: number };
     if (spool.bytes > 0) throw new LowtideError('wrong-state', `the spool still holds ${spool.bytes} bytes`);
     this.#note('the spool is empty, the job is protected');
-    return { value: null, result: `${bytesText(Number(row['newBytes']))} travelled, receipt signed` };
+    return { value: null, result: `${bytesText(Number(row['new_bytes']))} travelled, receipt signed` };
   }
 
   /** As the agent keeps it, checked with the key that came with the token. */

@@ -156,7 +156,9 @@ function stateText(
 }
 
 /** A relay's own copy is held for ever, whether the blocks are still here or not. */
-function hereText({ phase, kept }: Pick<CatalogRow, 'phase' | 'kept'>): string | null {
+function hereText({ phase, code, kept }: Pick<CatalogRow, 'phase' | 'code' | 'kept'>): string | null {
+  // Why it waits is known to the running node's planner alone.
+  if (phase === 'waiting' && code === '') return 'offered, not here yet';
   if (phase === 'safe') return 'here';
   if (phase === 'held') return kept ? 'in custody here' : 'passed on';
   return null;

@@ -17,7 +17,7 @@ test('S22: a relay whose hours never meet those of a node above says so, with bo
   const lines = neverMeeting(state);
   assert.equal(
     lines.join(' ').replaceAll(/\s+/g, ' ').trim(),
-    'NOTHING can ever go to tokyo: this relay may send on 10:00-12:00 (UTC), tokyo collects 22:00-08:00 (Asia/Tokyo)',
+    "NOTHING can ever go to tokyo: this relay may send on 10:00-12:00 (UTC), tokyo collects 22:00-08:00 (Asia/Tokyo): change 'transfer' in relay.yaml, or 'windows' there",
   );
   assert.ok(lines.every((line) => line.length <= 100));
   assert.deepEqual(neverMeeting({ ...state, transfer: 'any' }), []);

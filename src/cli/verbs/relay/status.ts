@@ -60,7 +60,7 @@ export function neverMeeting({ upstreams, transfer, transferZone, now }: Hours):
   const own = parseWindows(transfer, transferZone);
   return upstreams.flatMap(({ name, windows, zone }) => {
     if (windows === null || zone === null || everMeet(own, parseWindows(windows, zone), now)) return [];
-    const text = `NOTHING can ever go to ${name}: this relay may send on ${hoursText(transfer, transferZone)}, ${name} collects ${hoursText(windows, zone)}`;
+    const text = `NOTHING can ever go to ${name}: this relay may send on ${hoursText(transfer, transferZone)}, ${name} collects ${hoursText(windows, zone)}: change 'transfer' in relay.yaml, or 'windows' there`;
     return hangingLines(text, WIDTH - 2, '  ');
   });
 }
