@@ -1,4 +1,3 @@
-import { z } from 'zod';
 import { decodeCbor, encodeCbor } from '../../src/format/cbor.ts';
 import { dumpObject } from '../../src/format/dump.ts';
 import {
@@ -17,7 +16,7 @@ import {
   signingKeyFromSeed,
   signRecord,
 } from '../../src/format/signing.ts';
-import { testKeys, testStore } from '../../src/format/test-support.ts';
+import { anyMap, testKeys, testStore } from '../../src/format/test-support.ts';
 import { openVoid, signVoid } from '../../src/format/void-record.ts';
 import type { CenterId } from '../../src/model/ids.ts';
 import { limits } from '../../src/model/limits.ts';
@@ -36,7 +35,7 @@ type Open = (bytes: Uint8Array, publicKey: Uint8Array) => unknown;
 /** The refusals that every kind of record has. */
 function refusals(kind: SignedKind, good: Uint8Array, publicKey: Uint8Array, open: Open): object[] {
   const { body, signature } = parseRecord(kind, good, 'damaged-manifest');
-  const fields = decodeCbor(body, z.record(z.string(), z.unknown()), 'damaged-manifest', 'the record');
+  const fields = decodeCbor(body, anyMap, 'damaged-manifest', 'the record');
   const signer = kind === 'receipt' ? center : key;
   const signed = (change: object) => signRecord(kind, encodeCbor({ ...fields, ...change }), signer);
   const wrongKind = kind === 'void' ? 'receipt' : 'void';
@@ -166,7 +165,7 @@ export function voidCenterVectors(): object {
   };
   const good = signVoid({ ...record, centers: [one, two] }, key);
   const { body } = parseRecord('void', good, 'damaged-manifest');
-  const fields = decodeCbor(body, z.record(z.string(), z.unknown()), 'damaged-manifest', 'the record');
+  const fields = decodeCbor(body, anyMap, 'damaged-manifest', 'the record');
   const naming = (centers: unknown): Uint8Array =>
     signRecord('void', encodeCbor({ ...fields, centers }), key);
   const bytes = (id: string): Buffer => Buffer.from(id, 'hex');

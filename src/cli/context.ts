@@ -2,13 +2,12 @@ import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { LowtideError } from '../model/errors.ts';
 import type { Monitor } from '../world/ports.ts';
-import { realWorld } from '../world/real-world.ts';
+import type { RealWorld } from '../world/real-world.ts';
 import { Output } from './output.ts';
-import { TerminalMonitor } from './terminal-monitor.ts';
 
 /** What every verb gets: its world, its output, and the signal that Ctrl-C, SIGTERM and the end of its terminal abort. */
 export interface Context {
-  readonly world: ReturnType<typeof realWorld>;
+  readonly world: RealWorld;
   readonly output: Output;
   /** Aborts with LowtideError `interrupted`. */
   readonly stop: AbortSignal;
@@ -33,10 +32,12 @@ export interface VerbMonitor extends Monitor {
 export async function runVerb(
   options: CommonOptions,
   verb: (context: Context) => Promise<number | void>,
-  monitorFor: (output: Output) => VerbMonitor = (output) => new TerminalMonitor(output),
+  monitorFor?: (output: Output) => VerbMonitor,
 ): Promise<void> {
+  const { realWorld } = await import('../world/real-world.ts');
+  const { TerminalMonitor } = await import('./terminal-monitor.ts');
   const output = new Output({ json: options.json ?? false, quiet: options.quiet ?? false });
-  const monitor = monitorFor(output);
+  const monitor = monitorFor?.(output) ?? new TerminalMonitor(output);
   const world = realWorld({ monitor });
   const stop = new AbortController();
   const onSignal = (): void => {

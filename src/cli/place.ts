@@ -5,6 +5,7 @@ import type { Secret } from '../format/keyring-slots.ts';
 import { LowtideError, messageOf } from '../model/errors.ts';
 import type { SnapshotId } from '../model/ids.ts';
 import type { Reading, SnapshotLine } from '../node/reading.ts';
+import type { Unlocking } from '../node/unlocking.ts';
 import type { SnapshotReader } from '../restore/snapshot-reader.ts';
 import { absolute, type CommonOptions, type Context } from './context.ts';
 import { readPassword } from './password.ts';
@@ -65,6 +66,42 @@ export async function readSecret(options: PlaceOptions, question = 'Password'): 
   return { kind: 'recovery', secret: parseRecoverySheet(text).secret };
 }
 
+/** A depot that is being unlocked. */
+export interface BegunDepot {
+  readonly depot: string;
+  readonly secret: Secret;
+  readonly unlocking: Unlocking;
+  /** When it was known what to do: `Clock.monotonic`. */
+  readonly since: number;
+}
+
+/**
+ * What a verb about a depot begins with, before it loads anything else: a password's key takes a fifth of a second. It
+ * resolves when that is under way, in a thread of the system's.
+ */
+export async function beginDepot(options: PlaceOptions): Promise<BegunDepot> {
+  const depot = depotOf(options);
+  const secret = await readSecret(options);
+  const since = performance.now();
+  const { beginUnlocking } = await import('../node/unlocking.ts');
+  const { realDisk } = await import('../world/disk.ts');
+  const { limits } = await import('../model/limits.ts');
+  return {
+    depot,
+    secret,
+    since,
+    unlocking: await beginUnlocking({ disk: realDisk(), limits }, depot, secret),
+  };
+}
+
+/** The same; null where the options name no depot. @throws LowtideError `bad-request` also for `--of` with one */
+export async function beginPlace(options: PlaceOptions): Promise<BegunDepot | null> {
+  if (options.depot === undefined || options.depot === '') return null;
+  if (options.of !== undefined)
+    throw new LowtideError('bad-request', '--of asks what this computer has joined: leave --depot away');
+  return await beginDepot(options);
+}
+
 /** A whole file as text, or standard input for `-`. */
 export async function readText(path: string, what: string): Promise<string> {
   try {
@@ -82,15 +119,15 @@ export async function readPatterns(files: readonly string[]): Promise<string[]> 
 
 /**
  * Opens what the options name for reading, runs `work`, closes it.
- * @param beside whether a password's key is derived in a thread of `world.work`: for who needs threads anyway
+ * @param begun by `beginPlace`, if that was done already
  */
 export async function withReading<T>(
   context: Context,
   options: PlaceOptions,
   work: (reading: Reading) => Promise<T>,
-  beside = false,
+  begun?: BegunDepot | null,
 ): Promise<T> {
-  const reading = await openReading(context, options, beside);
+  const reading = await openReading(context, options, begun ?? (await beginPlace(options)));
   try {
     return await work(reading);
   } finally {
@@ -98,23 +135,21 @@ export async function withReading<T>(
   }
 }
 
-async function openReading(context: Context, options: PlaceOptions, beside: boolean): Promise<Reading> {
+async function openReading(
+  context: Context,
+  options: PlaceOptions,
+  begun: BegunDepot | null,
+): Promise<Reading> {
   const { world } = context;
-  if (options.depot === undefined || options.depot === '') {
+  if (begun === null) {
     const { openAgentReading, openOtherReading } = await import('./agent-place.ts');
     return options.of === undefined
       ? await openAgentReading(context, options)
       : await openOtherReading(context, options, options.of);
   }
-  if (options.of !== undefined)
-    throw new LowtideError('bad-request', '--of asks what this computer has joined: leave --depot away');
-  const depot = depotOf(options);
-  const secret = await readSecret(options);
-  const begun = beside
-    ? await (await import('../node/unlocking.ts')).beginUnlocking(world, depot, secret)
-    : undefined;
+  const { depot, secret, unlocking } = begun;
   const { aloneReading, openAlone } = await import('../node/alone.ts');
-  const alone = await openAlone(world, depot, secret, 'read', begun);
+  const alone = await openAlone(world, depot, secret, 'read', unlocking);
   return aloneReading(world, alone);
 }
 

@@ -1,7 +1,5 @@
 import { Command, Option } from 'commander';
-import { realClock } from '../world/clock.ts';
 import { type CommonOptions, type Context, runVerb } from './context.ts';
-import { logFor } from './daemon.ts';
 import type { LogMonitor } from './log-monitor.ts';
 
 export interface VerbText {
@@ -77,6 +75,24 @@ export function action(
   };
 }
 
+/**
+ * The same for a verb that begins before the program is loaded: `begin` gets the arguments and options first, and when
+ * it is done the rest is loaded, beside whatever it has set going. `work` gets what came of it, or is not called.
+ */
+export function actionAfter<Begun>(
+  begin: (...rest: never[]) => Promise<Begun>,
+  work: (context: Context, begun: Begun, ...rest: never[]) => Promise<number | void>,
+): (...rest: unknown[]) => Promise<void> {
+  return async (...rest) => {
+    const given = rest.slice(0, -1) as never[];
+    const [begun] = await Promise.allSettled([begin(...given)]);
+    await runVerb(given.at(-1)!, async (context) => {
+      if (begun.status === 'rejected') throw begun.reason;
+      return await work(context, begun.value, ...given);
+    });
+  };
+}
+
 /** For options that may be given several times. */
 export function collect(value: string, before: readonly string[] = []): readonly string[] {
   return [...before, value];
@@ -88,6 +104,8 @@ export function daemonAction(
 ): (...rest: unknown[]) => Promise<void> {
   return async (...rest) => {
     const given = rest.slice(0, -1);
+    const { realClock } = await import('../world/clock.ts');
+    const { logFor } = await import('./daemon.ts');
     const { make, log } = logFor(realClock().zone);
     const run = (context: Context): Promise<void> => work(context, log(), ...(given as never[]));
     await runVerb(given.at(-1) as CommonOptions, run, make);

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { z } from 'zod';
+import { countFrom, having, literal, number, text } from '../format/shape.ts';
 import { hexOf } from '../model/bytes.ts';
 import { isLowtideError, LowtideError } from '../model/errors.ts';
 import { readWhole, writeDurably } from '../world/durable.ts';
@@ -17,12 +17,12 @@ export interface DepotConfig {
   readonly createdAt: number;
 }
 
-const configShape = z.object({
-  lowtide: z.literal('depot'),
-  format: z.number().int().min(1),
-  id: z.string(),
-  createdAt: z.number(),
-  check: z.string(),
+const configShape = having({
+  lowtide: literal('depot'),
+  format: countFrom(1),
+  id: text,
+  createdAt: number,
+  check: text,
 });
 
 /** See `Depot.create`. What an earlier, interrupted call left is no obstacle. */
@@ -86,8 +86,8 @@ export async function repairConfig(disk: Disk, path: string, { config, bad }: Co
 
 async function readCopy(disk: Disk, path: string): Promise<DepotConfig | 'missing' | 'damaged'> {
   try {
-    const text = Buffer.from(await readWhole(disk, path, CONFIG_BYTES_MAX)).toString('utf8');
-    const { id, createdAt, format, check } = configShape.parse(JSON.parse(text));
+    const read = Buffer.from(await readWhole(disk, path, CONFIG_BYTES_MAX)).toString('utf8');
+    const { id, createdAt, format, check } = configShape(JSON.parse(read));
     if (check !== checkOf(format, { id, createdAt })) return 'damaged';
     if (format > FORMAT) {
       throw new LowtideError(

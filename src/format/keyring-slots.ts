@@ -1,11 +1,10 @@
 import { createPrivateKey, createPublicKey, diffieHellman, type KeyObject } from 'node:crypto';
-import { z } from 'zod';
 import { bytesOfHex, hexOf } from '../model/bytes.ts';
 import { isLowtideError, LowtideError } from '../model/errors.ts';
 import type { Limits } from '../model/limits.ts';
 import type { UnixMillis } from '../model/time.ts';
-import { bytesOf, count } from './cbor.ts';
 import { type PassphraseCost, type PassphraseInput, passphraseKey } from './passphrase-key.ts';
+import { bytesOf, count, literal, oneOf, record, textUpTo, where } from './shape.ts';
 import { deriveKey, openBox, sealBox } from './siv-box.ts';
 
 /** Fresh random bytes: `World.random.bytes` in production. */
@@ -64,29 +63,29 @@ const CONTEXT = 'lowtide/slot/1';
 const PKCS8_X25519 = Buffer.from('302e020100300506032b656e04220420', 'hex');
 const SPKI_X25519 = Buffer.from('302a300506032b656e032100', 'hex');
 
-const head = { id: bytesOf(8), label: z.string().max(200), createdAt: count, box: bytesOf(BOX_BYTES) };
-const salt = bytesOf(SECRET_BYTES).refine((bytes) => bytes.some((byte) => byte !== 0), 'must not be zero');
+const head = { id: bytesOf(8), label: textUpTo(200), createdAt: count, box: bytesOf(BOX_BYTES) };
+const salt = where(bytesOf(SECRET_BYTES), (bytes) => bytes.some((byte) => byte !== 0), 'must not be zero');
 
-export const slotShape = z.discriminatedUnion('kind', [
-  z.strictObject({ ...head, kind: z.literal('device'), salt }),
-  z.strictObject({ ...head, kind: z.literal('recovery'), salt }),
-  z.strictObject({
+export const slotShape = oneOf('kind', {
+  device: record({ ...head, kind: literal('device'), salt }),
+  recovery: record({ ...head, kind: literal('recovery'), salt }),
+  passphrase: record({
     ...head,
-    kind: z.literal('passphrase'),
+    kind: literal('passphrase'),
     salt,
     memoryKiB: count,
     passes: count,
     lanes: count,
   }),
-  z.strictObject({
+  organisation: record({
     ...head,
-    kind: z.literal('organisation'),
+    kind: literal('organisation'),
     recipient: bytesOf(32),
     ephemeral: bytesOf(32),
   }),
-]);
+});
 
-export function slotOf(body: z.infer<typeof slotShape>): Slot {
+export function slotOf(body: ReturnType<typeof slotShape>): Slot {
   return { ...body, id: hexOf(body.id) };
 }
 

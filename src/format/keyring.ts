@@ -1,11 +1,10 @@
 import { createHash } from 'node:crypto';
-import { z } from 'zod';
 import { bytesOfHex, equalBytes, hexOf } from '../model/bytes.ts';
 import { LowtideError } from '../model/errors.ts';
 import type { ClientId, DomainKeyId, InstanceId, KeyringHash } from '../model/ids.ts';
 import type { Limits } from '../model/limits.ts';
 import type { UnixMillis } from '../model/time.ts';
-import { bytesOf, bytesUpTo, count, decodeCbor, encodeCbor } from './cbor.ts';
+import { decodeCbor, encodeCbor } from './cbor.ts';
 import { deriveDomainKeys, KeyStore } from './domain-keys.ts';
 import { type DomainProof, proveDomain } from './domain-proof.ts';
 import {
@@ -18,6 +17,7 @@ import {
   slotOf,
   slotShape,
 } from './keyring-slots.ts';
+import { bytesOf, bytesUpTo, count, countFrom, listOf, literal, orNull, record } from './shape.ts';
 import {
   checkSignature,
   instanceIdOf,
@@ -98,41 +98,33 @@ export interface KeyringDraft extends RingKeys {
 const KEYRING_BYTES_MAX = 1 << 18;
 const SLOTS_MAX = 64;
 const EPOCHS_MAX = 1000;
+const INSTANCES_MAX = 1000;
 const KEYS_CONTEXT = 'lowtide/keyring/1';
 
-const bodyShape = z.strictObject({
-  format: z.literal(1),
-  client: bytesOf(16),
-  version: count.min(1),
-  previous: bytesOf(32).nullable(),
-  signer: bytesOf(16),
-  epochs: z
-    .array(z.strictObject({ domain: bytesOf(16), epoch: count.min(1), since: count }))
-    .min(1)
-    .max(EPOCHS_MAX),
-  proofs: z
-    .array(z.strictObject({ key: bytesOf(32), signature: bytesOf(64) }))
-    .min(1)
-    .max(EPOCHS_MAX)
-    .exactOptional(),
-  sealedKeys: bytesUpTo(KEYRING_BYTES_MAX),
-  slots: z.array(slotShape).min(1).max(SLOTS_MAX),
-  instances: z
-    .array(
-      z.strictObject({
-        id: bytesOf(16),
-        publicKey: bytesOf(32),
-        since: count,
-        continues: bytesOf(16).nullable(),
-      }),
-    )
-    .min(1)
-    .max(1000),
-});
+const bodyShape = record(
+  {
+    format: literal(1),
+    client: bytesOf(16),
+    version: countFrom(1),
+    previous: orNull(bytesOf(32)),
+    signer: bytesOf(16),
+    epochs: listOf(record({ domain: bytesOf(16), epoch: countFrom(1), since: count }), {
+      min: 1,
+      max: EPOCHS_MAX,
+    }),
+    sealedKeys: bytesUpTo(KEYRING_BYTES_MAX),
+    slots: listOf(slotShape, { min: 1, max: SLOTS_MAX }),
+    instances: listOf(
+      record({ id: bytesOf(16), publicKey: bytesOf(32), since: count, continues: orNull(bytesOf(16)) }),
+      { min: 1, max: INSTANCES_MAX },
+    ),
+  },
+  { proofs: listOf(record({ key: bytesOf(32), signature: bytesOf(64) }), { min: 1, max: EPOCHS_MAX }) },
+);
 
-const keysShape = z.strictObject({
-  domains: z.array(z.strictObject({ key: bytesOf(32) })),
-  signingSeed: bytesOf(32).nullable(),
+const keysShape = record({
+  domains: listOf(record({ key: bytesOf(32) })),
+  signingSeed: orNull(bytesOf(32)),
   instances: bytesOf(32),
 });
 

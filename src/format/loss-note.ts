@@ -1,10 +1,10 @@
-import { z } from 'zod';
 import { bytesOfHex, hexOf } from '../model/bytes.ts';
 import type { SnapshotId } from '../model/ids.ts';
 import type { UnixMillis } from '../model/time.ts';
-import { bytesOf, count, decodeCbor, encodeCbor } from './cbor.ts';
+import { decodeCbor, encodeCbor } from './cbor.ts';
 import { openUnder, sealUnder } from './domain-box.ts';
 import type { DomainKeys, KeyStore } from './domain-keys.ts';
+import { bytesOf, count, record, textUpTo } from './shape.ts';
 
 /** What a machine keeps of a snapshot that a relay has lost, for its owner only (format F93). */
 export interface LossNote {
@@ -17,7 +17,7 @@ export interface LossNote {
 
 const CONTEXT = 'lowtide/loss/1';
 
-const shape = z.strictObject({ snapshot: bytesOf(32), holder: z.string().max(1000), at: count });
+const shape = record({ snapshot: bytesOf(32), holder: textUpTo(1000), at: count });
 
 export function sealLossNote(keys: DomainKeys, { snapshot, holder, at }: LossNote): Uint8Array {
   return sealUnder(keys, CONTEXT, encodeCbor({ snapshot: bytesOfHex(snapshot), holder, at }));

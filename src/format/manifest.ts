@@ -1,13 +1,26 @@
-import { z } from 'zod';
 import { bytesOfHex, hexOf } from '../model/bytes.ts';
 import { LowtideError } from '../model/errors.ts';
 import type { BlockId, ClientId, InstanceId, KeyringHash, SnapshotId } from '../model/ids.ts';
 import type { PathKey } from '../model/paths.ts';
 import type { UnixMillis } from '../model/time.ts';
-import { bytesOf, bytesUpTo, count, decodeCbor, encodeCbor } from './cbor.ts';
+import { decodeCbor, encodeCbor } from './cbor.ts';
 import { openUnder, sealUnder } from './domain-box.ts';
 import type { DomainKeys, KeyStore } from './domain-keys.ts';
 import type { RefsRoot } from './refs.ts';
+import {
+  bytesOf,
+  bytesUpTo,
+  count,
+  countFrom,
+  flag,
+  listOf,
+  literal,
+  orNull,
+  record,
+  text,
+  textUpTo,
+  where,
+} from './shape.ts';
 import {
   checkSignature,
   instanceIdOf,
@@ -82,37 +95,34 @@ const MANIFEST_BYTES_MAX = 1 << 16;
 export const JOB_NAME = /^(?=.{1,100}$)[a-z0-9][a-z0-9._-]*(\/[a-z0-9][a-z0-9._-]*)*$/;
 
 const pageShape = { id: bytesOf(32), length: count };
-const bodyShape = z.strictObject({
-  format: z.literal(1),
+const bodyShape = record({
+  format: literal(1),
   client: bytesOf(16),
   instance: bytesOf(16),
-  job: z.string().regex(JOB_NAME),
-  sequence: count.min(1),
-  previous: bytesOf(32).nullable(),
-  base: bytesOf(32).nullable(),
+  job: where(text, (name) => JOB_NAME.test(name), 'must be the name of a job'),
+  sequence: countFrom(1),
+  previous: orNull(bytesOf(32)),
+  base: orNull(bytesOf(32)),
   takenAt: count,
-  refs: z.strictObject({ ...pageShape, blocks: count, bytes: count }),
-  tree: z.strictObject({ ...pageShape, entries: count, bytes: count }),
+  refs: record({ ...pageShape, blocks: count, bytes: count }),
+  tree: record({ ...pageShape, entries: count, bytes: count }),
   keyring: bytesOf(32),
-  complete: z.boolean(),
-  counts: z.strictObject({ files: count, directories: count, others: count, bytes: count, problems: count }),
-  labels: z.strictObject({
-    client: z.string().max(200).exactOptional(),
-    roots: z.array(z.string().max(4096)).max(100).exactOptional(),
-  }),
+  complete: flag,
+  counts: record({ files: count, directories: count, others: count, bytes: count, problems: count }),
+  labels: record({}, { client: textUpTo(200), roots: listOf(textUpTo(4096), { max: 100 }) }),
   sealed: bytesUpTo(MANIFEST_BYTES_MAX),
 });
 
 const pathShape = bytesUpTo(1 << 15);
-const detailsShape = z.strictObject({
-  roots: z.array(pathShape).max(1000),
-  host: z.string(),
-  software: z.string(),
+const detailsShape = record({
+  roots: listOf(pathShape, { max: 1000 }),
+  host: text,
+  software: text,
   startedAt: count,
   finishedAt: count,
-  excludes: z.array(z.string()),
-  partialUntil: z.strictObject({ path: pathShape, offset: count }).nullable(),
-  problems: z.array(z.strictObject({ path: pathShape, code: z.string(), message: z.string() })),
+  excludes: listOf(text),
+  partialUntil: orNull(record({ path: pathShape, offset: count })),
+  problems: listOf(record({ path: pathShape, code: text, message: text })),
 });
 
 const DETAILS_CONTEXT = 'lowtide/manifest-details/1';

@@ -1,9 +1,9 @@
-import { z } from 'zod';
 import { bytesOfHex, hexOf } from '../model/bytes.ts';
 import { LowtideError } from '../model/errors.ts';
 import type { CenterId, ClientId } from '../model/ids.ts';
 import type { UnixMillis } from '../model/time.ts';
-import { bytesOf, count, decodeCbor, encodeCbor } from './cbor.ts';
+import { decodeCbor, encodeCbor } from './cbor.ts';
+import { bytesOf, count, literal, orNull, record } from './shape.ts';
 import { checkSignature, clientIdOf, parseRecord, type SigningKey, signRecord } from './signing.ts';
 
 /**
@@ -21,12 +21,12 @@ export interface Membership {
   readonly at: UnixMillis;
 }
 
-const bodyShape = z.strictObject({
-  format: z.literal(1),
+const bodyShape = record({
+  format: literal(1),
   client: bytesOf(16),
   instanceKey: bytesOf(32),
   joined: bytesOf(16),
-  node: bytesOf(16).nullable(),
+  node: orNull(bytesOf(16)),
   at: count,
 });
 

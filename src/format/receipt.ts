@@ -1,9 +1,9 @@
-import { z } from 'zod';
 import { bytesOfHex, hexOf } from '../model/bytes.ts';
 import { LowtideError } from '../model/errors.ts';
 import type { BlockId, CenterId, ClientId, SnapshotId } from '../model/ids.ts';
 import type { UnixMillis } from '../model/time.ts';
-import { bytesOf, count, decodeCbor, encodeCbor } from './cbor.ts';
+import { decodeCbor, encodeCbor } from './cbor.ts';
+import { bytesOf, count, literal, record } from './shape.ts';
 import {
   checkSignature,
   centerIdOf,
@@ -32,9 +32,9 @@ export interface Receipt {
   readonly verifiedAt: UnixMillis;
 }
 
-const bodyShape = z.strictObject({
-  format: z.literal(1),
-  kind: z.enum(['center', 'custody']),
+const bodyShape = record({
+  format: literal(1),
+  kind: literal('center', 'custody'),
   snapshot: bytesOf(32),
   client: bytesOf(16),
   by: bytesOf(16),

@@ -1,9 +1,9 @@
 import { createHash, createPrivateKey, createPublicKey, sign, verify, type KeyObject } from 'node:crypto';
-import { z } from 'zod';
 import { bufferOf, hexOf } from '../model/bytes.ts';
 import { type ErrorCode, LowtideError } from '../model/errors.ts';
 import type { CenterId, ClientId, InstanceId } from '../model/ids.ts';
-import { bytesOf, bytesUpTo, decodeCbor, encodeCbor } from './cbor.ts';
+import { decodeCbor, encodeCbor } from './cbor.ts';
+import { bytesOf, bytesUpTo, listOf, type Shape, text } from './shape.ts';
 
 /** PKCS #8 and SPKI prefixes of an Ed25519 key (RFC 8410): the key itself is the 32 bytes that follow. */
 const PKCS8_ED25519 = Buffer.from('302e020100300506032b657004220420', 'hex');
@@ -70,7 +70,12 @@ export interface SignedRecord {
   readonly hash: string;
 }
 
-const recordShape = z.tuple([z.string(), bytesUpTo(1 << 20), bytesOf(64)]);
+const [bodyShape, signatureShape] = [bytesUpTo(1 << 20), bytesOf(64)];
+const partsShape = listOf((part) => part, { min: 3, max: 3 });
+const recordShape: Shape<[string, Uint8Array, Uint8Array]> = (value) => {
+  const [tag, body, signature] = partsShape(value);
+  return [text(tag), bodyShape(body), signatureShape(signature)];
+};
 
 /** Opens the envelope without trusting it: call `checkSignature` before using what the body says. */
 export function parseRecord(kind: SignedKind, bytes: Uint8Array, code: ErrorCode): SignedRecord {

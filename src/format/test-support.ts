@@ -6,6 +6,7 @@ import { type ErrorCode, isLowtideError } from '../model/errors.ts';
 import type { BlockId, ChunkDigest } from '../model/ids.ts';
 import type { PathKey } from '../model/paths.ts';
 import { deriveDomainKeys, KeyStore } from './domain-keys.ts';
+import { having, type Shape } from './shape.ts';
 import { compareKeys, keyOf, type TreeRecord } from './tree-page.ts';
 
 /** What the tests of the format share: keys that are always the same, and arbitrary records. */
@@ -18,6 +19,12 @@ export const refusedAs =
     assert.ok(codes.includes(error.code), `${error.code}: ${error.message}`);
     return true;
   };
+
+/** A map as it is. */
+export const anyMap: Shape<Record<string, unknown>> = (value) => {
+  having({})(value);
+  return value as Record<string, unknown>;
+};
 
 /** 32 bytes that are the same in every run. */
 export function secretOf(name: string): Uint8Array {

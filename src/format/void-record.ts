@@ -1,9 +1,9 @@
-import { z } from 'zod';
 import { bytesOfHex, hexOf } from '../model/bytes.ts';
 import { LowtideError } from '../model/errors.ts';
 import type { CenterId, ClientId, InstanceId, SnapshotId } from '../model/ids.ts';
 import type { UnixMillis } from '../model/time.ts';
-import { bytesOf, count, decodeCbor, encodeCbor } from './cbor.ts';
+import { decodeCbor, encodeCbor } from './cbor.ts';
+import { bytesOf, count, listOf, literal, record, textUpTo, where } from './shape.ts';
 import {
   checkSignature,
   instanceIdOf,
@@ -27,23 +27,22 @@ export interface VoidRecord {
 /** So many centers may be named. */
 const CENTERS_MAX = 100;
 
-const bodyShape = z.strictObject({
-  format: z.literal(1),
-  client: bytesOf(16),
-  instance: bytesOf(16),
-  snapshot: bytesOf(32),
-  reason: z.string().max(1000),
-  at: count,
-  centers: z
-    .array(bytesOf(16))
-    .min(1)
-    .max(CENTERS_MAX)
-    .refine(
-      (ids) => ids.every((id, at) => at === 0 || Buffer.compare(ids[at - 1]!, id) < 0),
-      'must be sorted',
-    )
-    .exactOptional(),
-});
+const centersShape = where(
+  listOf(bytesOf(16), { min: 1, max: CENTERS_MAX }),
+  (ids) => ids.every((id, at) => at === 0 || Buffer.compare(ids[at - 1]!, id) < 0),
+  'must be sorted',
+);
+const bodyShape = record(
+  {
+    format: literal(1),
+    client: bytesOf(16),
+    instance: bytesOf(16),
+    snapshot: bytesOf(32),
+    reason: textUpTo(1000),
+    at: count,
+  },
+  { centers: centersShape },
+);
 
 /** Whether its owner has closed the snapshot at `center`. */
 export function closesAt({ centers }: Pick<VoidRecord, 'centers'>, center: CenterId): boolean {

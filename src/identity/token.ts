@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
-import { z } from 'zod';
 import { bufferOf, bytesOfHex, equalBytes, hexOf } from '../model/bytes.ts';
 import { LowtideError, messageOf } from '../model/errors.ts';
 import type { CenterFace } from '../model/exchange.ts';
 import type { CenterId } from '../model/ids.ts';
 import type { UnixMillis } from '../model/time.ts';
-import { bytesOf, count, decodeCbor, encodeCbor } from '../format/cbor.ts';
+import { decodeCbor, encodeCbor } from '../format/cbor.ts';
+import { bytesOf, count, listOf, literal, record, textUpTo } from '../format/shape.ts';
 import { centerIdOf } from '../format/signing.ts';
 import { type Address, formatAddress, parseAddress } from './addresses.ts';
 
@@ -41,19 +41,16 @@ const CHECKSUM_BYTES = 4;
 const TEXT_LENGTH_MAX = 16_384;
 export const TOKEN_CENTERS_MAX = 16;
 
-const shape = z.strictObject({
-  a: z.array(z.string().max(300)).min(1).max(16),
+const shape = record({
+  a: listOf(textUpTo(300), { min: 1, max: 16 }),
   c: bytesOf(32),
   e: count,
-  n: z.string().max(200),
-  kind: z.enum(['center', 'relay']),
+  n: textUpTo(200),
+  kind: literal('center', 'relay'),
   r: bytesOf(16),
-  role: z.enum(['agent', 'relay', 'peer']),
+  role: literal('agent', 'relay', 'peer'),
   s: bytesOf(TOKEN_SECRET_BYTES),
-  to: z
-    .array(z.strictObject({ k: bytesOf(32), n: z.string().max(200) }))
-    .min(1)
-    .max(TOKEN_CENTERS_MAX),
+  to: listOf(record({ k: bytesOf(32), n: textUpTo(200) }), { min: 1, max: TOKEN_CENTERS_MAX }),
 });
 
 export function formatToken(token: JoinToken): string {

@@ -1,4 +1,5 @@
 import { Depot, type DepotAccess, depotSource } from '../depot/depot.ts';
+import type { ManifestRead } from '../depot/records.ts';
 import { addSlot, newKeyring } from '../format/keyring-edit.ts';
 import { type OpenKeyring, signKeyring, type SignedKeyring } from '../format/keyring.ts';
 import type { Making, Secret } from '../format/keyring-slots.ts';
@@ -17,6 +18,8 @@ import { isOf, unlockAny, type Unlocking } from './unlocking.ts';
 export interface AloneDepot {
   readonly depot: Depot;
   readonly keyring: OpenKeyring;
+  /** All that were there when it was opened. */
+  readonly manifests: Promise<readonly ManifestRead[]>;
 }
 
 export function makingIn(world: World): Making {
@@ -80,12 +83,26 @@ export async function openAlone(
   begun?: Unlocking,
 ): Promise<AloneDepot> {
   const depot = await Depot.open(world, path, access);
+  const failed = new AbortController();
   try {
-    return { depot, keyring: await unlockDepot(world, depot, secret, begun) };
+    // Beside a derivation that is under way: who opens a depot wants to know what is in it.
+    const manifests = manifestsOf(depot, failed.signal);
+    manifests.catch(() => undefined);
+    return { depot, keyring: await unlockDepot(world, depot, secret, begun), manifests };
   } catch (error) {
+    failed.abort();
     await depot.close();
     throw error;
   }
+}
+
+async function manifestsOf(depot: Depot, stop: AbortSignal): Promise<readonly ManifestRead[]> {
+  const found: ManifestRead[] = [];
+  for await (const read of depot.manifests()) {
+    if (stop.aborted) break;
+    found.push(read);
+  }
+  return found;
 }
 
 /** See `unlockAny`. */
@@ -97,7 +114,7 @@ export async function unlockDepot(
 ): Promise<OpenKeyring> {
   const keyrings = await depot.keyrings();
   if (begun !== undefined && isOf(begun, keyrings)) return await begun.opened;
-  return await unlockAny(world, depot.path, keyrings, secret);
+  return await unlockAny(world.limits, depot.path, keyrings, secret);
 }
 
 /** @throws LowtideError `wrong-signature` */
@@ -116,7 +133,10 @@ export function checkOwnManifest(keyring: OpenKeyring, signed: SignedManifest): 
 /**
  * The client's own snapshots, oldest first in each chain; one that is damaged or forged is told and left out.
  */
-export async function ownManifests(world: World, { depot, keyring }: AloneDepot): Promise<SignedManifest[]> {
+export async function ownManifests(
+  world: World,
+  { keyring, manifests }: AloneDepot,
+): Promise<SignedManifest[]> {
   const own: SignedManifest[] = [];
   const tell = (id: SnapshotId, error: LowtideError): void =>
     world.monitor.problem({
@@ -125,7 +145,7 @@ export async function ownManifests(world: World, { depot, keyring }: AloneDepot)
       message: messageOf(error),
       severity: 'error',
     });
-  for await (const signed of depot.manifests()) {
+  for (const signed of await manifests) {
     if ('error' in signed) {
       tell(signed.id, signed.error);
       continue;

@@ -38,7 +38,7 @@ export async function openOther(
   for (const way of ways) {
     const keyrings = await keyringsOf(way, client);
     if (keyrings.length === 0) continue;
-    return { client, name, ways, keyring: await unlockAny(world, `of ${name}`, keyrings, secret) };
+    return { client, name, ways, keyring: await unlockAny(world.limits, `of ${name}`, keyrings, secret) };
   }
   throw new LowtideError('not-found', `nothing of ${name} has come to ${namesOf(ways)} yet`);
 }

@@ -6,8 +6,9 @@ import {
   unlockKeyringBeside,
 } from '../format/keyring.ts';
 import type { Derive, Secret } from '../format/keyring-slots.ts';
-import { passphraseTask } from '../format/passphrase-key.ts';
+import { passphraseKeyBeside } from '../format/passphrase-key.ts';
 import { isLowtideError, LowtideError } from '../model/errors.ts';
+import type { Limits } from '../model/limits.ts';
 import type { World } from '../world/ports.ts';
 
 /** A depot's keyrings being opened while its index is, and while code is loaded. */
@@ -18,13 +19,17 @@ export interface Unlocking {
 }
 
 /**
- * Resolves as soon as a password's key is being derived in a thread of `world.work`. It looks before anybody has the
+ * Resolves as soon as a password's key is being derived, in a thread of the system's. It looks before anybody has the
  * depot's lock and throws nothing: whoever opens the depot compares the keyrings, and says what is wrong.
  */
-export async function beginUnlocking(world: World, path: string, secret: Secret): Promise<Unlocking> {
-  const keyrings = await new Records(world.disk, world.limits, path).keyrings().catch(() => []);
-  const derive: Derive = (input) => world.work.run(passphraseTask, input);
-  const opened = unlockAny(world, path, keyrings, secret, derive);
+export async function beginUnlocking(
+  { disk, limits }: Pick<World, 'disk' | 'limits'>,
+  path: string,
+  secret: Secret,
+  derive: Derive = passphraseKeyBeside,
+): Promise<Unlocking> {
+  const keyrings = await new Records(disk, limits, path).keyrings().catch(() => []);
+  const opened = unlockAny(limits, path, keyrings, secret, derive);
   opened.catch(() => undefined);
   return { keyrings, opened };
 }
@@ -35,7 +40,7 @@ export async function beginUnlocking(world: World, path: string, secret: Secret)
  * @throws LowtideError `wrong-password`, `wrong-key`, `damaged-keyring`
  */
 export async function unlockAny(
-  world: World,
+  limits: Limits,
   depot: string,
   keyrings: readonly SignedKeyring[],
   secret: Secret,
@@ -52,8 +57,8 @@ export async function unlockAny(
   let refusal: unknown;
   for (const signed of newest.values()) {
     try {
-      if (derive === undefined) return unlockKeyring(signed, secret, world.limits);
-      return await unlockKeyringBeside(signed, secret, world.limits, derive);
+      if (derive === undefined) return unlockKeyring(signed, secret, limits);
+      return await unlockKeyringBeside(signed, secret, limits, derive);
     } catch (error) {
       if (!isLowtideError(error, 'wrong-password', 'wrong-key', 'damaged-keyring')) throw error;
       if (refusal === undefined || !isLowtideError(error, 'wrong-password', 'wrong-key')) refusal = error;

@@ -7,10 +7,10 @@ import { shortId } from '../../model/ids.ts';
 import { pathKeyOf } from '../../model/paths.ts';
 import { COMPRESSION_LEVELS, type Compression } from '../../node/compression.ts';
 import { absolute, type Context } from '../context.ts';
-import { depotOf, type PlaceOptions, readPatterns, readSecret, withDepot } from '../place.ts';
+import { beginDepot, type BegunDepot, type PlaceOptions, readPatterns, withDepot } from '../place.ts';
 import { hostName, softwareName } from '../software.ts';
 import { bytesText, durationText, plural } from '../text.ts';
-import { action, collect, newVerb } from '../verb.ts';
+import { actionAfter, collect, newVerb } from '../verb.ts';
 
 interface BackupOptions extends PlaceOptions {
   readonly exclude?: readonly string[];
@@ -62,24 +62,33 @@ export function backupVerb(): Command {
         .choices(Object.keys(COMPRESSION_LEVELS))
         .default('default' satisfies Compression),
     )
-    .action(action(backup));
+    .action(actionAfter(begin, backup));
 }
 
-async function backup(context: Context, paths: string[], options: BackupOptions): Promise<number> {
-  const { world, stop } = context;
-  // A thread begins, then a password's key is derived in it; what takes backups is loaded meanwhile.
-  world.work.prepare?.();
+interface Begun extends BegunDepot {
+  readonly commands: readonly SourceCommand[];
+}
+
+async function begin(paths: string[], options: BackupOptions): Promise<Begun> {
   const commands = (options.sourceCommand ?? []).map(sourceCommand);
   if (paths.length === 0 && commands.length === 0)
     throw new LowtideError('bad-request', 'name a file or folder to back up, or a --source-command');
-  const depot = depotOf(options);
-  const secret = await readSecret(options);
-  const startedAt = world.clock.monotonic();
-  const { beginUnlocking } = await import('../../node/unlocking.ts');
-  const begun = await beginUnlocking(world, depot, secret);
+  return { commands, ...(await beginDepot(options)) };
+}
+
+/** The key is being derived: what takes backups is loaded beside that, threads begin, and the depot is locked and opened. */
+async function backup(
+  context: Context,
+  begun: Begun,
+  paths: string[],
+  options: BackupOptions,
+): Promise<number> {
+  const { world, stop } = context;
   const { checkJobName, takeAlone } = await import('../../node/alone-backup.ts');
   const { openAlone } = await import('../../node/alone.ts');
   world.work.prepare?.();
+  world.work.prepare?.();
+  const { depot, secret, unlocking, commands, since } = begun;
   const request = {
     commands,
     temporary: tmpdir(),
@@ -92,11 +101,11 @@ async function backup(context: Context, paths: string[], options: BackupOptions)
     host: hostName(),
     software: softwareName(),
   };
-  const alone = await openAlone(world, depot, secret, 'write', begun);
+  const alone = await openAlone(world, depot, secret, 'write', unlocking);
   try {
     const result = await takeAlone(world, alone, request, stop);
     context.clearProgress();
-    tell(context, result, world.clock.monotonic() - startedAt);
+    tell(context, result, world.clock.monotonic() - since);
     return result.counts.problems > 0 ? 3 : 0;
   } finally {
     await alone.depot.close();

@@ -4,9 +4,17 @@ import { pathKeyOf } from '../../model/paths.ts';
 import type { Reading } from '../../node/reading.ts';
 import type { RestorePlan, RestoreReport } from '../../restore/restore-plan.ts';
 import { absolute, type Context } from '../context.ts';
-import { chosenLine, type ChoiceOptions, type PlaceOptions, withReadable, withReading } from '../place.ts';
+import {
+  beginPlace,
+  type BegunDepot,
+  chosenLine,
+  type ChoiceOptions,
+  type PlaceOptions,
+  withReadable,
+  withReading,
+} from '../place.ts';
 import { bytesText, durationText, plural } from '../text.ts';
-import { action, newVerb } from '../verb.ts';
+import { actionAfter, newVerb } from '../verb.ts';
 
 interface RestoreOptions extends PlaceOptions, ChoiceOptions {
   readonly to: string;
@@ -54,19 +62,22 @@ export function restoreVerb(): Command {
         .default('numbers'),
     )
     .option('--job <NAME>', "what 'latest' means: the newest of this job")
-    .action(action(restore));
+    .action(actionAfter(begin, restore));
 }
 
+const begin = (_text: string, _paths: string[], options: RestoreOptions): Promise<BegunDepot | null> =>
+  beginPlace(options);
+
+/** If a key is being derived, what restores is loaded beside that. */
 async function restore(
   context: Context,
+  begun: BegunDepot | null,
   text: string,
   paths: string[],
   options: RestoreOptions,
 ): Promise<number> {
   const { world, stop } = context;
-  const startedAt = world.clock.monotonic();
-  // A thread begins, then a password's key is derived in it; what restores is loaded meanwhile.
-  world.work.prepare?.();
+  const startedAt = begun?.since ?? world.clock.monotonic();
   const restorer = import('../../restore/restore.ts');
   const work = async (reading: Reading): Promise<number> => {
     const line = await chosenLine(reading, text, options);
@@ -85,7 +96,7 @@ async function restore(
     tell(context, line.id, absolute(options.to), report, world.clock.monotonic() - startedAt);
     return report.complete ? 0 : 3;
   };
-  return await withReading(context, options, work, true);
+  return await withReading(context, options, work, begun);
 }
 
 function tell(
