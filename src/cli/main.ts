@@ -1,7 +1,5 @@
-import { statSync } from 'node:fs';
-import { enableCompileCache, getCompileCacheDir } from 'node:module';
-import { homedir } from 'node:os';
-import { join } from 'node:path';
+import { getCompileCacheDir } from 'node:module';
+import { forgetUnusedCode } from './compiled-code.ts';
 
 /** Verbs that do nothing but list: who reads no more of it wants no more of it (`lowtide ls latest | head`). */
 const LISTS = ['ls', 'find', 'diff', 'snapshots'];
@@ -13,7 +11,9 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (!hasGone) process.once('exit', () => admit(error));
 });
 process.stderr.on('error', () => {});
-keepCompiledCode();
+// What runs commands of the user's must not hand it on.
+delete process.env['NODE_COMPILE_CACHE'];
+forgetUnusedCode(getCompileCacheDir(), Date.now());
 const { runProgram } = await import('./program.ts');
 await runProgram(process.argv.slice(2));
 
@@ -22,21 +22,4 @@ function admit({ message }: Error): void {
   if ((process.exitCode ?? 0) !== 0) return;
   process.stderr.write(`lowtide: standard output cannot be written: ${message}\n`);
   process.exitCode = 1;
-}
-
-/**
- * Halves what a start costs. Only in a home of the user's own: with the home of somebody else (as `sudo` may leave it),
- * code of that somebody would run.
- */
-function keepCompiledCode(): void {
-  try {
-    // What runs commands of the user's must not hand it on.
-    delete process.env['NODE_COMPILE_CACHE'];
-    if (getCompileCacheDir() !== undefined) return;
-    const home = homedir();
-    if (statSync(home).uid !== process.getuid?.()) return;
-    enableCompileCache(join(home, '.cache', 'lowtide', 'code'));
-  } catch {
-    // Without a home every start compiles anew.
-  }
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
 import type { Command } from 'commander';
-import { newProgram } from '../../src/cli/program.ts';
+import { newProgram, programInShort } from '../../src/cli/program.ts';
 import { leavesOf, pathOf } from '../support/verbs.ts';
 import { lowtide } from './kit.ts';
 
@@ -11,6 +11,10 @@ describe('help', () => {
   before(async () => {
     program = await newProgram();
     leaves = leavesOf(program);
+  });
+
+  it('the list of verbs says what the verbs say, and loads none of them', () => {
+    assert.equal(programInShort().helpInformation(), program.helpInformation());
   });
 
   it('every verb of the design is there', () => {
