@@ -11,12 +11,13 @@ const TEXTS: Readonly<Record<string, string>> = {
   'center-went-back': 'had it and lost it: the next backup sends everything again',
   'order-idle': 'the transfer stood still and is tried again',
   'center-unreachable': 'the connection broke off: it goes on when it is there again',
-  'disk-full': 'the disk that it goes to next is full: it goes on once there is room',
+  'disk-full': "the center's disk is full: it goes on once there is room",
   'quota-full': "no room in the quota that the node above gives: 'client quota' there raises it",
   'streams-busy': 'waiting for a free stream',
   voided: 'given up by its owner',
   released: 'not owed any more: its operator took the center off',
-  'no-route': 'no way that this machine has leads there',
+  'no-route':
+    'no way leads there from a node on the way: let that one join what does, or this machine another',
   'custody-lost': 'lost by the relay that had it: it is sent again',
 };
 
@@ -147,7 +148,7 @@ function whyText(
 ): string {
   const text = reasonText(code);
   if (text !== null) return describeReason({ code: code as ReasonCode, until, text: said(text) }, zone, now);
-  return TEXTS[code] ?? code;
+  return said(TEXTS[code] ?? code);
 }
 
 function untilOnly({ until }: { readonly until: UnixMillis | null }, zone: string, now: UnixMillis): string {

@@ -187,6 +187,12 @@ export class Collector {
     if (this.#running && written !== undefined) this.#journal.conditions(written);
   }
 
+  /** What is measured is another thing now: it is looked at soon. */
+  lookAgain(): void {
+    this.#otherWork.lookSoon();
+    this.planning.wake();
+  }
+
   /** What is measured of the condition table, and what of it holds collecting. */
   get readings(): readonly Reading[] {
     return this.#otherWork.readings;

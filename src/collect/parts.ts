@@ -59,8 +59,10 @@ export interface Above {
     ids: readonly BlockId[],
     stop: AbortSignal,
   ) => AsyncIterable<SealedBlock>;
-  /** Makes room for what may come. @throws LowtideError `disk-full`, `quota-full` */
+  /** Makes room for what may come. @throws LowtideError `disk-full`, `quota-full`, `store-full` */
   readonly makeRoom: () => Promise<void>;
+  /** How full the store is, for people, and whether nothing more is taken until something was passed on. */
+  readonly fullness: () => Promise<{ readonly holds: boolean; readonly text: string }>;
   /** Whether the cache has room for blocks that pass by to a restore. Asked again for each group of them. */
   readonly mayCache: () => Promise<boolean>;
   /** Told of blocks that were kept so: the oldest give way. */

@@ -55,6 +55,11 @@ export class Planning {
     }
   }
 
+  /** Ends a `pause`. */
+  wake(): void {
+    this.#bell.ring();
+  }
+
   #step(event: PlannerEvent): Step<PlannerState> {
     const result = step(this.#planner, event, this.#clock.now());
     this.#planner = result.state;

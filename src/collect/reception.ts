@@ -62,7 +62,13 @@ export async function receiveOffer(
   if (!waits) await alarmOnFork(parts, signed);
   const behind = !(await baseIsComing(parts, signed));
   const isRecorded = waits && !behind;
-  if (!isRecorded && !(await record(parts, caller, signed, offer, behind))) return { kind: 'known', signed };
+  if (!isRecorded && !(await record(parts, caller, signed, offer, behind))) {
+    const { above } = parts;
+    const more = above?.owed(offer.wishes.centers).some((id) => !copies.some(({ center }) => center === id));
+    // What is in custody is owed to one more center.
+    if (more === true) above?.changed();
+    return { kind: 'known', signed };
+  }
   if (behind) return { kind: 'behind', signed };
   // Begun with the first of its blocks, the thread would be ready after the first hundred megabytes of them.
   parts.world.work.prepareToHash?.(offer.wishes.bytes);

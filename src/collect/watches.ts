@@ -4,6 +4,8 @@ import type { World } from '../world/ports.ts';
 import { FREE_SPACE, spaceText } from './conditions.ts';
 import type { CollectorParts, Conditions } from './parts.ts';
 
+/** Of a relay that is full. */
+export const STORE = 'store';
 /** Each is looked at so often while there is anything to collect. */
 export const WATCH_EVERY_MS = 10 * SECOND_MS;
 /** A program that says whether it suits has so long. */
@@ -49,6 +51,7 @@ export class Watches {
     const { strain } = this.#parts.world;
     const found = await Promise.all([
       spaceReading(this.#parts, conditions),
+      storeReading(this.#parts),
       this.#measured('load', 'load', ceilings?.load ?? null, async () => (await strain?.load()) ?? null),
       this.#measured(
         'disk pressure',
@@ -109,6 +112,11 @@ export async function askWhether(
 async function spaceReading(parts: CollectorParts, conditions: Conditions): Promise<Reading | null> {
   const space = await spaceText(parts, conditions);
   return space && { name: FREE_SPACE, code: 'free-space', ...space };
+}
+
+/** Of a relay: what it could not pass on. What is being sent may end: its beginning is in the store already. */
+async function storeReading({ above }: CollectorParts): Promise<Reading | null> {
+  return above === null ? null : { name: STORE, code: 'store-full', ...(await above.fullness()) };
 }
 
 /** The hold that a reading is. A full disk, and what must not run at the same time, end what is being sent. */

@@ -23,7 +23,7 @@ export interface Refusal {
 
 /** Messages with these codes may name files of this machine. */
 const HIDDEN: Partial<Record<ErrorCode, string>> = {
-  'disk-full': 'the disk of the center is full',
+  'disk-full': 'there is no room on its disk',
   'disk-failed': 'the storage of the center has failed',
   'damaged-pack': 'the storage of the center is damaged',
   'not-found': 'there is no such thing here',

@@ -45,6 +45,7 @@ export const errorRegistry = {
   'hash-mismatch': row(422),
   'disk-full': row(507, true),
   'quota-full': row(507, true),
+  'store-full': row(507, true),
   'members-full': row(507, true),
   'disk-failed': row(503),
   crashed: row(503),
@@ -123,4 +124,5 @@ export function messageOf(error: unknown): string {
 }
 
 /** What lasts until somebody makes room. */
-export const isFull = (code: string): boolean => code === 'disk-full' || code === 'quota-full';
+export const isFull = (code: string): boolean =>
+  code === 'disk-full' || code === 'quota-full' || code === 'store-full';

@@ -91,6 +91,7 @@ async function statusOf({ home, running }: RelayDesk): Promise<RelayStatus> {
       quota: settings.storeBytes,
       cacheQuota: settings.cacheBytes,
     },
+    readings: running ? node.collector.readings : [],
     held: await heldSnapshots(ledger, authority.face),
   };
 }

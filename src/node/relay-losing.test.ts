@@ -186,7 +186,22 @@ describe('one center of two that is away for a week', () => {
       await kit.pass(DAY_MS);
       if (day === 0) assert.deepEqual(await kit.states(ann), ['home#1 sapporo: held', 'home#1 tokyo: safe']);
     }
-    assert.deepEqual(kit.alarmCodes('osaka'), ['disk-full']);
+    assert.deepEqual(kit.alarmCodes('osaka'), ['store-full']);
+    const { readings, planning } = osaka.running!.collector;
+    assert.deepEqual(
+      readings.filter(({ holds }) => holds).map(({ code }) => code),
+      ['store-full'],
+    );
+    assert.deepEqual(
+      planning.reasons().map(({ code }) => code),
+      ['store-full', 'after-predecessor', 'after-predecessor'],
+    );
+    const foreseen = [...planning.forecast({}).offers.values()];
+    assert.deepEqual(
+      foreseen.map(({ start }) => start),
+      [null, null, null],
+      'nobody knows when',
+    );
     const waiting = (await kit.states(ann)).filter((line) => line.includes('tokyo: waiting'));
     assert.ok(waiting.length > 0, 'the last ones stay in the spool');
     await kit.boot(sapporo);

@@ -127,7 +127,7 @@ export class StoreRoom {
   }
 
   /**
-   * @throws LowtideError `disk-full` if the store is full of what is in custody: before anything more is read, and no
+   * @throws LowtideError `store-full` if the store is full of what is in custody: before anything more is read, and no
    *   custody is given
    */
   async makeRoom(): Promise<void> {
@@ -141,9 +141,21 @@ export class StoreRoom {
     const after = await relayUsage(this.#parts);
     this.#full = after;
     if (after.bytes < storeBytes) return;
-    const message = `${face.name} holds ${after.bytes} of ${storeBytes} bytes that it could not pass on yet: it takes more when it has`;
-    if (!tried) world.monitor.event({ kind: 'alarm', code: 'disk-full', message });
-    throw new LowtideError('disk-full', message);
+    const message = `${face.name} holds ${mebibytes(after.bytes)} of ${mebibytes(storeBytes)} that it could not pass on yet: it takes more when it has`;
+    if (!tried) world.monitor.event({ kind: 'alarm', code: 'store-full', message });
+    throw new LowtideError('store-full', message);
+  }
+
+  /** Whether the next `makeRoom` would throw, as far as is known; what it holds, for people. */
+  async fullness(): Promise<{ readonly holds: boolean; readonly text: string }> {
+    const { storeBytes } = this.#parts.settings;
+    const { bytes, custody } = await relayUsage(this.#parts);
+    const full = this.#full;
+    const holds = bytes >= storeBytes && full?.bytes === bytes && full.custody === custody;
+    return {
+      holds,
+      text: `${mebibytes(bytes)} of ${mebibytes(storeBytes)}, ${mebibytes(custody)} of it in custody`,
+    };
   }
 
   async #excess(): Promise<number> {
@@ -151,6 +163,8 @@ export class StoreRoom {
     return bytes - custody - this.#parts.settings.cacheBytes;
   }
 }
+
+const mebibytes = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
 
 async function free(parts: RelayParts, enough: number): Promise<void> {
   if (enough <= 0) return;

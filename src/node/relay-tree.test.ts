@@ -193,6 +193,24 @@ describe('a center that is owed and that no route reaches', () => {
   });
 });
 
+it('a relay that leads nowhere takes custody, and every status below says that no way leads on; it goes on as soon as one does', async () => {
+  const kit = new RelayKit();
+  const tokyo = await kit.center('tokyo');
+  const osaka = await kit.relay('osaka', [tokyo]);
+  const kobe = await kit.relay('kobe', [osaka]);
+  const ann = await kit.agent('ann', [kobe]);
+  await kit.pass(MINUTE_MS);
+  await lead(kit, osaka, []);
+  await kit.take(ann);
+  await kit.pass(5 * MINUTE_MS);
+  assert.deepEqual(await kit.states(ann), ['home#1 tokyo: stuck no-route']);
+  assert.deepEqual(kit.alarmCodes('ann'), ['no-route']);
+  await lead(kit, osaka, [tokyo]);
+  await kit.pass(5 * MINUTE_MS);
+  assert.deepEqual(await kit.states(ann), ['home#1 tokyo: safe']);
+  assert.equal(await kit.spooled(ann), 0);
+});
+
 describe('P1: one center of two that is gone for good', () => {
   it('is taken off what is owed by the operators of relay and machine, on record; then both let go', async () => {
     const kit = new RelayKit();
@@ -233,7 +251,7 @@ describe('P1: one center of two that is gone for good', () => {
 });
 
 describe('a relay whose store is full', () => {
-  it('refuses with disk-full before it reads anything, and gives no custody', async () => {
+  it('refuses with store-full before it reads anything, and gives no custody', async () => {
     const kit = new RelayKit();
     const tokyo = await kit.center('tokyo', { windows: 'never' });
     const osaka = await kit.relay('osaka', [tokyo], { storeBytes: 60_000 });
@@ -267,13 +285,13 @@ describe('a relay whose store is full', () => {
         for await (const _ of api.blocks(order.order, blocks())) assert.fail('nothing is acknowledged');
       }
     };
-    await kit.finish(assert.rejects(send(), (error) => isLowtideError(error, 'disk-full')));
+    await kit.finish(assert.rejects(send(), (error) => isLowtideError(error, 'store-full')));
     assert.equal(asked, 0);
     const { db } = osaka.running!.ledger;
     const own = (await kit.finish(copiesOf(db, id))).find(({ center }) => center === osaka.face.id);
     assert.deepEqual([own?.phase, own?.receipt], ['waiting', null]);
-    assert.deepEqual(kit.alarmCodes('osaka'), ['disk-full']);
-    assert.equal(errorRegistry['disk-full'].status, 507);
+    assert.deepEqual(kit.alarmCodes('osaka'), ['store-full']);
+    assert.equal(errorRegistry['store-full'].status, 507);
   });
 });
 

@@ -1,3 +1,4 @@
+import type { Reading } from '../collect/watches.ts';
 import { listClients } from '../ledger/clients.ts';
 import { copiesOf, copyState } from '../ledger/copies.ts';
 import type { Ledger } from '../ledger/ledger.ts';
@@ -29,6 +30,8 @@ export interface RelayStatus {
   /** Centers that everything which comes here is owed to. */
   readonly owed: readonly NamedCenter[];
   readonly store: StoreStatus;
+  /** What is measured of the condition table; none where it does not run. */
+  readonly readings: readonly Reading[];
   readonly held: readonly HeldSnapshot[];
 }
 

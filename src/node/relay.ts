@@ -99,7 +99,15 @@ export class Relay {
       awaySince: ways.awaySince,
       introduce: ways.introduce,
       path: () => [...new Set(Object.values(knownPaths(parts, work.uplinks, remembered)).flat())],
-      makeRoom: () => work.turns.take(() => work.room.makeRoom()),
+      makeRoom: async () => {
+        await work.turns
+          .take(() => work.room.makeRoom())
+          .catch((error: unknown) => {
+            collector?.lookAgain();
+            throw error;
+          });
+      },
+      fullness: () => work.room.fullness(),
       mayCache: () => work.room.mayCache(),
       cached: () => work.drainBell.ring(),
       changed: () => {
@@ -155,6 +163,7 @@ export class Relay {
         this.#turns.take(async () => {
           const more = await letGo(this.parts);
           await this.collector.queue.dropPassedBy();
+          if (more) this.collector.lookAgain();
           await this.#room.trimCache();
           return await this.#oldManifests.drop(more);
         }),

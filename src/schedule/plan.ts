@@ -61,7 +61,14 @@ export function conditionsWith(
 }
 
 /** Why the center collects nothing for the time being, measured by whoever tells it (S66). */
-export type HoldCode = 'free-space' | 'load' | 'disk-pressure' | 'not-while' | 'held' | 'held-back';
+export type HoldCode =
+  | 'free-space'
+  | 'store-full'
+  | 'load'
+  | 'disk-pressure'
+  | 'not-while'
+  | 'held'
+  | 'held-back';
 
 export interface Hold {
   /** Of this hold: the same name again replaces it. */

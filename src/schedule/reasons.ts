@@ -27,6 +27,7 @@ const texts: Record<ReasonCode, string> = {
   'client-misbehaved': 'the computer did not keep to what it was granted',
   'restores-first': 'waiting while files are being restored',
   'free-space': 'the center has too little free space',
+  'store-full': "the center's store is full of what it could not pass on yet",
   load: 'the center has too much other work',
   'disk-pressure': "the center's disks are busy with other work",
   'not-while': 'the center must not collect while something else is running there',

@@ -152,6 +152,7 @@ async function noRoute(work: UplinkWork, snapshot: SnapshotId, center: CopyRow['
   const stuck = { snapshot, center, phase: 'stuck', code: 'no-route', until: null } as const;
   await setPhase(work.ledger.db, stuck, work.world.clock.now());
   alarmNoRoute(work, center);
+  work.onChange(snapshot);
 }
 
 /** Null if the spool has lost them. */

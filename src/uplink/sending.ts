@@ -163,7 +163,9 @@ async function store({ work, api, order }: Sending, receipt: Uint8Array): Promis
   if (!(await storeCustody(work, snapshot, receipt))) return;
   const { upstream, world } = work;
   const since = world.clock.now();
-  for (const { center } of await openCopies(work, snapshot)) {
+  for (const { center, code } of await openCopies(work, snapshot)) {
+    // It has it, and said when that was offered that it does not lead there.
+    if (code === 'no-route') continue;
     const held = { phase: 'held', code: '', until: null, since, holder: upstream.name } as const;
     await noteState(work, { snapshot, center, ...held });
   }

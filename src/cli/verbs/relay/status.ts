@@ -9,6 +9,7 @@ import { everMeet, parseWindows } from '../../../schedule/windows.ts';
 import { bytesText, hangingLines, hoursText, notedTable, plural, timeText, WIDTH } from '../../text.ts';
 import { action, newVerb } from '../../verb.ts';
 import { section, upstreamLines } from '../agent/status.ts';
+import { readingText } from '../center/conditions.ts';
 import { type NodeOptions, withNodeData } from '../center/options.ts';
 
 export function relayStatusVerb(): Command {
@@ -29,7 +30,7 @@ async function status(context: Context, options: NodeOptions): Promise<void> {
   const { output } = context;
   const state = await withRelay(context, options, ({ people }) => people.status({}));
   tellScripts(context, state);
-  const { name, node, software, zone, running, transfer, transferZone, store, owed } = state;
+  const { name, node, software, zone, running, transfer, transferZone, store, owed, readings } = state;
   output.result(`${name} (relay ${shortId(node)}), ${software}. Times are in ${zone}.`);
   if (running) output.result(`The relay is running; it may send on ${hoursText(transfer, transferZone)}.`);
   else output.result("The relay is NOT RUNNING: nothing comes or goes until 'lowtide relay run'.");
@@ -48,6 +49,9 @@ async function status(context: Context, options: NodeOptions): Promise<void> {
     "nothing yet: 'lowtide relay join' joins a center or relay",
   );
   for (const text of neverMeeting(state)) output.result(text);
+  for (const reading of readings)
+    if (reading.holds)
+      for (const line of hangingLines(`${reading.name}: ${readingText(reading)}`, WIDTH)) output.result(line);
   section(context, storeTitle(store), heldLines(state), 'nothing is in custody');
 }
 
@@ -94,10 +98,11 @@ function heldLines(state: RelayStatus): string[] {
 }
 
 function tellScripts({ output }: Context, state: RelayStatus): void {
-  const { upstreams, centers, held, transferZone, ...relay } = state;
+  const { upstreams, centers, held, readings, transferZone, ...relay } = state;
   output.message({ message_type: 'relay', ...relay, transfer_zone: transferZone });
   for (const upstream of upstreams) output.message({ message_type: 'upstream', ...upstream });
   for (const center of centers) output.message({ message_type: 'center', ...center });
+  for (const reading of readings) output.message({ message_type: 'reading', ...reading });
   for (const { takenAt, heldSince, ...snapshot } of held) {
     output.message({ message_type: 'held', ...snapshot, taken_at: takenAt, held_since: heldSince });
   }
