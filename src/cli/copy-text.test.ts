@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { DECLINE_REASONS } from '../protocol/center-api.ts';
 import { copyText } from './copy-text.ts';
 
 const now = Date.UTC(2026, 2, 2, 22);
@@ -13,6 +14,10 @@ it('a copy that waits says for what and until when', () => {
   assert.equal(text('waiting'), 'not offered to tokyo yet');
   assert.equal(text('waiting', 'order-idle'), 'the transfer stood still and is tried again');
   assert.equal(text('waiting', 'something-new'), 'something-new');
+});
+
+it('what a machine declined is said in words', () => {
+  for (const why of DECLINE_REASONS) assert.doesNotMatch(text('waiting', `declined-${why}`), /declined|not-/);
 });
 
 it('only what is receipted is called safe (promise P6)', () => {

@@ -14,6 +14,9 @@ const TEXTS: Readonly<Record<string, string>> = {
   'disk-full': "the center's disk is full: it goes on once there is room",
   'quota-full': "no room in the quota that the node above gives: 'client quota' there raises it",
   'streams-busy': 'waiting for a free stream',
+  'declined-busy': 'who has it was asked, and is busy with others: it is asked again',
+  'declined-not-here': 'who had it has lost something of it: it comes again from the machine below',
+  'declined-not-owed': 'who has it was asked, and owes it there no more',
   voided: 'given up by its owner',
   released: 'not owed any more: its operator took the center off',
   'no-route':

@@ -138,6 +138,16 @@ export async function vouchedBy(
   return { skip, vouched: (block) => vouched.has(block) };
 }
 
+/**
+ * What a snapshot adds to its base, pages included, as far as the refs of both can be read: of a page that cannot, only the
+ * page is told, or nothing taken for covered.
+ */
+export async function* refsBeyond(reader: BlockReader, root: Ref, base: Ref): AsyncGenerator<readonly Ref[]> {
+  const { skip, vouched } = await vouchedBy(reader, base, root);
+  for await (const step of walkPages(reader, root, { skip }))
+    yield [step.ref, ...namedBy(step).filter(({ id }) => !vouched(id))];
+}
+
 function leafRefs(bytes: Uint8Array): readonly Ref[] {
   try {
     const page = refsPageOf(bytes);

@@ -1,13 +1,13 @@
 import type { BlockSource } from '../format/block-source.ts';
 import type { SignedKeyring } from '../format/keyring.ts';
 import type { SignedManifest } from '../format/manifest.ts';
-import type { RefsRoot } from '../format/refs.ts';
+import type { Ref, RefsRoot } from '../format/refs.ts';
 import type { BlockId, ClientId, DomainKeyId, KeyringHash, SnapshotId } from '../model/ids.ts';
 import { Turns } from '../model/turns.ts';
 import type { Rereading, World } from '../world/ports.ts';
 import { type BlockRead, BlockReader } from './block-reader.ts';
 import { type BlockWriter, GroupWriter } from './block-writer.ts';
-import { checkClosure, type Closure, type ClosureOptions } from './closure.ts';
+import { checkClosure, type Closure, type ClosureOptions, refsBeyond } from './closure.ts';
 import { createDepot } from './config.ts';
 import type { Finding, VerifyOptions } from './findings.ts';
 import type { DepotUsage } from './index-rows.ts';
@@ -248,6 +248,11 @@ export class Depot {
   async closure(signed: SignedManifest, options: ClosureOptions = {}): Promise<Closure> {
     const parts = { reader: this.#reader, index: this.#room.index };
     return await checkClosure(parts, signed, options, this.#room.limits.ids_per_message);
+  }
+
+  /** What a snapshot adds to its base, as far as the refs of both can be read here. */
+  refsBeyond(signed: SignedManifest, base: SignedManifest): AsyncGenerator<readonly Ref[]> {
+    return refsBeyond(this.#reader, signed.manifest.refs, base.manifest.refs);
   }
 
   /** A durable intent: until `unpin`, compaction spares what these refs name. Pin before `closure`, unpin after commit. */

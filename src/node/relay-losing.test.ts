@@ -173,6 +173,26 @@ describe('a chain of three relays', () => {
   });
 });
 
+it('a relay whose refs of the base are damaged sends what leans on it all the same, and does not ask below for it for ever', async () => {
+  const kit = new RelayKit();
+  const tokyo = await kit.center('tokyo');
+  const osaka = await kit.relay('osaka', [tokyo]);
+  const ann = await kit.agent('ann', [osaka]);
+  await kit.take(ann);
+  await kit.pass(HOUR_MS);
+  assert.deepEqual(await kit.states(ann), ['home#1 tokyo: safe']);
+  const { disk } = osaka.node;
+  for (const path of disk.paths().filter((each) => each.includes('/store/packs/')))
+    for (let at = 200; at < disk.bytesOf(path).length; at += 700) disk.corrupt(path, at, 0x10);
+  kit.write(ann, 'a', 61_000);
+  const id = await kit.take(ann);
+  await kit.pass(10 * MINUTE_MS);
+  assert.deepEqual(await kit.states(ann), ['home#1 tokyo: safe', 'home#2 tokyo: safe']);
+  assert.deepEqual(new Set(kit.alarmCodes('osaka')), new Set(['damaged-block']));
+  const orders = kit.simulation.recorder.events('ordered', 'osaka').filter(({ snapshot }) => snapshot === id);
+  assert.equal(orders.length, 1);
+});
+
 describe('one center of two that is away for a week', () => {
   it('keeps nobody from the other, until the relay is full; then everything drains', async () => {
     const kit = new RelayKit();

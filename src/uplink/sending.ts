@@ -3,6 +3,7 @@ import type { SealedBlock } from '../format/block.ts';
 import { setHops } from '../ledger/copies.ts';
 import { findSnapshot } from '../ledger/snapshots.ts';
 import type { SignedManifest } from '../format/manifest.ts';
+import type { Ref } from '../format/refs.ts';
 import { type ErrorCode, isLowtideError, LowtideError } from '../model/errors.ts';
 import type { Order } from '../model/exchange.ts';
 import { type BlockId, shortId, type SnapshotId } from '../model/ids.ts';
@@ -231,23 +232,35 @@ async function* blocksToSend(sending: Sending, ids: readonly BlockId[]): AsyncGe
   }
 }
 
-/** Refs(S) minus refs(base), as many ids at once as one message holds. */
+/**
+ * Refs(S) minus refs(base), as many ids at once as one message holds. A base whose refs are damaged here only spares
+ * questions: what they do not tell is asked about, and is not sent if it is above. To have S anew would not mend them.
+ */
 async function* ownIds(sending: Sending): AsyncGenerator<BlockId[]> {
-  const { depot, world } = sending.work;
-  const { limits } = world;
-  let batch: BlockId[] = [];
+  const { work, signed, base } = sending;
+  const { depot, world } = work;
   try {
-    for await (const refs of blocksNewIn(depot, limits, sending.signed, sending.base)) {
-      for (const { id } of refs) {
-        batch.push(id);
-        if (batch.length < limits.ids_per_message) continue;
-        yield batch;
-        batch = [];
-      }
-    }
+    return yield* inMessages(sending, blocksNewIn(depot, world.limits, signed, base));
   } catch (error) {
-    if (isLowtideError(error)) sending.damage = error;
-    throw error;
+    if (!isLowtideError(error)) throw error;
+    if (base === null || !isOwnDamage(error.code)) {
+      sending.damage = error;
+      throw error;
+    }
+    yield* inMessages(sending, depot.refsBeyond(signed, base));
+  }
+}
+
+async function* inMessages({ work }: Sending, all: AsyncIterable<readonly Ref[]>): AsyncGenerator<BlockId[]> {
+  const { ids_per_message: most } = work.world.limits;
+  let batch: BlockId[] = [];
+  for await (const refs of all) {
+    for (const { id } of refs) {
+      batch.push(id);
+      if (batch.length < most) continue;
+      yield batch;
+      batch = [];
+    }
   }
   if (batch.length > 0) yield batch;
 }
