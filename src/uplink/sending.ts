@@ -240,7 +240,7 @@ async function* ownIds(sending: Sending): AsyncGenerator<BlockId[]> {
   const { work, signed, base } = sending;
   const { depot, world } = work;
   try {
-    return yield* inMessages(sending, blocksNewIn(depot, world.limits, signed, base));
+    yield* inMessages(sending, blocksNewIn(depot, world.limits, signed, base));
   } catch (error) {
     if (!isLowtideError(error)) throw error;
     if (base === null || !isOwnDamage(error.code)) {
