@@ -2,6 +2,7 @@ import type { ContinuationRecord, TreeRecord } from '../format/tree-page.ts';
 import { type Entry, extentLength } from '../model/entries.ts';
 import { joinPath, type PathKey } from '../model/paths.ts';
 import type { EntryReader } from '../world/packed-entries.ts';
+import type { ScannedEntry } from '../world/ports.ts';
 import { Background } from './ahead.ts';
 import { BaseCursor, type BasePage } from './base-cursor.ts';
 import type { Base } from './base-tree.ts';
@@ -113,7 +114,7 @@ class Merge {
         continue;
       }
       const path = joinPath(directory, entries.nameAt(number));
-      if (this.#isPlain(entries, number)) {
+      if (this.#isPlain(path, entries, number)) {
         this.#push({
           kind: 'found',
           file: new FoundFile(path, entries, number, this.#numberOf(entries, number)),
@@ -126,10 +127,11 @@ class Merge {
     }
   }
 
-  /** A small file of one name that the base does not know, as far as `find` has just seen. */
-  #isPlain(entries: EntryReader, number: number): boolean {
+  /** A small file of one name of which the base has nothing to keep, as far as `find` has just seen. */
+  #isPlain(path: PathKey, entries: EntryReader, number: number): boolean {
     if (!entries.isFileAt(number) || entries.linksAt(number) !== 1) return false;
-    return entries.sizeAt(number) < this.#smallest && this.#same?.isKnown !== true;
+    if (entries.sizeAt(number) >= this.#smallest) return false;
+    return this.#same?.isKnown !== true || this.#baseEntry(path, entries.entryAt(number)) === null;
   }
 
   #numberOf(entries: EntryReader, number: number): number {
@@ -214,13 +216,18 @@ class Merge {
     return undefined;
   }
 
-  /** The base's entry of a file, if its stat is equal; the cursor goes behind it. */
-  #unchanged(item: WalkedEntry): Entry | null {
+  /** The same; the cursor goes behind it. */
+  #unchanged({ path, stat }: WalkedEntry): Entry | null {
+    const entry = this.#baseEntry(path, stat);
+    if (entry !== null) this.#cursor?.step();
+    return entry;
+  }
+
+  /** The base's entry of a file, if the cursor is at it and its stat is equal. */
+  #baseEntry(path: PathKey, stat: ScannedEntry): Entry | null {
     const record = this.#cursor?.current;
-    if (record?.kind !== 'entry' || record.entry.path !== item.path) return null;
-    if (record.entry.unsettled || !isSame(record.entry, item.stat)) return null;
-    this.#cursor?.step();
-    return record.entry;
+    if (record?.kind !== 'entry' || record.entry.path !== path) return null;
+    return record.entry.unsettled || !isSame(record.entry, stat) ? null : record.entry;
   }
 
   /** A file with continuation records. */

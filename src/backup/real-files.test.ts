@@ -103,7 +103,7 @@ test('with the limits of production, too', async () => {
   });
 });
 
-test('whether small files have attributes comes with their content, in the same task', async () => {
+test('whether small files, new or changed, have attributes comes with their content, in the same task', async () => {
   const asked: string[] = [];
   const counting = (work: Work): Work => ({
     lanes: work.lanes,
@@ -118,6 +118,7 @@ test('whether small files have attributes comes with their content, in the same 
     async (rig, home) => {
       for (let i = 0; i < 200; i++) writeFileSync(join(home, 'deep/er', String(i)), noise(i, 400));
       writeFileSync(join(home, 'deep/er/with'), 'small');
+      writeFileSync(join(home, 'deep/bare'), 'small');
       const path = Buffer.from(join(home, 'deep/er/with'));
       nativeLoader()().attributes.set({ path, lastLink: 'kept' }, 'user.of', Buffer.from('it'));
       const entries = await rig.take().then(({ signed }) => rig.entries(signed));
@@ -129,6 +130,14 @@ test('whether small files have attributes comes with their content, in the same 
       assert.ok(of('deep/er/7').birth! > 0n);
       // The three directories, and the one file that has some.
       assert.equal(asked.filter((name) => name === 'attributesInThread').length, 4);
+      // The same for those that have changed since, of which only the one that has some is asked apart.
+      const changed = ['deep/bare', 'deep/er/7', 'deep/er/with'];
+      for (const name of changed) writeFileSync(join(home, name), noise(name, 300));
+      asked.length = 0;
+      const later = await rig.take();
+      await assertIsStored(rig, home, changed);
+      assert.equal(later.unchanged, 199);
+      assert.equal(asked.filter((name) => name === 'attributesInThread').length, 1);
     },
     counting,
   );
