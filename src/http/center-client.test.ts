@@ -328,7 +328,7 @@ test('an internal error is told to the operator and not to the client', async ()
   house.center.trouble = new LowtideError('disk-full', 'no space left for /var/lib/secret');
   await assert.rejects(http.hello(hello(null)), {
     code: 'disk-full',
-    message: 'the disk of the center is full',
+    message: 'there is no room on its disk',
   });
 });
 
