@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { copiesOf } from '../../src/ledger/copies.ts';
 import { listSnapshots } from '../../src/ledger/snapshots.ts';
-import type { ErrorCode } from '../../src/model/errors.ts';
+import { type ErrorCode, isFull } from '../../src/model/errors.ts';
 import { DAY_MS, HOUR_MS, type UnixMillis } from '../../src/model/time.ts';
 import type { CenterApi } from '../../src/protocol/center-api.ts';
 import type { AgentMachine, CenterMachine, RelayMachine } from '../../src/sim/machines.ts';
@@ -99,7 +99,7 @@ class CenterAway extends NoHardship {
     const away = this.#away!;
     const { recorder } = country.fleet.simulation;
     const full = country.relays.some(({ name }) =>
-      recorder.events('alarm', name).some(({ code }) => code === 'disk-full'),
+      recorder.events('alarm', name).some(({ code }) => isFull(code)),
     );
     let safe = 0;
     for (const agent of country.agents) {
