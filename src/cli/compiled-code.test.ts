@@ -4,9 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
+import { DAY_MS } from '../model/time.ts';
 import { forgetUnusedCode } from './compiled-code.ts';
-
-const DAY_MS = 86_400_000;
 
 test('compiled code that no start has used for a month is removed, and what is used stays', async (t) => {
   const all = mkdtempSync(join(tmpdir(), 'lowtide-code-'));

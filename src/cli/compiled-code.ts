@@ -1,7 +1,8 @@
 import { readdirSync, rm, statSync, utimesSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+import { DAY_MS } from '../model/time.ts';
 
-const UNUSED_MS = 30 * 86_400_000;
+const UNUSED_MS = 30 * DAY_MS;
 
 /**
  * Node keeps compiled code in a folder for each of its versions and of V8's settings, and never removes one. What no

@@ -68,9 +68,11 @@ export function dataFolder(role: Role, given: string | undefined): string {
   return chosen === undefined || chosen === '' ? usualFolder(role) : resolve(chosen);
 }
 
+export const isRoot = (): boolean => process.getuid?.() === 0;
+
 /** /var/lib for root, XDG for people. */
 export function usualFolder(role: Role): string {
-  if (process.getuid?.() === 0) return `/var/lib/lowtide/${role}`;
+  if (isRoot()) return `/var/lib/lowtide/${role}`;
   const base = process.env['XDG_DATA_HOME'] ?? join(homedir(), '.local', 'share');
   return join(base, 'lowtide', role);
 }

@@ -38,7 +38,6 @@ function exampleLines(examples: VerbText['examples']): string {
   return examples.map(([command, what]) => `  ${command}\n      ${what}`).join('\n');
 }
 
-/** A verb that only groups others: `center init`, `center run`. `path` is what to type in front of them. */
 /** Makes a verb once its code is there: nobody waits for the code of the others. */
 export type Loads = Readonly<Record<string, () => Promise<Command>>>;
 
@@ -48,6 +47,7 @@ export async function loaded(loads: Loads, only: string | undefined): Promise<Co
   return await Promise.all((alone ? [loads[only]!] : Object.values(loads)).map((load) => load()));
 }
 
+/** A verb that only groups others: `center init`, `center run`. `path` is what to type in front of them. */
 export function newGroup(
   name: string,
   summary: string,

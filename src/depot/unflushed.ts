@@ -7,15 +7,11 @@ import type { Limits } from '../model/limits.ts';
 export class Unflushed {
   readonly #limits: Pick<Limits, 'flush_bytes' | 'unflushed_bytes'>;
   readonly #held = new Map<object, number>();
+  /** Of all writers. */
   #total = 0;
 
   constructor(limits: Pick<Limits, 'flush_bytes' | 'unflushed_bytes'>) {
     this.#limits = limits;
-  }
-
-  /** Of all writers. */
-  get total(): number {
-    return this.#total;
   }
 
   add(writer: object, bytes: number): void {

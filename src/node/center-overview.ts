@@ -8,8 +8,7 @@ import { newestKnown, type NewestWhole, newestWholeAt } from '../ledger/newest.t
 import type { CenterId, SnapshotId } from '../model/ids.ts';
 import { DAY_MS, type UnixMillis } from '../model/time.ts';
 import type { Center } from './center.ts';
-import type { ClientLine } from './center-view.ts';
-import { linesOf } from './center-view.ts';
+import { type ClientLine, linesOf } from './center-view.ts';
 import type { CenterDesk } from './people-center.ts';
 import { checked } from './people.ts';
 

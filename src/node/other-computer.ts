@@ -75,7 +75,7 @@ async function findOther(upstreams: readonly Upstream[], text: string): Promise<
 }
 
 function unknown(upstreams: readonly Upstream[], text: string): LowtideError {
-  const where = upstreams.length === 0 ? 'no node that was joined' : namesOf(upstreams);
+  const where = upstreams.length === 0 ? 'no node that was joined' : `nothing at ${namesOf(upstreams)}`;
   return new LowtideError(
     'not-found',
     `${where} lets this computer read the backups of ${text}: its operator can make a token with '--reads ${text}', to join with here`,

@@ -26,8 +26,6 @@ describe('P2: a machine that was lost', () => {
   let paper: string;
   let restored: string;
   const data = (name: string): string[] => ['--data', join(folder, name)];
-  const tokenFor = async (...args: readonly string[]): Promise<string> =>
-    (await ok(['center', 'token', '--data', oslo.data, ...args])).message('token').token;
   const backUp = async (name: string, path: string): Promise<void> => {
     await ok(['job', 'add', 'home', path, '--backup', 'manual', ...data(name)]);
     await ok(['job', 'run', 'home', '--wait', ...data(name)]);
@@ -40,17 +38,17 @@ describe('P2: a machine that was lost', () => {
     oslo = await makeCenter(join(folder, 'o'), '--name', 'oslo');
     await writeFile(join(files, 'thesis'), THESIS);
     await running(ends, ['center', 'run', '--data', oslo.data]);
-    await ok(['agent', 'join', await tokenFor('--name', 'ann'), '--sheet-file', paper, ...data('ann')]);
+    await ok(['agent', 'join', await oslo.token('--name', 'ann'), '--sheet-file', paper, ...data('ann')]);
     await backUp('ann', files);
     await rm(join(folder, 'ann'), { recursive: true });
     await ok(['center', 'client', 'revoke', 'ann', '--data', oslo.data]);
   });
 
   it('is read by nobody whom the operator did not let, sheet or no sheet', async () => {
-    await ok(['agent', 'join', await tokenFor('--name', 'eve'), ...data('eve')]);
+    await ok(['agent', 'join', await oslo.token('--name', 'eve'), ...data('eve')]);
     const reading = ['snapshots', '--of', 'ann', '--recovery-sheet', paper, ...data('eve')];
     await fails('not-found', /oslo lets this computer read.*--reads ann/, reading);
-    const joining = ['agent', 'join', await tokenFor('--name', 'mallory'), '--recovery-sheet', paper];
+    const joining = ['agent', 'join', await oslo.token('--name', 'mallory'), '--recovery-sheet', paper];
     await fails('not-found', /lets this computer read/, [...joining, ...data('mallory')]);
     await fails('not-found', /no client nobody/, [
       'center',
@@ -65,7 +63,7 @@ describe('P2: a machine that was lost', () => {
   });
 
   it('comes back on another, which joins with a token to read and the paper', async () => {
-    const token = await tokenFor('--name', 'ann-new', '--reads', 'ann');
+    const token = await oslo.token('--name', 'ann-new', '--reads', 'ann');
     const joined = await ok(['agent', 'join', token, '--recovery-sheet', paper, ...data('new')]);
     assert.equal(joined.message('reads').name, 'ann');
     const of = ['--of', 'ann', '--recovery-sheet', paper, ...data('new')];
@@ -94,7 +92,7 @@ describe('P2: a machine that was lost', () => {
     await fails('wrong-key', /does not open the keyring/, [...of, '--recovery-sheet', other]);
     await fails('wrong-password', /./, of);
     await fails('bad-request', /leave --depot away/, [...of, '--depot', join(folder, 'nowhere')]);
-    const again = ['agent', 'join', await tokenFor('--reads', 'ann'), '--recovery-sheet', paper];
+    const again = ['agent', 'join', await oslo.token('--reads', 'ann'), '--recovery-sheet', paper];
     await fails('wrong-state', /keys of its own already.*restore --of/, [...again, ...data('new')]);
   });
 });

@@ -8,7 +8,7 @@ import { LowtideError } from '../../model/errors.ts';
 import type { Event } from '../../model/events.ts';
 import { type SnapshotId, shortId } from '../../model/ids.ts';
 import { agentPaths } from '../../node/agent-home.ts';
-import type { Context } from '../context.ts';
+import { type Context, isRoot } from '../context.ts';
 import { describe } from '../log-monitor.ts';
 import { bytesText, durationText, plural, secondText, tableLines } from '../text.ts';
 import { type Comparison, compareFolders } from './compare-folders.ts';
@@ -191,7 +191,7 @@ export class Script {
       .filter(({ bytes }) => bytes > 0)
       .map(({ name, bytes }) => `${bytesText(bytes)} from ${name}`);
     const skip = new Set([this.#stage.folder]);
-    const owners = process.getuid?.() === 0;
+    const owners = isRoot();
     const copy = join(target, this.#folder);
     const compared = await compareFolders(this.#folder, copy, { since, skip, owners, stop });
     this.#note(comparisonText(compared));

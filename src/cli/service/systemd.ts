@@ -5,6 +5,7 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { LowtideError, messageOf } from '../../model/errors.ts';
+import { isRoot } from '../context.ts';
 
 /** The machine's systemd, or the user's own: root has the first, everybody else the second. */
 export class Systemd {
@@ -71,5 +72,3 @@ export class Systemd {
     }
   }
 }
-
-export const isRoot = (): boolean => process.getuid?.() === 0;

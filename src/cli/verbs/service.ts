@@ -6,8 +6,8 @@ import { connectLocal } from '../../http/local-client.ts';
 import { LowtideError } from '../../model/errors.ts';
 import { SECOND_MS } from '../../model/time.ts';
 import { socketIn } from '../../node/socket-path.ts';
-import { type CommonOptions, type Context, dataFolder, type Role } from '../context.ts';
-import { isRoot, Systemd } from '../service/systemd.ts';
+import { type CommonOptions, type Context, dataFolder, isRoot, type Role } from '../context.ts';
+import { Systemd } from '../service/systemd.ts';
 import { type Service, unitName, unitText } from '../service/unit.ts';
 import { action, newGroup, newVerb } from '../verb.ts';
 
