@@ -1,3 +1,8 @@
+import { bufferOf } from '../model/bytes.ts';
+import type { Limits } from '../model/limits.ts';
+import { DISK_PAGE_BYTES } from '../world/disk-page.ts';
+import type { Disk } from '../world/ports.ts';
+
 /** One piece of memory with copies of several blocks. */
 interface Segment {
   readonly bytes: Uint8Array;
@@ -8,34 +13,47 @@ interface Segment {
 
 /**
  * Copies of sealed blocks until they are durable: close together, as many of them are much smaller than the memory they
- * were sealed in, and in memory that is used again.
+ * were sealed in, in memory that is used again and that they can be written from.
  */
 export class BlockCopies {
+  readonly #disk: Pick<Disk, 'memoryForWrites'>;
   readonly #segmentBytes: number;
   readonly #spare: Segment[] = [];
   #current: Segment | null = null;
   /** Bytes of all segments. */
   heldBytes = 0;
 
-  constructor(segmentBytes: number) {
-    this.#segmentBytes = segmentBytes;
+  constructor(
+    disk: Pick<Disk, 'memoryForWrites'>,
+    limits: Pick<Limits, 'chunk_bytes_max' | 'block_plain_bytes'>,
+  ) {
+    this.#disk = disk;
+    this.#segmentBytes = limits.chunk_bytes_max + limits.block_plain_bytes;
   }
 
-  copy(bytes: Uint8Array): { readonly bytes: Uint8Array; readonly release: () => void } {
-    const segment = this.#withRoom(bytes.length);
-    const copied = segment.bytes.subarray(segment.used, segment.used + bytes.length);
-    copied.set(bytes);
-    segment.used += bytes.length;
+  /** @param position where it will be in its file */
+  copy(bytes: Uint8Array, position: number): { readonly bytes: Uint8Array; readonly release: () => void } {
+    const segment = this.#withRoom(bytes.length, position % DISK_PAGE_BYTES);
+    const end = segment.used + bytes.length;
+    // Not with `set`, which copies byte by byte from shared memory to a place that is aligned in another way.
+    bufferOf(bytes).copy(segment.bytes, segment.used);
+    const copied = segment.bytes.subarray(segment.used, end);
+    segment.used = end;
     segment.holders++;
     return { bytes: copied, release: () => this.#release(segment) };
   }
 
-  #withRoom(length: number): Segment {
+  /** One whose next free byte is at this place of a page. */
+  #withRoom(length: number, place: number): Segment {
     const current = this.#current;
-    if (current !== null && current.used + length <= current.bytes.length) return current;
-    if (current !== null) this.#release(current);
-    const next = (length <= this.#segmentBytes ? this.#spare.pop() : undefined) ?? this.#newSegment(length);
-    next.used = 0;
+    if (current !== null) {
+      current.used += (place - current.used) & (DISK_PAGE_BYTES - 1);
+      if (current.used + length <= current.bytes.length) return current;
+      this.#release(current);
+    }
+    const isUsual = place + length <= this.#segmentBytes;
+    const next = (isUsual ? this.#spare.pop() : undefined) ?? this.#newSegment(place + length);
+    next.used = place;
     next.holders = 1;
     this.#current = next;
     return next;
@@ -43,7 +61,7 @@ export class BlockCopies {
 
   /** A block larger than a segment gets one of its own, which is not kept. */
   #newSegment(length: number): Segment {
-    const bytes = new Uint8Array(Math.max(length, this.#segmentBytes));
+    const bytes = this.#disk.memoryForWrites(Math.max(length, this.#segmentBytes));
     this.heldBytes += bytes.length;
     return { bytes, used: 0, holders: 0 };
   }

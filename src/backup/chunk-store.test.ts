@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { noise, type SimulatedRig, simulatedRig } from '../../test/backup/rig.ts';
 import { chunkDigest } from '../format/domain-keys.ts';
+import { BlockCopies } from './block-copies.ts';
 import { BlockTable } from './block-table.ts';
 import { ChunkStore, type DataExtent } from './chunk-store.ts';
 import { KnownChunks } from './known-chunks.ts';
@@ -17,7 +18,11 @@ function make(setup: SimulatedRig, quotaBytes: number | null, rememberedMax?: nu
   const plan = rig.plan({ quotaBytes });
   const table = new BlockTable();
   const known = new KnownChunks(rig.world, rig.depot, plan, null, table);
-  const writer = new NewBlocks(rig.depot.writer(plan.dataGroup), null, rig.world.limits);
+  const writer = new NewBlocks(
+    rig.depot.writer(plan.dataGroup),
+    null,
+    new BlockCopies(rig.world.disk, rig.world.limits),
+  );
   return { table, store: new ChunkStore(rig.world, plan, { known, table, writer }, rememberedMax) };
 }
 

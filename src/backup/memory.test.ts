@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { noise, simulatedRig } from '../../test/backup/rig.ts';
 import { chunkDigest } from '../format/domain-keys.ts';
 import { SEAL_BYTES } from '../format/block.ts';
+import { BlockCopies } from './block-copies.ts';
 import { NewBlocks } from './new-blocks.ts';
 import { Sealer } from './sealer.ts';
 import { SlabPool } from './slabs.ts';
@@ -10,7 +11,7 @@ import { SlabPool } from './slabs.ts';
 test('P7: blocks under way are bounded: sealed in the memory of a few, waiting in that of two groups', async () => {
   const { rig } = await simulatedRig({ lanes: 3 });
   const { limits } = rig.world;
-  const blocks = new NewBlocks(rig.depot.writer('run'), null, limits);
+  const blocks = new NewBlocks(rig.depot.writer('run'), null, new BlockCopies(rig.world.disk, limits));
   const sealer = new Sealer(rig.world, rig.keys, 1, (_job, block) => blocks.add(block));
   let released = 0;
   for (let block = 0; block < 500; block++) {

@@ -1,6 +1,5 @@
 import type { SealedBlock } from '../format/block.ts';
-import type { Limits } from '../model/limits.ts';
-import { BlockCopies } from './block-copies.ts';
+import type { BlockCopies } from './block-copies.ts';
 import type { BlockWriter } from '../depot/block-writer.ts';
 import type { Depot } from '../depot/depot.ts';
 
@@ -16,15 +15,14 @@ export class NewBlocks {
   storedBlocks = 0;
   storedBytes = 0;
 
-  /** @param depot to be asked whether it has a block already; null: every block is stored */
-  constructor(
-    writer: BlockWriter,
-    depot: Pick<Depot, 'has'> | null,
-    limits: Pick<Limits, 'chunk_bytes_max' | 'block_plain_bytes'>,
-  ) {
+  /**
+   * @param depot to be asked whether it has a block already; null: every block is stored
+   * @param copies of what waits in this writer
+   */
+  constructor(writer: BlockWriter, depot: Pick<Depot, 'has'> | null, copies: BlockCopies) {
     this.#writer = writer;
     this.#depot = depot;
-    this.#copies = new BlockCopies(limits.chunk_bytes_max + limits.block_plain_bytes);
+    this.#copies = copies;
   }
 
   /** Bytes of the memory that blocks wait in until they are durable. */
@@ -35,7 +33,7 @@ export class NewBlocks {
   /** The block's bytes are of no more use when this resolves. */
   async add(block: SealedBlock): Promise<void> {
     if (this.#depot !== null && (await this.#depot.has(null, [block.id])).has(block.id)) return;
-    const { bytes, release } = this.#copies.copy(block.bytes);
+    const { bytes, release } = this.#copies.copy(block.bytes, this.#writer.position);
     await this.#writer.add({ id: block.id, bytes }, release);
     this.storedBlocks++;
     this.storedBytes += block.bytes.length;

@@ -5,6 +5,7 @@ import { pathKeyOf } from '../model/paths.ts';
 import type { World } from '../world/ports.ts';
 import { AttributeReader, withAttributes } from './attributes.ts';
 import { type Base, hasFilesWithin, openBase } from './base-tree.ts';
+import { BlockCopies } from './block-copies.ts';
 import { BlockTable, SPARSE } from './block-table.ts';
 import { ChunkStore } from './chunk-store.ts';
 import { Emitter } from './emitter.ts';
@@ -93,6 +94,8 @@ async function openRun(world: World, depot: Depot, plan: BackupPlan): Promise<Ru
   const dataWriter = depot.writer(plan.dataGroup, 'late');
   const pageWriter = plan.metaGroup === plan.dataGroup ? dataWriter : depot.writer(plan.metaGroup);
   const asked = plan.spool === 'depot' ? depot : null;
+  const dataCopies = new BlockCopies(world.disk, world.limits);
+  const pageCopies = pageWriter === dataWriter ? dataCopies : new BlockCopies(world.disk, world.limits);
   return {
     world,
     depot,
@@ -103,8 +106,8 @@ async function openRun(world: World, depot: Depot, plan: BackupPlan): Promise<Ru
     known,
     problems: new Problems(world.monitor),
     writers: new Set([dataWriter, pageWriter]),
-    data: new NewBlocks(dataWriter, asked, world.limits),
-    pages: new NewBlocks(pageWriter, asked, world.limits),
+    data: new NewBlocks(dataWriter, asked, dataCopies),
+    pages: new NewBlocks(pageWriter, asked, pageCopies),
   };
 }
 

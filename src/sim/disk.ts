@@ -34,6 +34,10 @@ class DiskPort implements Disk {
     });
   }
 
+  memoryForWrites(length: number): Uint8Array {
+    return new Uint8Array(length);
+  }
+
   openAppend(path: string): Promise<SimulatedWriter> {
     return this.#look('openAppend', 'open', path, () => {
       return new SimulatedWriter(this.#disk, this.#incarnation, path, this.#tree.file(path));

@@ -1,6 +1,7 @@
 import type { FileHandle } from 'node:fs/promises';
 import { LowtideError } from '../model/errors.ts';
-import { DIRECT_ALIGN, type DirectReading, type DirectWriting } from './direct.ts';
+import type { DirectReading, DirectWriting } from './direct.ts';
+import { DISK_PAGE_BYTES } from './disk-page.ts';
 import { diskError } from './errno.ts';
 import type { ReadableFile, WritableFile } from './ports.ts';
 
@@ -124,9 +125,9 @@ export class RealWritableFile implements WritableFile {
     }
   }
 
-  /** What is before the first multiple of DIRECT_ALIGN and behind the last goes through the page cache, in pages of its own. */
+  /** What is before the first multiple of DISK_PAGE_BYTES and behind the last goes through the page cache, in pages of its own. */
   async #writeDirectly(direct: Direct, start: number, pieces: Uint8Array[]): Promise<void> {
-    const aligned = Math.ceil(start / DIRECT_ALIGN) * DIRECT_ALIGN;
+    const aligned = Math.ceil(start / DISK_PAGE_BYTES) * DISK_PAGE_BYTES;
     await this.#writeAt(start, firstBytes(pieces, aligned - start));
     const rest = afterBytes(pieces, aligned - start);
     const written = await direct.write(rest, aligned);

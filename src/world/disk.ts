@@ -1,10 +1,10 @@
 import { constants } from 'node:fs';
 import * as fs from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { DirectReading, DirectWriting, Stages } from './direct.ts';
+import { alignedMemory, DirectReading, DirectWriting, Stages } from './direct.ts';
 import { diskError, errnoName } from './errno.ts';
 import { RealReadableFile, RealWritableFile } from './disk-files.ts';
-import { nativeLoader, type Native } from './native.ts';
+import { nativeLoader, type Native, nativeOrNull } from './native.ts';
 import type { Disk, DiskLock, DiskName } from './ports.ts';
 import { syncDirectory } from './sync-directory.ts';
 
@@ -25,9 +25,13 @@ export function realDisk(native: () => Native = nativeLoader()): Disk {
       named('create', path, async () => {
         const flags = constants.O_CREAT | constants.O_EXCL | constants.O_RDWR;
         const handle = await fs.open(path, flags, FILE_MODE);
-        const direct = again === 'soon' ? null : DirectWriting.open(path, stages);
+        const direct = again === 'soon' ? null : DirectWriting.open(path, stages, native);
         return new RealWritableFile(path, handle, 0, await orClosed(handle, direct));
       }),
+    memoryForWrites: (length) => {
+      const loaded = nativeOrNull(native);
+      return loaded === null ? new Uint8Array(length) : alignedMemory(loaded, length);
+    },
     openAppend: (path) =>
       named('open', path, async () => {
         const handle = await fs.open(path, 'r+');

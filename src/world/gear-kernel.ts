@@ -1,3 +1,4 @@
+import { bufferOf } from '../model/bytes.ts';
 import type { GearKernel } from './ports.ts';
 
 /** The hash at a byte depends on this many bytes, itself included (format F12). */
@@ -64,11 +65,13 @@ export function compiledGear(wasm: Uint8Array): GearKernel {
     name: 'compiled',
     find(file, from, gear, { looseShift, strictShift }) {
       const found: number[] = [];
+      // As a Buffer: from shared memory, `set` copies with a slower loop.
+      const source = bufferOf(file);
       words.set(gear, gearAt);
       for (let at = from; at < file.length; at += tileBytes) {
         const known = Math.min(at, WINDOW_BYTES - 1);
         const length = Math.min(tileBytes, file.length - at);
-        bytes.set(file.subarray(at - known, at + length), tileAt - known);
+        source.copy(bytes, tileAt - known, at - known, at + length);
         kernel.scan(length, known, looseShift, strictShift);
         for (let quarter = 0; quarter < QUARTERS; quarter++) {
           const first = foundAt + quarter * quarterWords;

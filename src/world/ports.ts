@@ -57,6 +57,11 @@ export interface Disk {
   openRead(path: string, again?: Rereading): Promise<ReadableFile>;
   /** Makes a new file (mode 0600), which must not exist. @param again `soon` if left out */
   create(path: string, again?: Rereading): Promise<WritableFile>;
+  /**
+   * Memory for what is to be written to files that are not read soon. What begins in it and in the file at the same place of a
+   * page (`src/world/disk-page.ts`) is written without a copy.
+   */
+  memoryForWrites(length: number): Uint8Array;
   /** Opens an existing file to append to it or cut it. */
   openAppend(path: string): Promise<WritableFile>;
   /** Sorted by name. `not-found` if there is no such directory. */

@@ -120,6 +120,31 @@ function writing(on: On): void {
     },
   );
 
+  on(
+    'what lies in memory for writes is written whole, at whatever place of a page and beside whatever else',
+    async (disk, directory) => {
+      const file = await disk.create(`${directory}/a`, 'late');
+      const lengths = [32, 300_000, 70_000, 5_000_000, 5, 4096, 66_000, 65_536, 1, 2_500_000];
+      const whole: Uint8Array[] = [];
+      for (const shift of [0, 1, 4064]) {
+        const memory = disk.memoryForWrites(8_100_000);
+        const pieces: Uint8Array[] = [];
+        let at = file.position() % 4096;
+        for (const [number, length] of lengths.entries()) {
+          const piece = number % 4 === 0 ? new Uint8Array(length) : memory.subarray(at, at + length);
+          piece.fill(number + shift + 1);
+          pieces.push(piece);
+          at += number === 6 ? length + shift : length;
+        }
+        await file.write(...pieces);
+        whole.push(...pieces);
+      }
+      await file.sync();
+      await file.close();
+      assert.ok((await get(disk, `${directory}/a`)) === text(Buffer.concat(whole)));
+    },
+  );
+
   on('a file that exists is not made again', async (disk, directory) => {
     await put(disk, `${directory}/a`, 'old');
     await assert.rejects(disk.create(`${directory}/a`), coded('disk-failed', `${directory}/a`));
