@@ -24,16 +24,18 @@ export interface Missing {
 
 const PASSWORD = 'measured';
 
-type Find = (program: string) => string | null;
+/** The path of a program, or null. @param peers a folder with programs that are in no PATH */
+export function finder(peers: string | null): (program: string) => string | null {
+  const places = [...(peers === null ? [] : [peers]), ...(process.env['PATH'] ?? '').split(':')];
+  return (program) => places.map((place) => join(place, program)).find((path) => existsSync(path)) ?? null;
+}
 
-/** The programs that are here, and those that are not. @param peers a folder with programs that are in no PATH */
+/** The programs that are here, and those that are not. @param peers as for `finder` */
 export async function findTools(
   scratch: string,
   peers: string | null,
 ): Promise<{ readonly tools: readonly Tool[]; readonly missing: readonly Missing[] }> {
-  const places = [...(peers === null ? [] : [peers]), ...(process.env['PATH'] ?? '').split(':')];
-  const find: Find = (program) =>
-    places.map((place) => join(place, program)).find((path) => existsSync(path)) ?? null;
+  const find = finder(peers);
   const tools: Tool[] = [lowtideTool()];
   const missing: Missing[] = [];
   const makers = { restic, rustic, borg, kopia };

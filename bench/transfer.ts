@@ -1,18 +1,22 @@
 /**
- * What a collection over TLS on loopback costs beside a bare upload: a center and one agent, then four, as processes,
- * each with a backup of incompressible bytes in its spool; then a restore from the center; and in the same run a bare node:https
- * upload of as many bytes to a server that drops them, `dd` with fsync, and what `openssl speed` says of AES-256-GCM.
+ * What a collection over TLS on loopback costs: a center and one agent, then four, as processes, each with a backup of
+ * incompressible bytes in its spool; then a restore from the center. In the same run, `dd` with fsync, what `openssl speed`
+ * says of AES-256-GCM, a bare node:https server that drops everything, and other programs' servers, each of which is sent
+ * as many bytes by as many clients, which do nothing but send.
  *
- *   node bench/transfer.ts [--mib 256] [--agents 1,4]
+ *   node bench/transfer.ts [--mib 256] [--agents 1,4] [--agents-in DIR] [--peers DIR]
+ *
+ * --agents-in puts what is the agents' elsewhere, say on a tmpfs, as other machines have disks of their own.
  */
 import { randomFillSync } from 'node:crypto';
 import { once } from 'node:events';
-import { closeSync, mkdirSync, openSync, writeFileSync, writeSync } from 'node:fs';
-import { createServer, request } from 'node:https';
+import { closeSync, mkdirSync, mkdtempSync, openSync, writeFileSync, writeSync } from 'node:fs';
+import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { isMainThread, Worker, workerData } from 'node:worker_threads';
+import { createAuthority, serverCredentials, type ServerCredentials } from '../src/identity/authority.ts';
+import { realWorld } from '../src/world/real-world.ts';
 import {
   Daemon,
   freePort,
@@ -22,27 +26,35 @@ import {
   removeFolder,
   run,
 } from '../test/real/processes.ts';
-import { createAuthority, serverCredentials } from '../src/identity/authority.ts';
-import { realWorld } from '../src/world/real-world.ts';
 import { measured, Meter } from './meter.ts';
+import { finder } from './tools.ts';
+import { PACK_BYTES, sendAll } from './transfer/clients.ts';
+import { PEER_SERVERS, sendTo } from './transfer/servers.ts';
 
 const MIB = 2 ** 20;
 const READY_MS = 120_000;
 const LONG_MS = 600_000;
-const PART_BYTES = 64 * 1024;
+/** So many packs restic sends at once. */
+const CONNECTIONS = 5;
 
-if (isMainThread) await main();
-else await upload(workerData as Upload);
-
-async function main(): Promise<void> {
-  const { values } = parseArgs({
-    options: { mib: { type: 'string', default: '256' }, agents: { type: 'string', default: '1,4' } },
-  });
-  const mebibytes = Number(values.mib);
-  await openssl();
-  await dd(mebibytes);
-  await bareUpload(mebibytes);
-  for (const agents of values.agents.split(',')) await collect(Number(agents), mebibytes);
+const { values } = parseArgs({
+  options: {
+    mib: { type: 'string', default: '256' },
+    agents: { type: 'string', default: '1,4' },
+    'agents-in': { type: 'string' },
+    peers: { type: 'string' },
+  },
+});
+const agentsIn = values['agents-in'];
+const mebibytes = Number(values.mib);
+const counts = values.agents.split(',').map(Number);
+await openssl();
+await dd();
+const credentials = await newCredentials();
+for (const agents of counts) {
+  await bareUpload(agents);
+  await peers(agents);
+  await collect(agents);
 }
 
 function told(what: string, bytes: number, wallMs: number, cpu: string): void {
@@ -54,9 +66,20 @@ function seconds(ms: number): string {
   return `${(ms / 1000).toFixed(2)} s`;
 }
 
+async function newCredentials(): Promise<ServerCredentials> {
+  const folder = newFolder('identity');
+  const monitor = { event: () => {}, problem: () => {}, progress: () => {} };
+  const world = realWorld({ monitor, lanes: 1 });
+  const authority = await createAuthority(world, join(folder, 'identity'), { name: 'bare', kind: 'center' });
+  const made = serverCredentials(world, authority, ['127.0.0.1']);
+  await world.close();
+  removeFolder(folder);
+  return made;
+}
 /** A center that collects nothing, agents with a backup each; then it collects from all of them. */
-async function collect(agents: number, mebibytes: number): Promise<void> {
+async function collect(agents: number): Promise<void> {
   const folder = newFolder('transfer');
+  const there = agentsIn === undefined ? folder : mkdtempSync(join(agentsIn, 'transfer-'));
   const address = `127.0.0.1:${await freePort()}`;
   const center = ['--data', join(folder, 'center')];
   const daemons: Daemon[] = [];
@@ -72,11 +95,11 @@ async function collect(agents: number, mebibytes: number): Promise<void> {
     const closed = await start('center', 'run', ...center);
     const running: Daemon[] = [];
     for (let number = 0; number < agents; number++) {
-      const home = join(folder, `agent${number}`);
+      const home = join(there, `agent${number}`);
       const [token] = await lowtideJson(['center', 'token', '--name', `agent${number}`, ...center]);
       await lowtideJson(['agent', 'join', String(token!['token']), '--data', home]);
-      writeRandom(join(folder, `source${number}`), mebibytes * MIB);
-      const job = ['job', 'add', 'all', join(folder, `source${number}`), '--backup', 'manual'];
+      writeRandom(join(there, `source${number}`), mebibytes * MIB);
+      const job = ['job', 'add', 'all', join(there, `source${number}`), '--backup', 'manual'];
       await lowtideJson([...job, '--data', home]);
       writeFileSync(join(home, 'agent.yaml'), 'spool: 20 GiB\ncompression: off\n');
       running.push(await start('agent', 'run', '--data', home));
@@ -94,15 +117,15 @@ async function collect(agents: number, mebibytes: number): Promise<void> {
     const cost = above.stop();
     const cpu = `center ${seconds(cost.cpuMs)}, agents ${seconds(below.stop().cpuMs)}; center's peak ${(cost.peakBytes / MIB).toFixed(0)} MiB`;
     told(`collection from ${agents}`, agents * mebibytes * MIB, wallMs, cpu);
-    const target = join(folder, 'restored');
-    const args = ['restore', 'latest', '--to', target, '--data', join(folder, 'agent0'), '--json'];
+    const target = join(there, 'restored');
+    const args = ['restore', 'latest', '--to', target, '--data', join(there, 'agent0'), '--json'];
     const meter = new Meter(open.pid);
     const restored = await measured(LOWTIDE, args);
     const both = `center ${seconds(meter.stop().cpuMs)}, restore ${seconds(restored.cost.cpuMs)}`;
     told('restore from the center', mebibytes * MIB, restored.cost.wallMs, both);
   } finally {
     for (const daemon of daemons) if (daemon.running) await daemon.stop();
-    removeFolder(folder);
+    for (const path of new Set([folder, there])) removeFolder(path);
   }
 }
 
@@ -114,48 +137,49 @@ function writeRandom(folder: string, bytes: number): void {
   closeSync(file);
 }
 
-interface Upload {
-  readonly port: number;
-  readonly bytes: number;
-}
-
-/** The server is the main thread and the client another, as two processes would be. */
-async function bareUpload(mebibytes: number): Promise<void> {
-  const folder = newFolder('bare');
-  const monitor = { event: () => {}, problem: () => {}, progress: () => {} };
-  const world = realWorld({ monitor, lanes: 1 });
-  const authority = await createAuthority(world, join(folder, 'identity'), { name: 'bare', kind: 'center' });
-  const { key, chain } = serverCredentials(world, authority, ['127.0.0.1']);
+/** The server is the main thread and each client another, as processes would be. */
+async function bareUpload(clients: number): Promise<void> {
+  const { key, chain } = credentials;
   const server = createServer({ key, cert: chain, minVersion: 'TLSv1.3' }, (incoming, answer) => {
     incoming.resume().on('end', () => answer.end());
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
-  const before = process.cpuUsage();
-  const from = performance.now();
-  const bytes = mebibytes * MIB;
-  await once(new Worker(new URL(import.meta.url), { workerData: { port, bytes } }), 'exit');
+  const packs = Math.ceil((mebibytes * MIB) / PACK_BYTES);
+  const sendings = Array.from({ length: clients }, () => ({
+    port,
+    user: '',
+    path: '/',
+    packs,
+    connections: 1,
+  }));
+  let before = process.cpuUsage();
+  const wallMs = await sendAll(sendings, () => (before = process.cpuUsage()));
   const { user, system } = process.cpuUsage(before);
-  told('bare upload', bytes, performance.now() - from, `${seconds((user + system) / 1000)} both ends`);
+  const bytes = clients * packs * PACK_BYTES;
+  told(`bare upload from ${clients}`, bytes, wallMs, `${seconds((user + system) / 1000)} both ends`);
   server.close();
-  await world.close();
-  removeFolder(folder);
 }
 
-async function upload({ port, bytes }: Upload): Promise<void> {
-  const part = randomFillSync(Buffer.allocUnsafe(PART_BYTES));
-  const outgoing = request({ port, host: '127.0.0.1', method: 'POST', rejectUnauthorized: false });
-  for (let sent = 0; sent < bytes; sent += PART_BYTES) {
-    if (!outgoing.write(part)) await once(outgoing, 'drain');
+async function peers(clients: number): Promise<void> {
+  const find = finder(values.peers ?? null);
+  for (const peer of PEER_SERVERS) {
+    const path = find(peer.program);
+    if (path === null) {
+      console.log(`${peer.program}: not installed, so not compared`);
+      continue;
+    }
+    const packs = Math.ceil((mebibytes * MIB) / PACK_BYTES / CONNECTIONS);
+    const sendings = Array.from({ length: clients }, () => ({ packs, connections: CONNECTIONS }));
+    const { wallMs, syncMs, server } = await sendTo({ ...peer, path }, credentials, sendings);
+    const bytes = clients * CONNECTIONS * packs * PACK_BYTES;
+    const cpu = `server ${seconds(server.cpuMs)}; its peak ${(server.peakBytes / MIB).toFixed(0)} MiB; ${seconds(syncMs)} more until all is durable`;
+    told(`${peer.program} from ${clients}`, bytes, wallMs, cpu);
   }
-  outgoing.end();
-  const [answer] = (await once(outgoing, 'response')) as [NodeJS.ReadableStream];
-  answer.resume();
-  await once(answer, 'end');
 }
 
-async function dd(mebibytes: number): Promise<void> {
+async function dd(): Promise<void> {
   const folder = newFolder('dd');
   const { cost } = await measured('dd', [
     'if=/dev/zero', `of=${folder}/file`, 'bs=1M', `count=${mebibytes}`, 'conv=fsync']); // prettier-ignore
