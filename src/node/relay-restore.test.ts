@@ -9,7 +9,8 @@ import type { BlockId, SnapshotId } from '../model/ids.ts';
 import { HOUR_MS, MINUTE_MS } from '../model/time.ts';
 import type { CenterApi } from '../protocol/center-api.ts';
 import type { AgentMachine } from '../sim/machines.ts';
-import { findManifest } from './sources.ts';
+import { SourceCosts } from './source-costs.ts';
+import { agentSources, findManifest } from './sources.ts';
 
 const isUnknown = (error: unknown): boolean => isLowtideError(error, 'no-such-snapshot');
 
@@ -84,6 +85,16 @@ describe('P2: a restore through a relay', () => {
     assert.equal(givers(second)['relay osaka'], undefined);
     same(ann, '/first');
     same(ann, '/second');
+  });
+
+  it('expects more of the own disk than of the quickest line', async () => {
+    const kit = new RelayKit();
+    const tokyo = await kit.center('tokyo');
+    const ann = await kit.agent('ann', [tokyo]);
+    const costs = new SourceCosts({ 'center tokyo': { latencyMs: 1, bytesPerSecond: 500e6 } });
+    const sources = agentSources(ann.running!.parts, costs);
+    const [spool, center] = sources.map(({ cost }) => cost!.estimate(2 ** 30));
+    assert.ok(spool! < center!);
   });
 
   it('goes on from a center when the relay vanishes in the middle of it', async () => {

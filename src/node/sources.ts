@@ -12,7 +12,7 @@ import { SourceCosts } from './source-costs.ts';
 export type ReadingParts = Pick<AgentParts, 'world' | 'depot' | 'identity' | 'upstreams'>;
 
 /** What the own disk costs before it was measured: asked first, whatever else there is. */
-const SPOOL_COST = { latencyMs: 0, bytesPerSecond: 100_000_000 };
+const SPOOL_COST = { latencyMs: 0, bytesPerSecond: 1_000_000_000 };
 
 /**
  * Where an agent's blocks come from, nearest first (SEED fig. 8): the own spool, then the relays that it has joined, which

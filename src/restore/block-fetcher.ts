@@ -50,6 +50,9 @@ const WRONG_KEPT_MAX = 100_000;
 const FASTER = 2;
 const SAVED_MS = 250;
 
+const KIB = 1024;
+const MIB = KIB * KIB;
+
 /** Of what comes so much is hashed, or was and waits for its turn. */
 const AHEAD_BLOCKS = 2;
 
@@ -368,5 +371,8 @@ function faultsOf(state: SourceState): SourceFault[] {
 function costText({ known, hasGiven }: SourceCost): string {
   const seconds = Math.round((known?.latencyMs ?? 0) / 100) / 10;
   if (known === null || !hasGiven) return `it gave nothing for ${seconds} s`;
-  return `${seconds} s to answer, then ${Math.ceil(known.bytesPerSecond / 1024)} KiB a second`;
+  return `${seconds} s to answer, then ${rateText(known.bytesPerSecond)} a second`;
 }
+
+const rateText = (bytes: number): string =>
+  bytes < MIB ? `${Math.ceil(bytes / KIB)} KiB` : `${(bytes / MIB).toFixed(1)} MiB`;
