@@ -3,7 +3,7 @@
  *
  *   node --max-semi-space-size=64 scripts/relay-fleets.ts [--seeds 1000] [--from 1] [--step 1] [--agents 50] [--hardship center-away]
  *
- * --step 2 does every second one, for two cores. Hardships are center-away (for a week), relay-lost (for ever) and hostile-relay.
+ * --step 2 does every second one, for two cores. Hardships are moving (machines), center-away (for a week), relay-lost (for ever) and hostile-relay.
  */
 import { parseArgs } from 'node:util';
 import type { HardshipName } from '../test/crash/hardships.ts';

@@ -2,6 +2,7 @@ import type { SealedBlock } from '../format/block.ts';
 import { parseManifest } from '../format/manifest.ts';
 import { copiesOf } from '../ledger/copies.ts';
 import { findClient } from '../ledger/clients.ts';
+import { leavingsBelow } from '../ledger/leavings.ts';
 import { enrollMembers, speaksFor } from '../ledger/members.ts';
 import { isPeer } from '../ledger/readers.ts';
 import { addReceived, findOffer } from '../ledger/offers.ts';
@@ -29,6 +30,7 @@ import { baseUnknown, commitOrder } from './committing.ts';
 import { placeOf } from './conditions.ts';
 import { copyPage, statesOf } from './copy-pages.ts';
 import { vouchedAbove } from './own-copy.ts';
+import { takeWordsOfLeaving } from './leaving.ts';
 import { queuedOffer } from './past.ts';
 import { bringKeyrings } from './keyrings.ts';
 import { type ActiveOrder, orderEnded } from './order-book.ts';
@@ -73,11 +75,9 @@ export class ClientFace implements CenterApi {
     return await statesOf(this.#collector, await copiesOf(parts.ledger.db, signed.id));
   }
 
-  async enroll(members: readonly Member[]): Promise<void> {
+  async enroll(members: readonly Member[]): Promise<readonly Uint8Array[]> {
     const { ledger, world, center, above } = this.#collector.parts;
-    const { page_rows: most } = world.limits;
-    if (members.length > most)
-      throw new LowtideError('too-large', `tell of at most ${most} machines at once`);
+    this.#checkMachines(members);
     const relay = await findClient(ledger.db, this.#client);
     if (relay === null) throw new LowtideError('not-enrolled', 'this client is not enrolled here');
     const nodes = [center.id, ...(above?.path() ?? [])];
@@ -85,6 +85,12 @@ export class ClientFace implements CenterApi {
       enrollMembers(db, relay, members, world.clock.now(), nodes),
     );
     if (news) this.#collector.parts.above?.changed();
+    return await leavingsBelow(ledger.db, relay.id, members);
+  }
+
+  async left(words: readonly Uint8Array[]): Promise<void> {
+    this.#checkMachines(words);
+    await takeWordsOfLeaving(this.#collector, words, this.#client);
   }
 
   async *orders(stop: AbortSignal): AsyncIterable<Order> {
@@ -292,6 +298,11 @@ export class ClientFace implements CenterApi {
   #checkCount(ids: readonly BlockId[]): void {
     const { ids_per_message: most } = this.#collector.parts.world.limits;
     if (ids.length > most) throw new LowtideError('too-large', `ask for at most ${most} blocks at once`);
+  }
+
+  #checkMachines(told: readonly unknown[]): void {
+    const { page_rows: most } = this.#collector.parts.world.limits;
+    if (told.length > most) throw new LowtideError('too-large', `tell of at most ${most} machines at once`);
   }
 
   /** Whose snapshot an order is about. */

@@ -13,6 +13,7 @@ import { lineOf, plannerConditions } from './conditions.ts';
 import { Foresight } from './foresight.ts';
 import { heldBack } from './holding-back.ts';
 import { Owners } from './known-above.ts';
+import { forgetOffersOfLeft, takeWordsOfLeaving } from './leaving.ts';
 import { withdrawSnapshot } from './withdrawing.ts';
 import { OrderBook, type Session } from './order-book.ts';
 import { OrderJournal } from './order-journal.ts';
@@ -96,6 +97,7 @@ export class Collector {
       if (held !== null) collector.planning.tell(heldBack(id, held));
     }
     collector.setConditions(conditions);
+    await forgetOffersOfLeft(collector);
     const queued: QueuedOffer[] = [];
     for (const offer of await queuedOffers(ledger.db, center.id)) {
       await collector.meet(offer.client);
@@ -263,6 +265,11 @@ export class Collector {
     if (owner === undefined) return;
     const closed = await withdrawSnapshot(this.parts, owner, snapshot, { record, centers: [] });
     for (const each of closed) this.queue.drop(each);
+  }
+
+  /** The node above shows words of machines of this subtree that they have left. @throws LowtideError as `takeWordsOfLeaving` */
+  async leftAbove(words: readonly Uint8Array[]): Promise<void> {
+    await takeWordsOfLeaving(this, words, null);
   }
 
   /** Something about these snapshots of a client, or about any of them, has changed that was not its own doing. */

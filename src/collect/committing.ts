@@ -62,7 +62,7 @@ export async function commitOrder(
     if (answer.kind === 'missing') return answer;
     receipt = answer.receipt;
   }
-  if (receipt === null) throw new LowtideError('wrong-state', 'this snapshot is not on offer any more');
+  if (receipt === null) throw notOnOffer();
   if (from !== null) collector.orders.end(from.order, 'committed', '');
   // Also if the order had ended already: nobody shall be ordered to send this again.
   await closed(collector, snapshot);
@@ -119,6 +119,7 @@ async function recordArrival(
     if (copy?.phase === phase && copy.receipt !== null) return { receipt: copy.receipt, fresh: false };
     if (copy?.phase === 'void')
       throw new LowtideError('wrong-state', 'its owner has withdrawn this snapshot');
+    if (copy === null) throw notOnOffer();
     const receipt = makeReceipt(parts, signed, receivedAt);
     const now = world.clock.now();
     const own = { snapshot: signed.id, center: center.id, receipt, arrivedAt: receivedAt };
@@ -177,6 +178,9 @@ async function missingHere(
     for (const id of missing) vouched.add(id);
   }
 }
+
+const notOnOffer = (): LowtideError =>
+  new LowtideError('wrong-state', 'this snapshot is not on offer any more');
 
 export const baseUnknown = (): LowtideError =>
   new LowtideError('base-unknown', "the snapshot's base is not here: send a snapshot without base");

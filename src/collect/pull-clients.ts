@@ -9,6 +9,7 @@ import type { KnownClient, Member } from '../model/exchange.ts';
 import { type CenterId, type ClientId, shortId } from '../model/ids.ts';
 import { rowsOf } from '../protocol/pages.ts';
 import { takeKeyrings } from './keyrings.ts';
+import { takeWordsOfLeaving } from './leaving.ts';
 import type { OpenSource, PulledClient, PullWork } from './pull-parts.ts';
 import { isSourceTrouble } from './pull-patience.ts';
 
@@ -19,6 +20,7 @@ import { isSourceTrouble } from './pull-patience.ts';
 export async function pullClients(work: PullWork): Promise<PulledClient[]> {
   const found = new Map<ClientId, PulledClient>();
   const below = new Map<ClientId, Member[]>();
+  const left = new Map<ClientId, readonly Uint8Array[]>();
   for (const source of work.sources) {
     for await (const known of rowsOf((after) => source.api.clients(after as ClientId | null))) {
       if (work.stop.aborted) return [];
@@ -28,6 +30,7 @@ export async function pullClients(work: PullWork): Promise<PulledClient[]> {
       if (client === null) continue;
       if (before === undefined) work.note({ clients: 1 });
       found.set(known.client, client);
+      left.set(known.client, [...(left.get(known.client) ?? []), ...(known.left ?? [])]);
       for (const { membership, name, via } of known.memberships) {
         if (via === known.client) continue;
         below.set(via, [...(below.get(via) ?? []), { membership, name }]);
@@ -36,6 +39,9 @@ export async function pullClients(work: PullWork): Promise<PulledClient[]> {
   }
   for (const [relay, members] of below) {
     await enrollBelow(work, relay, members).catch(reported(work, relay));
+  }
+  for (const [client, words] of left) {
+    await takeWordsOfLeaving(work.collector, words, client).catch(reported(work, client));
   }
   return [...found.values()];
 }

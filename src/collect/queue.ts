@@ -103,6 +103,11 @@ export class Queue {
     else this.#redirect(other);
   }
 
+  /** Whom it is planned to come from; null if it is not planned. */
+  senderOf(snapshot: SnapshotId): ClientId | null {
+    return this.#ways.clientOf(snapshot);
+  }
+
   /** Collects nothing more of it. */
   drop(snapshot: SnapshotId): void {
     this.#ways.forget(snapshot);

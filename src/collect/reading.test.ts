@@ -22,7 +22,8 @@ describe('a peer', () => {
     const joined = kit.face.id;
     const word = { client, instanceKey, joined, node: null, at: 1 };
     const membership = signMembership(word, signingKey);
-    await putMember(kit.ledger.db, { client, joined, node: null, via: client, name: 'ann', membership });
+    const row = { client, joined, node: null, via: client, name: 'ann', membership };
+    await putMember(kit.ledger.db, row, word.at);
     const osaka = await kit.peer('osaka');
     const { rows, next } = await osaka.api.clients(null);
     assert.equal(next, null);

@@ -1,4 +1,5 @@
 import { findClient, setSession } from '../ledger/clients.ts';
+import { isGone } from '../ledger/members.ts';
 import type { ClientRow } from '../ledger/tables.ts';
 import { hexOf } from '../model/bytes.ts';
 import { LowtideError } from '../model/errors.ts';
@@ -16,6 +17,9 @@ export async function welcome(collector: Collector, me: Hello, address: string |
   const client = await findClient(ledger.db, me.client);
   if (client === null) throw new LowtideError('not-enrolled', 'this client is not enrolled here');
   if (client.revoked_at !== null) throw new LowtideError('revoked', "this client's access was revoked");
+  if (await isGone(ledger.db, me.client, center.id)) {
+    throw new LowtideError('not-enrolled', `this machine has left ${center.name}: join it with a new token`);
+  }
   if (client.node !== null && (client.node === center.id || above?.path().includes(client.node))) {
     throw new LowtideError(
       'joined-in-circle',

@@ -50,7 +50,7 @@ export function centerIdOf(publicKey: Uint8Array): CenterId {
 }
 
 /** Names what a signed record is, so that no record can pass as another (format F41). */
-export type SignedKind = 'manifest' | 'void' | 'keyring' | 'receipt' | 'policy' | 'membership';
+export type SignedKind = 'manifest' | 'void' | 'keyring' | 'receipt' | 'policy' | 'membership' | 'leaving';
 
 const tagOf = (kind: SignedKind): string => `lowtide/${kind}/1`;
 

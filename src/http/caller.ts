@@ -56,6 +56,8 @@ export async function checkStanding(caller: Caller, enrollment: Pick<Enrollment,
   const standing = await enrollment.standing(caller.client, caller.keyHash);
   if (standing === 'revoked')
     throw new LowtideError('revoked', 'the operator of this center has shut this client out');
+  if (standing === 'left')
+    throw new LowtideError('not-enrolled', 'this machine has left here: join it with a new token');
   if (standing === 'unknown') {
     throw new LowtideError('not-enrolled', 'this center does not know this client and key: join again');
   }

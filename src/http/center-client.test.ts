@@ -84,6 +84,7 @@ const knownClient = (digits: string): KnownClient => ({
   pass: 'ef'.repeat(32),
   revoked: true,
   memberships: [{ membership: new Uint8Array([1]), name: 'there', via: digits.repeat(16) as ClientId }],
+  left: [new Uint8Array([2])],
 });
 
 const members = ['ann', 'shop'].map((name, at) => ({ membership: new Uint8Array([at, 255]), name }));
@@ -132,6 +133,7 @@ const calls: readonly ((api: CenterApi) => Promise<unknown>)[] = [
   (api) => api.decline('00'.repeat(16) as OrderId, 'busy'),
   (api) => api.enroll([]),
   (api) => api.enroll(members),
+  (api) => api.left([new Uint8Array([7]), new Uint8Array([8])]),
   (api) => api.stored(ann.identity.client, ids.slice(0, 8)),
   (api) => api.stored(ann.identity.client, ['ee'.repeat(32) as BlockId]),
   (api) => api.stored('1a'.repeat(16) as ClientId, ids.slice(0, 8)),
@@ -173,8 +175,8 @@ async function runAll(connect: () => CenterApi): Promise<{ answers: unknown[]; s
   const api = connect();
   const answers: unknown[] = [];
   for (const call of calls) answers.push(await outcome(() => call(api)));
-  const { offers, members, withdrawn, declined, blocks: held, open } = fresh;
-  const left = { offers, members, withdrawn, declined, held: [...held], open };
+  const { offers, members, left: words, withdrawn, declined, blocks: held, open } = fresh;
+  const left = { offers, members, words, withdrawn, declined, held: [...held], open };
   return { answers: plain(answers) as unknown[], shelf: plain(left) };
 }
 

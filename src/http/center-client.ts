@@ -17,6 +17,8 @@ import {
   helloMessage,
   keyringPageMessage,
   keyringsQueryMessage,
+  leavingsMessage,
+  membersAnswer,
   membersMessage,
   missingMessage,
   offerMessage,
@@ -110,7 +112,12 @@ class CenterClient implements CenterConnection {
   }
 
   enroll: CenterApi['enroll'] = async (members: readonly Member[]) => {
-    await this.#ask('/v1/members', encodeMessage(membersMessage, { members }), null);
+    const body = encodeMessage(membersMessage, { members });
+    return (await this.#ask('/v1/members', body, membersAnswer)).left ?? [];
+  };
+
+  left: CenterApi['left'] = async (leavings) => {
+    await this.#ask('/v1/leavings', encodeMessage(leavingsMessage, { leavings }), null);
   };
 
   missing(order: OrderId, ids: readonly BlockId[]): Promise<readonly BlockId[]> {

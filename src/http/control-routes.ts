@@ -14,6 +14,8 @@ import {
   helloMessage,
   keyringPageMessage,
   keyringsQueryMessage,
+  leavingsMessage,
+  membersAnswer,
   membersMessage,
   offerMessage,
   welcomeMessage,
@@ -75,7 +77,13 @@ export const controlRoutes: readonly Route[] = [
 
   post('/v1/members', async (_service, exchange) => {
     const { members } = await readMessage(exchange, membersMessage, LIST_BYTES_MAX);
-    await exchange.api.enroll(members);
+    const left = await exchange.api.enroll(members);
+    return json(encodeMessage(membersAnswer, left.length === 0 ? {} : { left }));
+  }),
+
+  post('/v1/leavings', async (_service, exchange) => {
+    const { leavings } = await readMessage(exchange, leavingsMessage, LIST_BYTES_MAX);
+    await exchange.api.left(leavings);
     return json(Buffer.from('{}'));
   }),
 

@@ -15,7 +15,8 @@ import {
 } from '../identity/joining.ts';
 import type { JoinToken } from '../identity/token.ts';
 import { isLowtideError } from '../model/errors.ts';
-import type { CenterId } from '../model/ids.ts';
+import type { CenterId, ClientId } from '../model/ids.ts';
+import type { UnixMillis } from '../model/time.ts';
 import { decodeMessage, encodeMessage } from '../protocol/fields.ts';
 import { parseStrictJson } from '../protocol/strict-json.ts';
 import type { World } from '../world/ports.ts';
@@ -38,6 +39,8 @@ export interface JoinOptions {
   readonly node?: CenterId;
   /** True for a center that will only read there. */
   readonly peer?: boolean;
+  /** When a machine left that node last, by its own word. */
+  readonly lastLeft?: (client: ClientId, node: CenterId) => Promise<UnixMillis | null>;
   /** Gives it up, with its reason. */
   readonly stop?: AbortSignal;
   readonly http?: Partial<HttpLimits>;
@@ -53,16 +56,18 @@ export async function joinCenter(
   world: World,
   directory: string,
   token: JoinToken,
-  { host, node, peer = false, stop, http }: JoinOptions,
+  { host, node, peer = false, lastLeft, stop, http }: JoinOptions,
 ): Promise<Joined> {
   const limits = { ...httpLimits, ...http };
   checkToken(token, node ?? null, peer);
   const ca = await fetchRoot(token, limits.connect_ms, stop);
   const identity = await loadOrCreate(world, directory);
-  const request = joinRequest(identity, token, { host, node: node ?? null, peer, at: world.clock.now() });
+  const left = (await lastLeft?.(identity.client, token.center)) ?? null;
+  const at = Math.max(world.clock.now(), left === null ? 0 : left + 1);
+  const request = joinRequest(identity, token, { host, node: node ?? null, peer, at });
   const body = encodeMessage(joinMessage, request);
   const answer = await askOnce(token, ca, '/v1/join', body, limits, stop);
-  const center = acceptEnrollment(identity, token, answer, ca, world.clock.now());
+  const center = acceptEnrollment(identity, token, answer, ca, at);
   return { identity: await addCenter(world, directory, identity, center), center };
 }
 

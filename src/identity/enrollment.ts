@@ -6,7 +6,8 @@ import { DAY_MS, MINUTE_MS, type UnixMillis } from '../model/time.ts';
 import { noteChange } from '../ledger/audit.ts';
 import { findClient, findClientByName, putClient } from '../ledger/clients.ts';
 import type { Database, Ledger } from '../ledger/ledger.ts';
-import { putMember } from '../ledger/members.ts';
+import { leftAt } from '../ledger/leavings.ts';
+import { isGone, putMember } from '../ledger/members.ts';
 import { letRead } from '../ledger/readers.ts';
 import type { ClientRow, TokenRow } from '../ledger/tables.ts';
 import { equalBytes } from '../model/bytes.ts';
@@ -41,8 +42,8 @@ export interface Enrolled {
   readonly center: CenterFace;
 }
 
-/** `unknown` too for the key of a pass that was replaced. */
-export type Standing = 'known' | 'unknown' | 'revoked';
+/** `unknown` too for the key of a pass that was replaced; `left`: it has none any more, because it said so. */
+export type Standing = 'known' | 'unknown' | 'revoked' | 'left';
 
 export interface TokenWish {
   readonly addresses: readonly Address[];
@@ -145,7 +146,8 @@ export class Enrollment {
     const client = await this.#ledger.transaction(async (db) => {
       const found = await findClient(db, request.client);
       // One that comes by relays only has no pass to renew: a token lets it in.
-      if (found === null || found.pass === '') throw notEnrolled();
+      if (found === null || found.pass === '')
+        throw found !== null && (await this.#hasLeft(found)) ? gone() : notEnrolled();
       checkRenewProof(request, found.instance_key);
       if (found.revoked_at !== null) throw revoked(found);
       if (Math.abs(now - request.at) > RENEW_SKEW_MS) {
@@ -163,8 +165,13 @@ export class Enrollment {
   /** Whether a client with a certificate for this key may come in now: asked for at every request. */
   async standing(client: ClientId, keyHash: string): Promise<Standing> {
     const found = await findClient(this.#ledger.db, client);
-    if (found === null || found.pass !== keyHash) return 'unknown';
+    if (found === null) return 'unknown';
+    if (found.pass !== keyHash) return (await this.#hasLeft(found)) ? 'left' : 'unknown';
     return found.revoked_at === null ? 'known' : 'revoked';
+  }
+
+  async #hasLeft({ id, pass }: ClientRow): Promise<boolean> {
+    return pass === '' && (await isGone(this.#ledger.db, id, this.#authority.face.id));
   }
 
   #checkCenter(center: string, code: 'token-other-center' | 'wrong-center'): void {
@@ -213,6 +220,9 @@ export class Enrollment {
 const notEnrolled = (): LowtideError =>
   new LowtideError('not-enrolled', 'this node does not know this machine: join it with a new token');
 
+const gone = (): LowtideError =>
+  new LowtideError('not-enrolled', 'this machine has left here: join it with a new token');
+
 const revoked = (client: ClientRow): LowtideError =>
   new LowtideError('revoked', `the operator has shut ${client.name} out`);
 
@@ -242,6 +252,7 @@ async function enroll(
   const known = await findClient(db, request.client);
   if (token.used_at !== null) return answerAgain(token, known, request);
   await checkMayRegister(db, token, known, request);
+  await requireAfterLeaving(db, word);
   const { client: id, instanceKey, membership } = request;
   const { joined, node } = word;
   const name = nameFor(token, request);
@@ -256,11 +267,23 @@ async function enroll(
   };
   if (!(await consumeToken(db, hash, id, now))) throw tokenUsed();
   await putClient(db, client);
-  if (token.role !== 'peer') await putMember(db, { client: id, joined, via: id, name, node, membership });
+  if (token.role !== 'peer')
+    await putMember(db, { client: id, joined, via: id, name, node, membership }, word.at);
   if (token.reads !== null) await grantReading(db, client, token.reads, now);
   const row = await findClient(db, id);
   if (row === null) throw new TypeError('a client that was just registered is missing');
   return { client: row, tokenHash: hash, usedAt: now, fresh: true };
+}
+
+/** By words of the machine's own clock: nobody above would take it for having come back. */
+async function requireAfterLeaving(db: Database, { client, joined, at }: Membership): Promise<void> {
+  const left = await leftAt(db, client, joined);
+  if (left === null || at > left) return;
+  const when = new Date(left).toISOString().slice(0, 16);
+  throw new LowtideError(
+    'clock-off',
+    `this machine has left here at ${when}Z by its own clock, which shows an earlier time now: set it`,
+  );
 }
 
 /** Who looks later sees who was let read whose backups. */

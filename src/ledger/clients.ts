@@ -64,6 +64,11 @@ async function freeName(db: Database, { id, name }: Newcomer): Promise<string> {
   }
 }
 
+/** It has said that it left: it comes in with a new token only. */
+export async function dropPass(db: Database, id: ClientId): Promise<void> {
+  await db.updateTable('clients').set({ pass: '' }).where('id', '=', id).execute();
+}
+
 /** `at`: null lets it in again. */
 export async function setRevoked(db: Database, id: ClientId, at: UnixMillis | null): Promise<void> {
   await db.updateTable('clients').set({ revoked_at: at }).where('id', '=', id).execute();

@@ -5,26 +5,41 @@ import type { Member } from '../model/exchange.ts';
 import type { CenterId, ClientId } from '../model/ids.ts';
 import type { UnixMillis } from '../model/time.ts';
 import { addNewcomer, findClient } from './clients.ts';
+import { leftAt } from './leavings.ts';
 import type { Database } from './ledger.ts';
+import { liveMembers } from './live-members.ts';
 import { prepared } from './prepared.ts';
 import { MEMBERS_MAX, membersTold } from './quotas.ts';
 import type { ClientRow, MemberRow } from './tables.ts';
 
 export type NewMember = Pick<MemberRow, 'client' | 'joined' | 'via' | 'name' | 'node' | 'membership'>;
 
-/** Idempotent; the newest membership wins. */
-export async function putMember(db: Database, member: NewMember): Promise<void> {
-  const { name, node, membership } = member;
+/**
+ * Idempotent; the newest membership wins, and counts for nothing if its machine has left there since.
+ * @param at when it was signed
+ */
+export async function putMember(db: Database, member: NewMember, at: UnixMillis): Promise<void> {
+  const { client, joined, via, name, node, membership } = member;
+  const known = await db
+    .selectFrom('members')
+    .select(['membership', 'left_at'])
+    .where('client', '=', client)
+    .where('joined', '=', joined)
+    .where('via', '=', via)
+    .executeTakeFirst();
+  if (known !== undefined && openMembership(known.membership).at > at) return;
+  const left = Math.max(known?.left_at ?? -1, (await leftAt(db, client, joined)) ?? -1);
+  const left_at = left >= at ? left : null;
   await db
     .insertInto('members')
-    .values(member)
+    .values({ ...member, left_at })
     .onConflict((conflict) =>
-      conflict.columns(['client', 'joined', 'via']).doUpdateSet({ name, node, membership }),
+      conflict.columns(['client', 'joined', 'via']).doUpdateSet({ name, node, membership, left_at }),
     )
     .execute();
 }
 
-/** Everything that has joined this node or is below it: what a relay tells above. In order of client. */
+/** Everything that has ever joined this node or was below it, in order of client. */
 export async function listMembers(db: Database): Promise<MemberRow[]> {
   return await MEMBERS.rows(db, {});
 }
@@ -33,7 +48,32 @@ const MEMBERS = prepared((db) =>
   db.selectFrom('members').selectAll().orderBy('client').orderBy('joined').orderBy('via'),
 );
 
-/** Whether `caller`, a client here, may bring what is `client`'s: its own, and if it is a relay its subtree's. */
+/**
+ * What a relay tells above: what is below it, and of what has left the machines of which something is here that has yet to
+ * be passed on, with the relays through which it came.
+ */
+export async function membersToTell(db: Database): Promise<readonly MemberRow[]> {
+  const rows = await listMembers(db);
+  const told = new Set(liveMembers(rows));
+  if (told.size === rows.length) return rows;
+  const kept = new Set((await KEPT_OF.rows(db, {})).map(({ client }) => client));
+  const wanted = (row: MemberRow): boolean =>
+    kept.has(row.client) || (row.node !== null && [...told].some(({ joined }) => joined === row.node));
+  for (let before = -1; before !== told.size;) {
+    before = told.size;
+    for (const row of rows) if (!told.has(row) && wanted(row)) told.add(row);
+  }
+  return rows.filter((row) => told.has(row));
+}
+
+const KEPT_OF = prepared((db) =>
+  db.selectFrom('snapshots').select('client').distinct().where('pack_group', 'is not', null),
+);
+
+/**
+ * Whether `caller`, a client here, may bring what is `client`'s: its own, and if it is a relay what is of its subtree, or
+ * was. What that relay has in its custody still must come, wherever its owner has gone.
+ */
 export async function speaksFor(db: Database, caller: ClientId, client: ClientId): Promise<boolean> {
   if (caller === client) return true;
   return (await SPEAKS_FOR.first(db, { caller, client })) !== null;
@@ -41,6 +81,30 @@ export async function speaksFor(db: Database, caller: ClientId, client: ClientId
 
 const SPEAKS_FOR = prepared((db, { caller, client }: { caller: ClientId; client: ClientId }) =>
   db.selectFrom('members').select('client').where('via', '=', caller).where('client', '=', client),
+);
+
+/** Whether it has ever joined this node, or was below it. */
+export async function isMember(db: Database, client: ClientId): Promise<boolean> {
+  return (await MEMBER.first(db, { client })) !== null;
+}
+
+const MEMBER = prepared((db, { client }: { client: ClientId }) =>
+  db.selectFrom('members').select('client').where('client', '=', client).limit(1),
+);
+
+/** Whether it had joined `node`, this one, and has left it since. */
+export async function isGone(db: Database, client: ClientId, node: CenterId): Promise<boolean> {
+  const row = await OWN_ROW.first(db, { client, node });
+  return row !== null && row.left_at !== null;
+}
+
+const OWN_ROW = prepared((db, { client, node }: { client: ClientId; node: CenterId }) =>
+  db
+    .selectFrom('members')
+    .select('left_at')
+    .where('client', '=', client)
+    .where('joined', '=', node)
+    .where('via', '=', client),
 );
 
 /** Direct clients here through which snapshots of `client` may come and news of them go. */
@@ -94,7 +158,7 @@ export async function enrollMembers(
     const role = node === null ? 'agent' : 'relay';
     // Without a pass it cannot come here by itself; one that can already stays what it is.
     await addNewcomer(db, { id: client, name, role, instance_key, pass: '', node }, now);
-    await putMember(db, { client, joined, via: relay.id, name, node, membership });
+    await putMember(db, { client, joined, via: relay.id, name, node, membership }, word.at);
   }
   await requirePlace(db, relay, before);
   return true;

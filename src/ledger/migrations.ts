@@ -12,6 +12,7 @@ const migrations: readonly ((database: Kysely<Tables>) => Promise<void>)[] = [
   bounds,
   holding,
   reading,
+  leaving,
 ];
 
 /**
@@ -154,6 +155,16 @@ async function reading(database: Kysely<Tables>): Promise<void> {
     'ALTER TABLE tokens ADD COLUMN reads TEXT',
     `CREATE TABLE readers (reader TEXT NOT NULL, client TEXT NOT NULL, since INTEGER NOT NULL,
       PRIMARY KEY (reader, client)) STRICT, WITHOUT ROWID`,
+  ];
+  for (const statement of statements) await sql.raw(statement).execute(database);
+}
+
+/** Who has left what it had joined. */
+async function leaving(database: Kysely<Tables>): Promise<void> {
+  const statements = [
+    'ALTER TABLE members ADD COLUMN left_at INTEGER',
+    `CREATE TABLE leavings (client TEXT NOT NULL, node TEXT NOT NULL, at INTEGER NOT NULL, record BLOB NOT NULL,
+      PRIMARY KEY (client, node)) STRICT, WITHOUT ROWID`,
   ];
   for (const statement of statements) await sql.raw(statement).execute(database);
 }

@@ -108,6 +108,22 @@ export async function offersOfChain(
   return rows.map((row) => row.snapshot);
 }
 
+/** Made by machines that had joined this node, and have left it since. */
+export async function offersOfLeft(db: Database): Promise<Pick<OfferRow, 'snapshot' | 'client'>[]> {
+  return await db
+    .selectFrom('offers')
+    .innerJoin('members', (join) =>
+      join.onRef('members.client', '=', 'offers.client').onRef('members.via', '=', 'offers.client'),
+    )
+    .select(['offers.snapshot', 'offers.client'])
+    .where('members.left_at', 'is not', null)
+    .execute();
+}
+
+export async function setSender(db: Database, snapshot: SnapshotId, client: ClientId): Promise<void> {
+  await db.updateTable('offers').set({ client }).where('snapshot', '=', snapshot).execute();
+}
+
 export async function addReceived(db: Database, snapshot: SnapshotId, bytes: number): Promise<void> {
   await db
     .updateTable('offers')

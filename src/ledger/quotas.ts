@@ -1,6 +1,7 @@
 import { sql } from 'kysely';
 import type { CenterId, ClientId, SnapshotId } from '../model/ids.ts';
 import type { Database } from './ledger.ts';
+import { liveMembers } from './live-members.ts';
 
 /** Bytes that one may bring here, with its subtree if it is a relay; null for no bound. */
 export async function setQuota(db: Database, client: ClientId, quota: number | null): Promise<void> {
@@ -23,15 +24,19 @@ export async function setMembersMax(db: Database, relay: ClientId, most: number 
   await db.updateTable('clients').set({ members_max: most }).where('id', '=', relay).execute();
 }
 
-/** Machines that a relay has told of, each as often as it has joined something below. */
+/**
+ * Machines that a relay has told of, each as often as it has joined something below. Those that have left count only where
+ * they are more than any relay may tell of: signed words cost a hostile one nothing.
+ */
 export async function membersTold(db: Database, relay: ClientId): Promise<number> {
-  const { told } = await db
+  const rows = await db
     .selectFrom('members')
-    .select((e) => e.fn.countAll<number>().as('told'))
+    .select(['client', 'joined', 'via', 'node', 'left_at'])
     .where('via', '=', relay)
     .where('client', '!=', relay)
-    .executeTakeFirstOrThrow();
-  return told;
+    .execute();
+  const live = liveMembers(rows).size;
+  return live + Math.max(0, rows.length - live - MEMBERS_MAX);
 }
 
 export interface Counting {

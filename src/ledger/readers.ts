@@ -3,6 +3,7 @@ import type { ClientId } from '../model/ids.ts';
 import type { UnixMillis } from '../model/time.ts';
 import { findClient } from './clients.ts';
 import type { Database } from './ledger.ts';
+import { leavingsOf } from './leavings.ts';
 import { speaksFor } from './members.ts';
 import { prepared } from './prepared.ts';
 import type { MemberRow } from './tables.ts';
@@ -73,10 +74,9 @@ export async function readableClients(
     .orderBy('id')
     .limit(most)
     .execute();
-  const words = await membershipsOf(
-    db,
-    rows.map(({ id }) => id),
-  );
+  const ids = rows.map(({ id }) => id);
+  const words = await membershipsOf(db, ids);
+  const left = await leavingsOf(db, ids);
   const known = rows.map(({ id, name, role, instance_key, node, pass, revoked_at }): KnownClient => ({
     client: id,
     name,
@@ -86,6 +86,7 @@ export async function readableClients(
     pass,
     revoked: revoked_at !== null,
     memberships: words.get(id) ?? [],
+    ...(left.has(id) && { left: left.get(id)! }),
   }));
   return { rows: known, next: rows.length === most ? (rows.at(-1)?.id ?? null) : null };
 }

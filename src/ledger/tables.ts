@@ -13,6 +13,7 @@ export interface Tables {
   facts: { name: string; value: string };
   clients: ClientTable;
   members: MemberTable;
+  leavings: LeavingTable;
   readers: ReaderTable;
   tokens: TokenTable;
   snapshots: SnapshotTable;
@@ -70,6 +71,17 @@ interface MemberTable {
   /** As a node, if it is a relay. */
   node: CenterId | null;
   membership: Uint8Array;
+  /** When its machine left that node again, by its own signed word; null while it has not. Then it is no way any more. */
+  left_at: ColumnType<UnixMillis | null, UnixMillis | null | undefined, UnixMillis | null>;
+}
+
+/** The newest words of machines that they have left a node (format F62): told above, and proof against older words. */
+interface LeavingTable {
+  client: ClientId;
+  /** What it left. */
+  node: CenterId;
+  at: UnixMillis;
+  record: Uint8Array;
 }
 
 interface TokenTable {
@@ -245,6 +257,7 @@ interface JobTable {
 }
 
 export type MemberRow = Selectable<MemberTable>;
+export type LeavingRow = Selectable<LeavingTable>;
 export type ClientRow = Selectable<ClientTable>;
 export type SnapshotRow = Selectable<SnapshotTable>;
 export type CopyRow = Selectable<CopyTable>;

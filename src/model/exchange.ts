@@ -106,6 +106,8 @@ export interface KnownClient {
   readonly revoked: boolean;
   /** What it has signed, and who told of it there: itself, or a relay in whose subtree it is. */
   readonly memberships: readonly (Member & { readonly via: ClientId })[];
+  /** Its signed words (format F62) that it has left what it had joined. */
+  readonly left?: readonly Uint8Array[];
 }
 
 export interface CopyQuery {

@@ -129,7 +129,7 @@ export class Agent {
 
   async #forgetLeft(): Promise<void> {
     const { world, ledger, upstreams } = this.parts;
-    const losing = { world, ledger, sender: this.#sender };
+    const losing = { world, ledger, sender: this.#sender, node: null };
     await loseCustodyOfOthers(losing, idsOf(upstreams.map(({ face }) => face)));
   }
 

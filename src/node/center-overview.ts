@@ -141,8 +141,8 @@ async function computersOf({
 type Relays = ReadonlyMap<string, ClientLine>;
 
 /** Itself, through some relay that was not shut out, or nobody knows how: of a center that pulled what it has. */
-function mayCome({ revokedAt, direct, via }: ClientLine, relays: Relays): boolean {
-  if (revokedAt !== null) return false;
+function mayCome({ revokedAt, direct, via, left }: ClientLine, relays: Relays): boolean {
+  if (revokedAt !== null || left !== null) return false;
   return direct || via.length === 0 || via.some((relay) => (relays.get(relay)?.revokedAt ?? null) === null);
 }
 

@@ -2,9 +2,10 @@ import { listClients } from '../ledger/clients.ts';
 import { historyOf } from '../ledger/history.ts';
 import { type Held, heldOf } from '../ledger/holds.ts';
 import type { Database } from '../ledger/ledger.ts';
+import { endOfWays } from '../ledger/live-members.ts';
 import { listMembers } from '../ledger/members.ts';
 import { listReaders } from '../ledger/readers.ts';
-import type { ClientRow, HistoryRow, MemberRow } from '../ledger/tables.ts';
+import type { ClientRow, HistoryRow } from '../ledger/tables.ts';
 import type { CopyPhase } from '../model/exchange.ts';
 import type { CenterId, ClientId, SnapshotId } from '../model/ids.ts';
 import type { UnixMillis } from '../model/time.ts';
@@ -166,8 +167,16 @@ export interface ClientLine {
   readonly quota: number | null;
   /** The operator lets nothing be collected from it for the time being. */
   readonly held: Held | null;
+  /** It has left, or all relays did that it came through; null while there is some way. */
+  readonly left: LeftHere | null;
   /** Names of the computers whose backups it may read beside its own. */
   readonly reads: readonly string[];
+}
+
+export interface LeftHere {
+  readonly at: UnixMillis;
+  /** Name of the relay that it was below, if that has left and not the computer itself. */
+  readonly relay: string | null;
 }
 
 /** With who is connected now: nobody is to a node that does not run. */
@@ -187,14 +196,27 @@ export async function linesOf({
   const byClient = new Map(counts.map(({ client, count }) => [client, count]));
   const clients = await listClients(db);
   const names = new Map(clients.map(({ id, name }) => [id, name]));
-  const members = Map.groupBy(await listMembers(db), ({ client }) => client);
+  const rows = await listMembers(db);
+  const members = Map.groupBy(rows, ({ client }) => client);
+  const ended = endOfWays(rows);
   const readers = await listReaders(db);
   const nameOf = (client: ClientId): string => names.get(client) ?? client.slice(0, 12);
+  const comesBy = (client: ClientId): { via: readonly string[]; left: LeftHere | null } => {
+    const all = members.get(client) ?? [];
+    const live = all.filter((row) => ended(row) === null);
+    const [end] = all.flatMap((row) => ended(row) ?? []).sort((a, b) => b.left_at! - a.left_at!);
+    const left =
+      live.length > 0 || end === undefined
+        ? null
+        : { at: end.left_at!, relay: end.client === client ? null : end.name };
+    const via = live.filter((row) => row.via !== client).map((row) => nameOf(row.via));
+    return { via: [...new Set(via)], left };
+  };
   return clients.map((row) => ({
     id: row.id,
     name: row.name,
     role: row.role,
-    via: sendersOf(members.get(row.id) ?? [], names),
+    ...comesBy(row.id),
     direct: row.pass !== '',
     address: row.address,
     enrolledAt: row.enrolled_at,
@@ -207,9 +229,3 @@ export async function linesOf({
     reads: (readers.get(row.id) ?? []).map(nameOf),
   }));
 }
-
-const sendersOf = (rows: readonly MemberRow[], names: ReadonlyMap<ClientId, string>): string[] => [
-  ...new Set(
-    rows.filter(({ client, via }) => via !== client).map(({ via }) => names.get(via) ?? via.slice(0, 12)),
-  ),
-];

@@ -7,16 +7,26 @@ import {
 } from '../identity/client-identity.ts';
 import { OPEN_PHASES, releaseCenter, type Released } from '../ledger/copies.ts';
 import type { Ledger } from '../ledger/ledger.ts';
-import { LowtideError } from '../model/errors.ts';
+import { type ErrorCode, LowtideError } from '../model/errors.ts';
 import type { CenterId } from '../model/ids.ts';
+import type { Uplink } from '../uplink/uplink.ts';
 import type { World } from '../world/ports.ts';
+import type { Upstream } from './agent-parts.ts';
 import { centerNamed, type NamedCenter } from './center-names.ts';
 import { leftNode, rememberNames } from './left-names.ts';
+import { partFrom } from './word-of-leaving.ts';
 
 /** What a machine that has joined others needs to undo that. */
 export interface LeavingDesk {
-  readonly world: World;
-  readonly ledger: Ledger;
+  readonly node: {
+    readonly parts: {
+      readonly world: World;
+      readonly ledger: Ledger;
+      readonly upstreams: readonly Upstream[];
+    };
+    /** One for each upstream. */
+    readonly uplinks: readonly Uplink[];
+  };
   /** Of the identity. */
   readonly directory: string;
   readonly client: ClientIdentity;
@@ -29,27 +39,50 @@ export interface LeavingDesk {
 }
 
 export interface Left extends NamedCenter {
+  /** Why it does not know of it yet; '' if it does. */
+  readonly untold: ErrorCode | '';
+  /** Names of the other nodes that this machine has joined: these hear of it. */
+  readonly others: readonly string[];
   /** Centers that something is still owed to and that no way leads to any more. */
   readonly stranded: readonly NamedCenter[];
 }
 
 /**
- * Forgets a node above. What is owed to the centers that it led to stays owed.
+ * Leaves a node above, and tells it. What is owed to the centers that it led to stays owed.
  * @throws LowtideError `not-enrolled` if it was not joined, `wrong-state` if the settings name what no way would lead to
  */
 export async function leaveNode(desk: LeavingDesk, text: string): Promise<Left> {
-  const { client, ledger } = desk;
+  const { client } = desk;
+  const { ledger } = desk.node.parts;
   const joined = joinedAs(client, text);
   const { id, name } = joined.face;
   const others = client.centers.filter((each) => each !== joined);
   await mustNotName(desk, lostWith(client.centers, others));
   await rememberNames(ledger, [joined.face, ...joined.centers]);
-  await removeCenter(desk.world, desk.directory, client, id);
+  const untold = await part(desk, joined);
   desk.reload();
   const reached = unitedCenters(others.map(({ centers }) => centers));
   const stranded = (await owed(ledger, desk.own)).filter((each) => !reached.some((face) => face.id === each));
   const named = await Promise.all(stranded.map((each) => leftNode(ledger, each)));
-  return { id, name, stranded: named.map((center) => ({ id: center.id, name: center.name })) };
+  return {
+    id,
+    name,
+    untold,
+    others: others.map(({ face }) => face.name),
+    stranded: named.map((center) => ({ id: center.id, name: center.name })),
+  };
+}
+
+async function part(desk: LeavingDesk, { face, joinedAt }: JoinedCenter): Promise<ErrorCode | ''> {
+  const { client, directory, node } = desk;
+  const { world, ledger, upstreams } = node.parts;
+  const at = upstreams.findIndex((upstream) => upstream.face.id === face.id);
+  const forget = async (): Promise<void> => {
+    await removeCenter(world, directory, client, face.id);
+    node.uplinks[at]!.retire();
+  };
+  const leaver = { world, ledger, client: client.client, key: client.instance };
+  return await partFrom(leaver, { node: face.id, joinedAt, connect: upstreams[at]!.connect, forget });
 }
 
 function joinedAs({ centers }: ClientIdentity, text: string): JoinedCenter {
@@ -74,7 +107,8 @@ export interface ReleasedCenter extends NamedCenter, Released {
  * @throws LowtideError `no-route` if no center is called so, `wrong-state` if the settings name it
  */
 export async function releaseFrom(desk: LeavingDesk, text: string): Promise<ReleasedCenter> {
-  const { client, ledger, world, directory, own } = desk;
+  const { client, directory, own } = desk;
+  const { ledger, world } = desk.node.parts;
   const reached = unitedCenters(client.centers.map(({ centers }) => centers));
   const elsewhere = (await owed(ledger, own)).filter((id) => !reached.some((face) => face.id === id));
   const formerly = await Promise.all(elsewhere.map((id) => leftNode(ledger, id)));
@@ -90,7 +124,7 @@ export async function releaseFrom(desk: LeavingDesk, text: string): Promise<Rele
     if (rest.length === joined.centers.length) continue;
     if (rest.length > 0) await addCenter(world, directory, client, { ...joined, centers: rest });
     else {
-      await removeCenter(world, directory, client, joined.face.id);
+      await part(desk, joined);
       gone.push(joined.face.name);
     }
   }

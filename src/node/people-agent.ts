@@ -315,10 +315,9 @@ async function discard({ agent }: AgentDesk, text: string): Promise<{ discarded:
 }
 
 function leavingDesk({ agent, home, reload }: AgentDesk): LeavingDesk {
-  const { world, ledger, settings } = agent.parts;
+  const { settings } = agent.parts;
   return {
-    world,
-    ledger,
+    node: agent,
     directory: agentPaths(home.data).identity,
     client: home.client,
     own: null,

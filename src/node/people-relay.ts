@@ -48,10 +48,8 @@ export function relayPeople(desk: RelayDesk): RelayPeople {
 
 function leavingDesk({ home, reload }: RelayDesk): LeavingDesk {
   const { node, client, data } = home;
-  const { world, ledger } = node;
   return {
-    world,
-    ledger,
+    node,
     directory: relayPaths(data).identity,
     client,
     own: home.authority.face.id,

@@ -83,9 +83,10 @@ export class Relay {
     const work: Work = makeWork(parts, ways, {
       news: (client, snapshot) => void collector?.news(client, [snapshot]),
       close: async (snapshot, record) => await collector?.closedAbove(snapshot, record),
+      left: async (words) => await collector?.leftAbove(words),
     });
     await loseCustodyOfOthers(
-      { world, ledger, sender: work.sender },
+      { world, ledger, sender: work.sender, node: face.id },
       idsOf(upstreams.map((each) => each.face)),
     );
     const above = {
@@ -196,9 +197,10 @@ interface Work {
 interface Below {
   readonly news: (client: ClientId, snapshot: SnapshotId) => void;
   readonly close: (snapshot: SnapshotId, record: Uint8Array) => Promise<void>;
+  readonly left: (words: readonly Uint8Array[]) => Promise<void>;
 }
 
-function makeWork(parts: RelayParts, { stored }: OpenWays, { news, close }: Below): Work {
+function makeWork(parts: RelayParts, { stored }: OpenWays, { news, close, left }: Below): Work {
   const { world, depot, ledger, face, identity, settings, upstreams } = parts;
   const { client, instance } = identity;
   const drainBell = new Bell();
@@ -216,6 +218,7 @@ function makeWork(parts: RelayParts, { stored }: OpenWays, { news, close }: Belo
     transfer: () => settings.transfer,
     stored,
     close,
+    left,
     onChange,
   });
   const self = { world, depot, ledger, client, instance, software: settings.software, node: face.id };

@@ -30,8 +30,14 @@ export interface CenterApi extends BlockSource {
   /**
    * A relay tells which machines are in its subtree; until then nothing of theirs is taken from it. Durable when it
    * resolves. At most limits.page_rows at once. Errors: `forbidden`, `wrong-signature`, `bad-request`.
+   * @returns words of these machines that they have left what it tells that they joined
    */
-  enroll(members: readonly Member[]): Promise<void>;
+  enroll(members: readonly Member[]): Promise<readonly Uint8Array[]>;
+  /**
+   * Brings machines' signed words that they have left a node: the caller's own, and those of its subtree. Of others nothing
+   * is taken. Durable when it resolves. At most limits.page_rows at once. Errors: `wrong-signature`, `bad-request`.
+   */
+  left(words: readonly Uint8Array[]): Promise<void>;
   /** Wake-ups until `stop` aborts or the connection ends; losing one loses nothing. The first item comes at once. */
   orders(stop: AbortSignal): AsyncIterable<Order>;
   /**

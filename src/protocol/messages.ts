@@ -118,10 +118,20 @@ const hop: z.ZodType<Hop> = z.object({
 
 export const MEMBERSHIP_BYTES_MAX = 4096;
 
+const leavings = z.array(bytesText(1, MEMBERSHIP_BYTES_MAX)).max(ROWS_MAX);
+
 export const membersMessage: z.ZodType<{ readonly members: readonly Member[] }> = z.strictObject({
   members: z
     .array(z.strictObject({ membership: bytesText(1, MEMBERSHIP_BYTES_MAX), name: textUpTo(200) }))
     .max(ROWS_MAX),
+});
+
+export const membersAnswer: z.ZodType<{ readonly left?: readonly Uint8Array[] }> = z.object({
+  left: leavings.exactOptional(),
+});
+
+export const leavingsMessage: z.ZodType<{ readonly leavings: readonly Uint8Array[] }> = z.strictObject({
+  leavings,
 });
 
 export interface ClientsQuery {
@@ -150,6 +160,7 @@ export const clientPageMessage: z.ZodType<Page<KnownClient>> = z.object({
             }),
           )
           .max(1000),
+        left: leavings.exactOptional(),
       }),
     )
     .max(ROWS_MAX),

@@ -7,8 +7,11 @@ import type { Ledger } from '../ledger/ledger.ts';
 import { putMember } from '../ledger/members.ts';
 import type { CenterFace } from '../model/exchange.ts';
 import type { CenterId, ClientId } from '../model/ids.ts';
+import type { ErrorCode } from '../model/errors.ts';
 import type { AgentIdentity, Upstream } from '../node/agent-parts.ts';
+import { partFrom } from '../node/word-of-leaving.ts';
 import type { CenterApi } from '../protocol/center-api.ts';
+import type { Uplink } from '../uplink/uplink.ts';
 import type { World } from '../world/ports.ts';
 import type { Machine } from './machine.ts';
 import type { MethodKinds, Network } from './network.ts';
@@ -18,6 +21,7 @@ const CENTER_METHODS: MethodKinds<CenterApi> = {
   hello: 'call',
   offer: 'call',
   enroll: 'call',
+  left: 'call',
   orders: 'stream',
   missing: 'call',
   stored: 'call',
@@ -69,8 +73,40 @@ export async function enrollAt(
     const key = { instance_key: instanceKey, pass: '', enrolled_at: at };
     await putClient(db, { id: client, name, role, node, ...key });
     const membership = signMembership({ client, instanceKey, joined: face.id, node, at }, signingKey);
-    await putMember(db, { client, joined: face.id, via: client, name, node, membership });
+    await putMember(db, { client, joined: face.id, via: client, name, node, membership }, at);
   }
+}
+
+/** A machine that has joined others, and runs. */
+export interface Joined {
+  readonly parts: {
+    readonly world: World;
+    readonly ledger: Ledger;
+    readonly upstreams: readonly Upstream[];
+  };
+  readonly uplinks: readonly Uplink[];
+}
+
+/**
+ * What `leave` brings about.
+ * @param forget the machine has not joined it any more, whatever happens to it from then on
+ * @returns as `partFrom`
+ */
+export async function leaveOne(
+  { parts, uplinks }: Joined,
+  { client, signingKey: key }: Pick<Joiner, 'client' | 'signingKey'>,
+  { face }: NodeMachine,
+  forget: () => void,
+): Promise<ErrorCode | ''> {
+  const { world, ledger, upstreams } = parts;
+  const at = upstreams.findIndex((upstream) => upstream.face.id === face.id);
+  const { connect } = upstreams[at]!;
+  const forgotten = async (): Promise<void> => {
+    forget();
+    uplinks[at]!.retire();
+  };
+  const parting = { node: face.id, joinedAt: 0, connect, forget: forgotten };
+  return await partFrom({ world, ledger, client, key }, parting);
 }
 
 export interface WaysFrom {

@@ -8,21 +8,24 @@ import type { CenterId, SnapshotId } from '../model/ids.ts';
 import type { UnixMillis } from '../model/time.ts';
 import type { UplinkParts } from './parts.ts';
 
-type Losing = Pick<UplinkParts, 'world' | 'ledger' | 'sender'>;
+type Losing = Pick<UplinkParts, 'world' | 'ledger' | 'sender' | 'node'>;
 
 /**
  * A relay above does not have any more what it had in custody. What is here still waits to be offered again; of what was
  * freed on that relay's word, its owner hears. False if it had nothing.
  */
 export async function loseCustody(
-  { ledger, world, sender }: Losing,
+  { ledger, world, sender, node }: Losing,
   snapshot: SnapshotId,
   holder: Pick<CenterFace, 'id' | 'name'>,
 ): Promise<boolean> {
   const custodies = await custodiesOf(ledger.db, snapshot);
   if (!custodies.some((custody) => custody.holder === holder.id)) return false;
   const row = await findSnapshot(ledger.db, snapshot);
-  const held = (await copiesOf(ledger.db, snapshot)).filter(({ phase }) => phase === 'held');
+  // A relay's own custody is its own to keep, and stays on record when all is safe.
+  const held = (await copiesOf(ledger.db, snapshot)).filter(
+    ({ phase, center }) => phase === 'held' && center !== node,
+  );
   if (row !== null && held.length > 0 && custodies.length === 1) {
     if (row.pack_group === null) await sender.custodyLost(snapshot, holder);
     else await waitAgain(ledger, held, world.clock.now());

@@ -1,4 +1,5 @@
 import { hexOf } from '../model/bytes.ts';
+import { listLeavings } from '../ledger/leavings.ts';
 import { type ErrorCode, isLowtideError } from '../model/errors.ts';
 import type { CenterApi } from '../protocol/center-api.ts';
 import type { KnownMember, UplinkWork } from './parts.ts';
@@ -6,11 +7,16 @@ import type { KnownMember, UplinkWork } from './parts.ts';
 /** What is wrong with one machine below, and not with the relay. */
 const REFUSED_MEMBER: readonly ErrorCode[] = ['forbidden', 'wrong-signature', 'bad-request'];
 
-/** Which machines below the node above has been told of (protocol R25). */
+/** An older node, which knows of no leaving: what was left is a way for it, as it was for all before. */
+const UNHEARD: readonly ErrorCode[] = ['not-found', 'bad-request'];
+
+/** Which machines below the node above has been told of (protocol R25), and who has left what (R56). */
 export class MembersTold {
   readonly #work: UplinkWork;
   /** In this session: membership to name. */
   readonly #told = new Map<string, string>();
+  /** Words of leaving. */
+  readonly #left = new Set<string>();
   /** By the monotonic clock: the node above takes no more machines, and is not asked before. */
   #fullUntil = -Infinity;
 
@@ -20,12 +26,19 @@ export class MembersTold {
 
   forget(): void {
     this.#told.clear();
+    this.#left.clear();
     this.#work.introduced.clear();
     this.#fullUntil = -Infinity;
   }
 
   /** Once in a session, and whenever there are others. One that is refused must not keep the others from their centers. */
   async tell(api: CenterApi): Promise<void> {
+    await this.#tellMembers(api);
+    // After those of whom they are: what is told of nobody that it knows the node above does not take.
+    await this.#tellLeft(api);
+  }
+
+  async #tellMembers(api: CenterApi): Promise<void> {
     const { world, sender, alarms } = this.#work;
     const { clock, limits } = world;
     if (clock.monotonic() < this.#fullUntil) return;
@@ -39,10 +52,27 @@ export class MembersTold {
     alarms.clear('members');
   }
 
+  /** Of the machine's own words those count whose node it has left by now: what is said is done after that is on record. */
+  async #tellLeft(api: CenterApi): Promise<void> {
+    const { ledger, client, joined, world } = this.#work;
+    const words = (await listLeavings(ledger.db)).filter(
+      (row) => !(row.client === client && joined.includes(row.node)) && !this.#left.has(hexOf(row.record)),
+    );
+    const most = world.limits.page_rows;
+    for (let at = 0; at < words.length; at += most) {
+      const some = words.slice(at, at + most).map(({ record }) => record);
+      await api.left(some).catch((error: unknown) => {
+        if (!isLowtideError(error, ...UNHEARD)) throw error;
+      });
+      for (const word of some) this.#left.add(hexOf(word));
+    }
+  }
+
   /** What is refused is looked for by halves. False if the node above takes no more. */
   async #enroll(api: CenterApi, some: readonly KnownMember[]): Promise<boolean> {
     try {
-      await api.enroll(some.map(({ membership, name }) => ({ membership, name })));
+      const left = await api.enroll(some.map(({ membership, name }) => ({ membership, name })));
+      if (left.length > 0) await this.#work.sender.left(left);
     } catch (error) {
       if (!isLowtideError(error, 'members-full', ...REFUSED_MEMBER)) throw error;
       if (some.length > 1) {

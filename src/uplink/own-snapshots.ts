@@ -136,6 +136,9 @@ export class OwnSnapshots implements Sender {
   async members(): Promise<[]> {
     return [];
   }
+
+  /** Nothing is below. */
+  async left(): Promise<void> {}
 }
 
 /**

@@ -17,6 +17,8 @@ export interface UplinkParts {
   readonly client: ClientId;
   readonly instance: InstanceId;
   readonly software: string;
+  /** Every node above that it has joined. */
+  readonly joined: readonly CenterId[];
   /** What the node is called as a node itself, if it is a relay. */
   readonly node: CenterId | null;
   /** The node dialled; from the join token or the operator. */
@@ -63,6 +65,8 @@ export interface Sender {
   custodyLost(snapshot: SnapshotId, holder: Pick<CenterFace, 'name'>): Promise<void>;
   /** Machines below, that the node above must know before anything of theirs is offered. */
   members(): Promise<readonly KnownMember[]>;
+  /** The node above shows words of machines below that they have left what they had joined. */
+  left(words: readonly Uint8Array[]): Promise<void>;
 }
 
 /** One that was told of here, with what its word says of it. */

@@ -1,6 +1,6 @@
 import { appendHistory } from '../ledger/history.ts';
 import type { Database, Ledger } from '../ledger/ledger.ts';
-import { listMembers } from '../ledger/members.ts';
+import { membersToTell } from '../ledger/members.ts';
 import { copiesOf } from '../ledger/copies.ts';
 import { findSnapshot } from '../ledger/snapshots.ts';
 import { custodyTakenBack } from '../ledger/custodies.ts';
@@ -12,7 +12,7 @@ import type { Depot } from '../depot/depot.ts';
 import type { World } from '../world/ports.ts';
 import type { KnownMember, Loss, Sender } from './parts.ts';
 
-/** What a record that closes nothing is refused with. */
+/** What a record that counts for nothing is refused with. */
 const NO_WORD: readonly ErrorCode[] = [
   'no-such-snapshot',
   'not-enrolled',
@@ -37,6 +37,8 @@ export interface PasserParts {
   ) => Promise<ReadonlySet<BlockId>>;
   /** Closes what its owner has signed, as if that had come from below. @throws LowtideError if it does not count */
   readonly close: (snapshot: SnapshotId, record: Uint8Array) => Promise<void>;
+  /** Takes over words of machines that they have left, as if these had come from below. */
+  readonly left: (words: readonly Uint8Array[]) => Promise<void>;
   /** Told of a snapshot that must come from below again. */
   readonly onChange: (snapshot: SnapshotId) => void;
 }
@@ -125,12 +127,20 @@ export class PassedOn implements Sender {
   }
 
   async members(): Promise<readonly KnownMember[]> {
-    const rows = await listMembers(this.#parts.ledger.db);
+    const rows = await membersToTell(this.#parts.ledger.db);
     // Nobody above knows a machine's relay before that was told of.
     const relaysFirst = [
       ...rows.filter(({ node }) => node !== null),
       ...rows.filter(({ node }) => node === null),
     ];
     return relaysFirst.map(({ membership, name, client }) => ({ membership, name, client }));
+  }
+
+  async left(words: readonly Uint8Array[]): Promise<void> {
+    try {
+      await this.#parts.left(words);
+    } catch (error) {
+      if (!isLowtideError(error, ...NO_WORD)) throw error;
+    }
   }
 }

@@ -11,6 +11,7 @@ export function stoppable(api: CenterApi, stop: AbortSignal): CenterApi {
     hello: (me) => unlessStopped(stop, () => api.hello(me)),
     offer: (manifest, keyring, wishes) => unlessStopped(stop, () => api.offer(manifest, keyring, wishes)),
     enroll: (members) => unlessStopped(stop, () => api.enroll(members)),
+    left: (words) => unlessStopped(stop, () => api.left(words)),
     orders: (ended) => untilStopped(api.orders(ended), stop),
     missing: (order, ids) => unlessStopped(stop, () => api.missing(order, ids)),
     stored: (client, ids) => unlessStopped(stop, () => api.stored(client, ids)),

@@ -51,6 +51,7 @@ export class Uplink {
   /** Snapshots whose sending ended without an answer. */
   readonly #unsure = new Set<SnapshotId>();
   readonly #told: MembersTold;
+  readonly #retired = new AbortController();
   #declining = 0;
 
   constructor(parts: UplinkParts) {
@@ -96,8 +97,14 @@ export class Uplink {
     await this.#hello(await this.#work.connect());
   }
 
-  /** Stays connected, with exponential back-off, until `stop`. */
-  async run(stop: AbortSignal): Promise<void> {
+  /** The node above was left: nothing goes this way any more. */
+  retire(): void {
+    this.#retired.abort(ENDED);
+  }
+
+  /** Stays connected, with exponential back-off, until `until`. */
+  async run(until: AbortSignal): Promise<void> {
+    const stop = AbortSignal.any([until, this.#retired.signal]);
     const { limits } = this.#work.world;
     let wait = limits.retry_ms_min;
     await this.#endTransit('interrupted');

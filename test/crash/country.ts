@@ -2,7 +2,7 @@ import type { CenterId } from '../../src/model/ids.ts';
 import type { FreeAfter } from '../../src/model/jobs.ts';
 import { Fleet } from '../../src/sim/fleet.ts';
 import type { AgentMachine, CenterMachine, RelayMachine } from '../../src/sim/machines.ts';
-import { enrollAt, type NodeMachine } from '../../src/sim/joining.ts';
+import { enrollAt, leaveOne, type NodeMachine } from '../../src/sim/joining.ts';
 import type { RandomStream } from '../../src/sim/random.ts';
 import type { CenterApi } from '../../src/protocol/center-api.ts';
 import type { Simulation } from '../../src/sim/simulation.ts';
@@ -96,13 +96,32 @@ export class Country {
 
   /** Joins what is to take the place of what it had joined. The agent is not up, what it joins is. */
   async move(agent: AgentMachine, from: RelayMachine, to: RelayMachine): Promise<void> {
-    const others = agent.options.centers.filter((node) => node !== from && node !== to);
-    const hop = this.hops.findIndex((each) => each.from === agent.name && each.to === from.name);
-    this.hops.splice(hop, 1);
-    if (!agent.options.centers.includes(to)) this.#join(agent.name, [to], this.#transfers.get(agent.name)!);
-    Object.assign(agent.options, { centers: [...others, to] });
+    this.#part(agent, from);
+    await this.join(agent, to);
+  }
+
+  /** As `lowtide agent leave`, after which the agent begins anew; it is up, and may lose its power amid this. */
+  leave(agent: AgentMachine, from: RelayMachine): void {
+    const left = leaveOne(agent.running!, agent.identity, from, () => this.#part(agent, from));
+    void left.then(() => {
+      agent.crash();
+      agent.boot();
+    });
+  }
+
+  /** The agent is not up, what it joins is. */
+  async join(agent: AgentMachine, to: RelayMachine): Promise<void> {
+    const { centers } = agent.options;
+    if (!centers.includes(to)) this.#join(agent.name, [to], this.#transfers.get(agent.name)!);
+    Object.assign(agent.options, { centers: [...centers.filter((node) => node !== to), to] });
     const { simulation } = this.fleet;
     await simulation.finish(enrollAt([to], agent.identity, null), simulation.now + MINUTE_MS);
+  }
+
+  #part(agent: AgentMachine, from: RelayMachine): void {
+    const hop = this.hops.findIndex((each) => each.from === agent.name && each.to === from.name);
+    this.hops.splice(hop, 1);
+    Object.assign(agent.options, { centers: agent.options.centers.filter((node) => node !== from) });
   }
 
   #aboveShop(): NodeMachine[] {

@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
 import { copiesOf } from '../../src/ledger/copies.ts';
+import { liveMembers } from '../../src/ledger/live-members.ts';
+import { listMembers } from '../../src/ledger/members.ts';
 import { listSnapshots } from '../../src/ledger/snapshots.ts';
 import { type ErrorCode, isFull } from '../../src/model/errors.ts';
+import type { CenterId } from '../../src/model/ids.ts';
 import { DAY_MS, HOUR_MS, type UnixMillis } from '../../src/model/time.ts';
 import type { CenterApi } from '../../src/protocol/center-api.ts';
 import type { AgentMachine, CenterMachine, RelayMachine } from '../../src/sim/machines.ts';
@@ -9,7 +12,7 @@ import type { RandomStream } from '../../src/sim/random.ts';
 import type { Country } from './country.ts';
 import { Liar } from './liar.ts';
 
-export type HardshipName = 'none' | 'center-away' | 'relay-lost' | 'hostile-relay';
+export type HardshipName = 'none' | 'moving' | 'center-away' | 'relay-lost' | 'hostile-relay';
 
 /** What befalls a country beside power losses and dead lines. */
 export interface Hardship {
@@ -36,6 +39,7 @@ export interface HardshipStage {
 }
 
 export function hardshipOf(name: HardshipName, stage: HardshipStage): Hardship {
+  if (name === 'moving') return new Moving(stage);
   if (name === 'center-away') return new CenterAway(stage);
   if (name === 'relay-lost') return new RelayLost(stage);
   return name === 'hostile-relay' ? new HostileRelay(stage) : new NoHardship(stage);
@@ -66,6 +70,65 @@ class NoHardship implements Hardship {
 
   meddle(_from: string, api: CenterApi, _to: string): CenterApi {
     return api;
+  }
+}
+
+/** Machines join other relays and leave those before, whether they reach these or lose their power amid it. */
+class Moving extends NoHardship {
+  /** What each is about to leave. */
+  readonly #moving = new Map<AgentMachine, RelayMachine>();
+  readonly #moved = new Set<string>();
+
+  override async look(): Promise<void> {
+    const { country, random, quietFrom } = this.stage;
+    for (const [agent, from] of this.#moving) {
+      if (agent.running === null) continue;
+      this.#moving.delete(agent);
+      this.#moved.add(agent.name);
+      country.leave(agent, from);
+    }
+    if (country.fleet.simulation.now >= quietFrom) return;
+    const agent = random.pick(country.agents);
+    const { centers } = agent.options;
+    const joined = country.shops.filter((shop) => centers.includes(shop));
+    const others = country.shops
+      .filter(({ running }) => running !== null)
+      .filter((shop) => !centers.includes(shop));
+    if (this.#moving.has(agent) || joined.length === 0 || others.length === 0) return;
+    this.#moving.set(agent, random.pick(joined));
+    if (agent.node.running) agent.crash();
+    await country.join(agent, random.pick(others));
+    agent.boot();
+  }
+
+  /** A machine counts on nothing that a relay which it has left has of it alone. */
+  override excuses(name: string, code: ErrorCode): boolean {
+    return code === 'custody-lost' && this.#moved.has(name);
+  }
+
+  /** Every node knows by which ways each machine comes, and by no others. */
+  override async end(): Promise<void> {
+    const { country } = this.stage;
+    const joined = [...country.agents, ...country.relays].map((machine) => ({
+      client: machine.identity.client,
+      node: 'face' in machine ? machine.face.id : null,
+      above: ('upstreams' in machine.options ? machine.options.upstreams : machine.options.centers).map(
+        ({ face }) => face.id,
+      ),
+    }));
+    const below = (node: CenterId): string[] =>
+      joined
+        .filter(({ above }) => above.includes(node))
+        .flatMap(({ client, node: own }) => [client, ...(own === null ? [] : below(own))]);
+    for (const { face, running, name } of [...country.centers, ...country.relays]) {
+      const ways = new Set<string>();
+      for (const { client, node } of joined.filter(({ above }) => above.includes(face.id))) {
+        for (const each of [client, ...(node === null ? [] : below(node))]) ways.add(`${each} by ${client}`);
+      }
+      const live = liveMembers(await listMembers(running!.ledger.db));
+      const known = new Set([...live].map(({ client, via }) => `${client} by ${via}`));
+      assert.deepEqual([...known].sort(), [...ways].sort(), `the ways that ${name} knows`);
+    }
   }
 }
 

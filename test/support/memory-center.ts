@@ -21,6 +21,7 @@ export class ClientShelf {
   readonly blocks = new Map<BlockId, Uint8Array>();
   readonly offers: { manifest: Uint8Array; keyring: Uint8Array; wishes: Wishes }[] = [];
   readonly members: Member[] = [];
+  readonly left: Uint8Array[] = [];
   /** Whom this client may read, and its keyrings. */
   clients: KnownClient[] = [];
   keyrings: Uint8Array[] = [];
@@ -101,9 +102,15 @@ class MemoryFace implements CenterApi {
     );
   }
 
-  async enroll(members: readonly Member[]): Promise<void> {
+  async enroll(members: readonly Member[]): Promise<readonly Uint8Array[]> {
     this.#maybeFail();
     this.#shelf.members.push(...members);
+    return members.map(({ membership }) => membership);
+  }
+
+  async left(words: readonly Uint8Array[]): Promise<void> {
+    this.#maybeFail();
+    this.#shelf.left.push(...words);
   }
 
   async *orders(stop: AbortSignal): AsyncIterable<Order> {

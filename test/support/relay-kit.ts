@@ -12,7 +12,7 @@ import { loadCosts, saveCosts } from '../../src/node/source-costs.ts';
 import { restoreSnapshot } from '../../src/restore/restore.ts';
 import type { RestoreReport } from '../../src/restore/restore-plan.ts';
 import { Fleet } from '../../src/sim/fleet.ts';
-import type { Meddle, NodeMachine } from '../../src/sim/joining.ts';
+import { leaveOne, type Meddle, type NodeMachine } from '../../src/sim/joining.ts';
 import type { AgentMachine, CenterMachine, RelayMachine } from '../../src/sim/machines.ts';
 import { Simulation } from '../../src/sim/simulation.ts';
 import { jobOf, NEVER, NOON } from './fleet-kit.ts';
@@ -70,6 +70,19 @@ export class RelayKit {
     await this.finish(agent.enroll());
     await this.boot(agent);
     return agent;
+  }
+
+  /** As `lowtide agent leave` does; the machine goes on with what else it has joined. Says why it could not be told, if so. */
+  async leave(machine: AgentMachine | RelayMachine, from: NodeMachine): Promise<string> {
+    const { options } = machine;
+    const isOther = (node: NodeMachine): boolean => node !== from;
+    const forget = (): void =>
+      void ('upstreams' in options
+        ? Object.assign(options, { upstreams: options.upstreams.filter(isOther) })
+        : Object.assign(options, { centers: options.centers.filter(isOther) }));
+    const untold = await this.finish(leaveOne(machine.running!, machine.identity, from, forget));
+    await this.restart(machine);
+    return untold;
   }
 
   async boot(machine: AgentMachine | CenterMachine | RelayMachine): Promise<void> {

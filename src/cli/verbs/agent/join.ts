@@ -12,6 +12,7 @@ import type { ClientIdentity, JoinedCenter } from '../../../identity/client-iden
 import { parseToken } from '../../../identity/token.ts';
 import { LowtideError, messageOf } from '../../../model/errors.ts';
 import { agentPaths, hasOwnKeys, prepareAgent, upstreamsOf } from '../../../node/agent-home.ts';
+import { lastLeft } from '../../../node/word-of-leaving.ts';
 import { openOther, type OtherComputer } from '../../../node/other-computer.ts';
 import { httpsConnector } from '../../connector.ts';
 import { absolute, type Context, dataFolder } from '../../context.ts';
@@ -74,7 +75,11 @@ async function join(context: Context, given: string | undefined, options: JoinOp
     options.keysOf === undefined ? null : parseDomainSheet(await readText(options.keysOf, 'the domain key'));
   const lostSheet = await sheetOfLost(options);
   const paths = agentPaths(data);
-  const { identity, center } = await joinCenter(world, paths.identity, token, { host: hostName(), stop });
+  const { identity, center } = await joinCenter(world, paths.identity, token, {
+    host: hostName(),
+    lastLeft: (client, node) => lastLeft(world, paths.ledger, client, node),
+    stop,
+  });
   const lost = lostSheet === null ? null : await openLost(context, data, identity, lostSheet);
   const domainKey = lost?.keyring.keys.newest.domainKey ?? shared;
   const sheet = await prepareAgent(world, data, identity, domainKey);

@@ -12,7 +12,8 @@ export function leaveVerb(role: SenderRole): Command {
     about:
       `This ${role} sends nothing there any more. What is owed to the centers that it led to stays owed, and goes ` +
       `another way if there is one; 'lowtide ${role} release' says that a center is owed nothing any more. The other ` +
-      "end still lets it in until its operator says 'client revoke'.",
+      'end is told: it passes on what it has, and lets this machine in again with a new token only. If it cannot be ' +
+      'reached it hears of it from above.',
     examples: [[`lowtide ${role} leave osaka`, 'by name or id']],
   });
   return withRoleData(verb, role)
@@ -28,13 +29,24 @@ async function leave(context: Context, role: SenderRole, node: string, options: 
     role === 'agent'
       ? await withAgent(context, options, ({ people }) => people.leave({ node }))
       : await withRelay(context, options, ({ people }) => people.leave({ node }));
-  const { id, name, stranded } = left;
-  output.message({ message_type: 'left', id, name, stranded });
-  output.line(`Left ${name}: this ${role} sends nothing there any more.`);
+  const { id, name, untold, others, stranded } = left;
+  output.message({ message_type: 'left', id, name, untold, others, stranded });
+  const known = untold === '' ? `, and ${name} knows it` : '';
+  output.line(`Left ${name}: this ${role} sends nothing there any more${known}.`);
+  if (untold !== '') output.warn(`warning: ${untoldText(left, role)}`);
   for (const center of stranded) {
     output.warn(
       `warning: something is owed to ${center.name}, and no way leads there: join one, or say ` +
         `'lowtide ${role} release ${center.name}'`,
     );
   }
+}
+
+function untoldText({ name, untold, others }: Left, role: SenderRole): string {
+  const old = untold === 'not-found' || untold === 'bad-request';
+  const why = old
+    ? `${name} runs an older Lowtide, which cannot be told, and`
+    : `${name} could not be told (${untold}), and`;
+  const who = others.length === 0 ? `whatever this ${role} joins next` : others.join(' and ');
+  return `${why} counts this ${role} as its own until it hears of it from above, through ${who}`;
 }

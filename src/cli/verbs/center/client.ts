@@ -133,12 +133,15 @@ function standingText(
     direct,
     via,
     held,
+    left,
     reads,
-  }: Pick<ClientLine, 'via' | 'direct' | 'held' | 'reads'> & { readonly revoked_at: number | null },
+  }: Pick<ClientLine, 'via' | 'direct' | 'held' | 'left' | 'reads'> & { readonly revoked_at: number | null },
   out: ReadonlySet<string>,
   context: Context,
 ): string {
   if (revoked_at !== null) return 'shut out';
+  if (left !== null)
+    return `left ${timeText(left.at, context.world.clock.zone)}${left.relay === null ? '' : ` with ${left.relay}`}`;
   const cutOff = !direct && via.length > 0 && via.every((name) => out.has(name));
   if (cutOff) return `shut out with ${via.join(' and ')}`;
   if (held !== null) return `held back ${heldText(held, context)}`;

@@ -21,7 +21,7 @@ export function centerStatusVerb(): Command {
     summary: 'Which computers are protected here, and which need a look',
     about:
       'A computer needs a look if nothing of it is here, if the newest backup of a job is older than its target, or, where nobody set ' +
-      'a target, older than a week. What was shut out is not counted.',
+      'a target, older than a week. What was shut out, or has left, is not counted.',
     examples: [
       ['lowtide center status', 'what needs a look, what is to come, how much is stored'],
       ['lowtide center status --all', 'every job of every computer'],

@@ -2,9 +2,10 @@ import type { Command } from 'commander';
 import { joinCenter } from '../../../http/join.ts';
 import { loadAuthority } from '../../../identity/authority.ts';
 import { type JoinToken, parseToken } from '../../../identity/token.ts';
-import { listMembers } from '../../../ledger/members.ts';
+import { membersToTell } from '../../../ledger/members.ts';
 import { Ledger } from '../../../ledger/ledger.ts';
 import { LowtideError } from '../../../model/errors.ts';
+import { lastLeft } from '../../../node/word-of-leaving.ts';
 import { relayPaths } from '../../../node/relay-home.ts';
 import { type Context, dataFolder } from '../../context.ts';
 import { reloadRunning, tellJoined, tokenText } from '../../join-token.ts';
@@ -38,6 +39,7 @@ async function join(context: Context, given: string | undefined, options: NodeOp
   const { identity, center } = await joinCenter(world, directory, token, {
     host: face.name,
     node: face.id,
+    lastLeft: (client, above) => lastLeft(world, ledger, client, above),
     stop,
   });
   const running = await reloadRunning(context, socket);
@@ -51,7 +53,7 @@ async function join(context: Context, given: string | undefined, options: NodeOp
 async function mustBeAbove({ world }: Context, path: string, token: JoinToken): Promise<void> {
   const ledger = await Ledger.openReadOnly(world, path);
   try {
-    const below = (await listMembers(ledger.db)).find(({ node }) => node === token.center);
+    const below = (await membersToTell(ledger.db)).find(({ node }) => node === token.center);
     if (below === undefined) return;
     throw new LowtideError(
       'joined-in-circle',
