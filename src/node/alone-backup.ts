@@ -6,7 +6,8 @@ import { JOB_NAME, openManifestDetails, type SignedManifest } from '../format/ma
 import { LowtideError } from '../model/errors.ts';
 import { baseName, displayBytes, type PathKey } from '../model/paths.ts';
 import type { World } from '../world/ports.ts';
-import { type AloneDepot, instanceOf, ownManifests, signerOf } from './alone.ts';
+import { Past } from './alone-past.ts';
+import { type AloneDepot, instanceOf, signerOf } from './alone.ts';
 
 /** Pack groups of a depot that stands alone: nothing is drained, so all runs share them. */
 const DATA_GROUP = 'data';
@@ -61,10 +62,10 @@ async function takePaths(
   const { depot, keyring } = alone;
   const { paths, name, excludes, excludeCaches, oneFileSystem, level, host, software } = request;
   const instance = instanceOf(keyring);
-  const own = await ownManifests(world, alone);
-  const chain = own.filter(({ manifest }) => manifest.instance === instance);
-  const job = name === null ? jobFor(alone, chain, paths) : checkJobName(name);
-  const end = chain.findLast(({ manifest }) => manifest.job === job) ?? null;
+  const past = new Past(world, alone, instance);
+  const newest = await past.newest();
+  const job = name === null ? await jobFor(alone, past, newest, paths) : checkJobName(name);
+  const end = newest.find(({ manifest }) => manifest.job === job) ?? null;
   const plan = {
     client: keyring.signed.keyring.client,
     instance,
@@ -89,7 +90,9 @@ async function takePaths(
     quotaBytes: null,
     level,
   } as const;
-  return await takeBackup(world, depot, plan, stop);
+  const result = await takeBackup(world, depot, plan, stop);
+  await past.note([...newest.filter((signed) => signed !== end), result.signed]);
+  return result;
 }
 
 /** @throws LowtideError `bad-name` */
@@ -102,14 +105,20 @@ export function checkJobName(name: string): string {
 }
 
 /** The same paths go on in their chain, so that unchanged files are not read again; other paths begin one. */
-function jobFor(alone: AloneDepot, chain: readonly SignedManifest[], paths: readonly PathKey[]): string {
+async function jobFor(
+  alone: AloneDepot,
+  past: Past,
+  newest: readonly SignedManifest[],
+  paths: readonly PathKey[],
+): Promise<string> {
   const wanted = JSON.stringify(mergeRoots(paths));
-  const known = chain.findLast(({ manifest }) => {
+  const isWanted = ({ manifest }: SignedManifest): boolean => {
     const { roots } = openManifestDetails(alone.keyring.keys, manifest);
     return JSON.stringify(mergeRoots(roots)) === wanted;
-  });
+  };
+  const known = newest.findLast(isWanted) ?? (await past.all()).findLast(isWanted);
   if (known !== undefined) return known.manifest.job;
-  const taken = new Set(chain.map(({ manifest }) => manifest.job));
+  const taken = new Set(newest.map(({ manifest }) => manifest.job));
   const wish = nameFrom(paths);
   for (let number = 2, name = wish; ; name = `${wish}-${number++}`) if (!taken.has(name)) return name;
 }

@@ -18,8 +18,8 @@ import { isOf, unlockAny, type Unlocking } from './unlocking.ts';
 export interface AloneDepot {
   readonly depot: Depot;
   readonly keyring: OpenKeyring;
-  /** All that were there when it was opened. */
-  readonly manifests: Promise<readonly ManifestRead[]>;
+  /** All that were there when they were first asked for. */
+  readonly manifests: () => Promise<readonly ManifestRead[]>;
 }
 
 export function makingIn(world: World): Making {
@@ -85,9 +85,10 @@ export async function openAlone(
   const depot = await Depot.open(world, path, access);
   const failed = new AbortController();
   try {
-    // Beside a derivation that is under way: who opens a depot wants to know what is in it.
-    const manifests = manifestsOf(depot, failed.signal);
-    manifests.catch(() => undefined);
+    let reading: Promise<readonly ManifestRead[]> | null = null;
+    const manifests = (): Promise<readonly ManifestRead[]> => (reading ??= manifestsOf(depot, failed.signal));
+    // Beside a derivation that is under way: who opens a depot to read wants to know what is in it.
+    if (access === 'read') manifests().catch(() => undefined);
     return { depot, keyring: await unlockDepot(world, depot, secret, begun), manifests };
   } catch (error) {
     failed.abort();
@@ -145,7 +146,7 @@ export async function ownManifests(
       message: messageOf(error),
       severity: 'error',
     });
-  for (const signed of await manifests) {
+  for (const signed of await manifests()) {
     if ('error' in signed) {
       tell(signed.id, signed.error);
       continue;
