@@ -1,7 +1,8 @@
 import type { UnixMillis } from '../model/time.ts';
 import type { CopyLine } from '../node/reading.ts';
 import { copyText, saidOf } from './copy-text.ts';
-import { bytesText, hangingLines, noteLines, plural, tableLines, timeText, WIDTH } from './text.ts';
+import { bytesText } from '../model/bytes-text.ts';
+import { hangingLines, noteLines, plural, tableLines, timeText, WIDTH } from './text.ts';
 
 /** How each copy of a snapshot stands, and below it the way that it took, hop by hop; to be shown two columns further in. */
 export function copiesText(copies: readonly CopyLine[], zone: string, now: UnixMillis): string[] {

@@ -12,6 +12,7 @@ const WITH_UNIT: Readonly<Record<string, string>> = {
   completion_p50: 'completion_p50_ms',
   completion_p95: 'completion_p95_ms',
   completion_p99: 'completion_p99_ms',
+  coming: 'coming_bytes',
   custody: 'custody_bytes',
   done: 'done_at',
   expires: 'expires_at',

@@ -3,7 +3,8 @@ import type { Event, EventKind, Problem, Progress } from '../model/events.ts';
 import { shortId } from '../model/ids.ts';
 import type { VerbMonitor } from './context.ts';
 import type { Output } from './output.ts';
-import { bytesText, plural, secondText } from './text.ts';
+import { bytesText } from '../model/bytes-text.ts';
+import { plural, secondText } from './text.ts';
 
 /** A daemon's log: one line an event with time and zone on stdout, or one JSON object. Alarms go to stderr when quiet. */
 export class LogMonitor implements VerbMonitor {

@@ -3,7 +3,8 @@ import type { ForecastErrors } from '../ledger/forecasts.ts';
 import { MINUTE_MS, type UnixMillis } from '../model/time.ts';
 import type { ReasonCode } from '../schedule/plan.ts';
 import { reasonText } from '../schedule/reasons.ts';
-import { bytesText, durationText, plural, timeText } from './text.ts';
+import { bytesText } from '../model/bytes-text.ts';
+import { durationText, plural, timeText } from './text.ts';
 import { clockText, endText, placeText } from './turn-text.ts';
 
 const BAR = 48;

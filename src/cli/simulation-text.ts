@@ -1,6 +1,7 @@
 import type { Fleet } from '../simulate/fleet.ts';
 import type { LineMetrics, Metrics } from '../simulate/metrics.ts';
-import { bytesText, type Column, countText, durationText, plural, timeText } from './text.ts';
+import { bytesText } from '../model/bytes-text.ts';
+import { type Column, countText, durationText, plural, timeText } from './text.ts';
 
 /** The night in one sentence. */
 export function completionText(fleet: Fleet, metrics: Metrics): string {

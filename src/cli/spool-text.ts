@@ -3,7 +3,8 @@ import type { AgentStatus, SpooledSnapshot } from '../node/agent-view.ts';
 import type { CenterStatus, UpstreamStatus } from '../node/upstream-view.ts';
 import { copyText, expectationText, saidOf } from './copy-text.ts';
 import { clockText } from './turn-text.ts';
-import { bytesText, notedTable, timeText } from './text.ts';
+import { bytesText } from '../model/bytes-text.ts';
+import { notedTable, timeText } from './text.ts';
 
 /** A table of what is in the spool, below each what its copies wait for and until when; no lines if nothing is. */
 export function spoolLines(status: AgentStatus): string[] {

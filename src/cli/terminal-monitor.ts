@@ -3,7 +3,8 @@ import type * as CliProgress from 'cli-progress';
 import type { Event, Problem, Progress } from '../model/events.ts';
 import type { Monitor } from '../world/ports.ts';
 import type { Output } from './output.ts';
-import { bytesText, durationText, plural } from './text.ts';
+import { bytesText } from '../model/bytes-text.ts';
+import { durationText, plural } from './text.ts';
 
 const REFRESH_MS = 200;
 /** Of notes with one code: more would hide what matters. `--json` has them all. */

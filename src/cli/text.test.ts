@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { isLowtideError } from '../model/errors.ts';
+import { bytesText } from '../model/bytes-text.ts';
 import {
-  bytesText,
   countText,
   durationText,
   foldingTable,

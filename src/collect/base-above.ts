@@ -20,6 +20,8 @@ export interface Bringing {
   /** Of its client: pages of others are not taken. */
   readonly domains: ReadonlySet<DomainKeyId>;
   readonly stop: AbortSignal;
+  /** Makes room for the snapshot on top: else it would be brought for nothing. */
+  readonly room: () => Promise<void>;
 }
 
 interface Base {
@@ -50,7 +52,7 @@ export async function bringBase(
   await above.introduce();
   const found = await askFor(parts, above, bringing.signed, base, centers);
   if (found === null || bringing.stop.aborted) return false;
-  await above.makeRoom();
+  await bringing.room();
   return await takeOver(parts, writers, above, bringing, found);
 }
 

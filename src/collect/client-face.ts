@@ -34,11 +34,11 @@ import { takeWordsOfLeaving } from './leaving.ts';
 import { queuedOffer } from './past.ts';
 import { bringKeyrings } from './keyrings.ts';
 import { type ActiveOrder, orderEnded } from './order-book.ts';
-import { requireRoom } from './quota.ts';
 import { clientPage, keyringPage } from './reading.ts';
 import { receiveBlocks } from './receiving.ts';
 import { receiveOffer } from './reception.ts';
 import { welcome } from './sessions.ts';
+import { makeRoom, takeStock } from './taking-stock.ts';
 import { withdrawSnapshot } from './withdrawing.ts';
 
 /**
@@ -135,8 +135,7 @@ export class ClientFace implements CenterApi {
     let failure: string | null = 'interrupted';
     order.streams++;
     try {
-      await this.#collector.parts.above?.makeRoom();
-      await this.#takeStock(order);
+      await takeStock(this.#collector, order);
       yield* this.#receive(order, from);
       failure = null;
       if (order.stop.signal.aborted) throw orderEnded(order);
@@ -259,11 +258,13 @@ export class ClientFace implements CenterApi {
   /** A center has it or does not: its commit says so. */
   async #bringBase(order: ActiveOrder): Promise<boolean> {
     const { parts, writers } = this.#collector;
-    const offer = parts.above === null ? null : await findOffer(parts.ledger.db, order.snapshot);
-    if (offer === null) return true;
+    const { above } = parts;
+    const offer = above === null ? null : await findOffer(parts.ledger.db, order.snapshot);
+    if (above === null || offer === null) return true;
     const domains = await this.#domains(await this.#owner(order));
     const signed = parseManifest(offer.manifest);
-    return await bringBase(parts, writers, { signed, domains, stop: order.stop.signal });
+    const room = async (): Promise<void> => await makeRoom(above, order);
+    return await bringBase(parts, writers, { signed, domains, stop: order.stop.signal, room });
   }
 
   async *#receive(order: ActiveOrder, from: AsyncIterable<SealedBlock>): AsyncGenerator<readonly BlockId[]> {
@@ -283,16 +284,8 @@ export class ClientFace implements CenterApi {
     const { ledger, world } = this.#collector.parts;
     order.received += bytes;
     order.durable = { at: world.clock.now(), monotonic: world.clock.monotonic() };
-    await addReceived(ledger.db, order.snapshot, bytes);
-    await this.#takeStock(order);
-  }
-
-  /** How much is still to come, and whether there is room: by what has come, whatever was said that would. */
-  async #takeStock(order: ActiveOrder): Promise<void> {
-    const { parts, orders } = this.#collector;
-    const offer = await findOffer(parts.ledger.db, order.snapshot);
-    if (offer !== null) orders.owes(order, offer.wishes.bytes - offer.received);
-    await requireRoom(parts, this.#client, order.snapshot, offer?.received ?? 0);
+    await addReceived(ledger.db, order.snapshot, bytes, order.durable.at);
+    await takeStock(this.#collector, order);
   }
 
   #checkCount(ids: readonly BlockId[]): void {

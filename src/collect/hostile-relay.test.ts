@@ -325,6 +325,18 @@ describe('a quota', () => {
     assert.equal(read, 0);
   });
 
+  it('has room for one of two that are offered at the same time', async () => {
+    const center = await Center.make();
+    const { kit, mallory, ann } = center;
+    const one = await ann.snapshot({ data: ['a', 'b'] });
+    const other = await ann.snapshot({ job: 'cd'.repeat(16), data: ['c', 'd'] });
+    await setQuota(kit.ledger.db, mallory.id, one.bytes + other.bytes - 1);
+    const [first, second] = await Promise.allSettled([center.offer(ann, one), center.offer(ann, other)]);
+    assert.equal(first.status, 'fulfilled');
+    assert.ok(second.status === 'rejected' && refused('quota-full')(second.reason));
+    assert.equal(await findSnapshot(kit.ledger.db, other.id), null);
+  });
+
   it('is not had back by withdrawing', async () => {
     const center = await Center.make();
     const { kit, mallory, ann } = center;

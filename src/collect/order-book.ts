@@ -24,6 +24,10 @@ export interface ActiveOrder {
   base: Promise<boolean> | null;
   /** Bytes a second that it may send; null: as fast as it goes. */
   rate: number | null;
+  /** At a relay: bytes that may come under it, which its first stream finds out; null: whatever comes. */
+  announced: number | null;
+  /** There is room for them. */
+  admitted: boolean;
   /** Bytes that came under this order, and those of them that are durable. */
   arrived: number;
   received: number;
@@ -58,6 +62,8 @@ export function newOrder(
     failed: false,
     needed: new Set(),
     base: null,
+    announced: null,
+    admitted: false,
     arrived: 0,
     received: 0,
     owed: null,
@@ -148,6 +154,11 @@ export class OrderBook {
     }
     if (order.stop.signal.aborted) throw orderEnded(order);
     return order;
+  }
+
+  /** Snapshots that are coming, or may begin to. */
+  admitted(): SnapshotId[] {
+    return this.all().flatMap(({ admitted, snapshot }) => (admitted ? [snapshot] : []));
   }
 
   ofSnapshot(snapshot: SnapshotId): ActiveOrder | null {

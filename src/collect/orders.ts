@@ -1,5 +1,7 @@
 import { hexOf } from '../model/bytes.ts';
 import { Bell } from '../model/bell.ts';
+import { bytesText } from '../model/bytes-text.ts';
+import { LowtideError } from '../model/errors.ts';
 import type { ClientId, OrderId } from '../model/ids.ts';
 import { SECOND_MS } from '../model/time.ts';
 import type { Grant, Outcome } from '../schedule/plan.ts';
@@ -132,10 +134,14 @@ export class Orders {
     this.#callBell.ring();
   }
 
-  /** A block has come. Whoever sends far more than it was granted takes it from others: it is stopped and waits. */
+  /**
+   * A block has come. Whoever sends far more than it was granted takes it from others: it is stopped and waits.
+   * @throws LowtideError `too-large` if more comes than was announced: room was made for that and for no more
+   */
   arrived(order: ActiveOrder, bytes: number): void {
     this.#touch(order);
     order.arrived += bytes;
+    this.#requireAnnounced(order);
     if (order.lastActivity - order.reportedAt >= REPORT_MS) this.#report(order, order.arrived);
     const { block_bytes_max, flush_bytes } = this.#world.limits;
     const slack = 2 * block_bytes_max + flush_bytes;
@@ -144,6 +150,15 @@ export class Orders {
     if (!book.watchOf(client).came(bytes, book.rateOf(client), slack, lastActivity)) return;
     planning.tell({ kind: 'misbehaved', client });
     if (!order.stop.signal.aborted) order.stop.abort('client-misbehaved');
+  }
+
+  #requireAnnounced({ client, arrived, announced }: ActiveOrder): void {
+    if (announced === null || arrived <= announced) return;
+    this.#around.planning.tell({ kind: 'misbehaved', client });
+    throw new LowtideError(
+      'too-large',
+      `more comes of this snapshot than the ${bytesText(announced)} that were announced: no more of it is taken in this order`,
+    );
   }
 
   /** @param bytes of its snapshot that are not durable yet, as far as anybody can say */

@@ -59,8 +59,8 @@ export interface Above {
     ids: readonly BlockId[],
     stop: AbortSignal,
   ) => AsyncIterable<SealedBlock>;
-  /** Makes room for what may come. @throws LowtideError `disk-full`, `quota-full`, `store-full` */
-  readonly makeRoom: () => Promise<void>;
+  /** Makes room for all that a transfer may bring. @throws LowtideError `store-full`, and what the disk says */
+  readonly makeRoom: (arriving: Arriving) => Promise<void>;
   /** How full the store is, for people, and whether nothing more is taken until something was passed on. */
   readonly fullness: () => Promise<{ readonly holds: boolean; readonly text: string }>;
   /** Whether the cache has room for blocks that pass by to a restore. Asked again for each group of them. */
@@ -69,6 +69,13 @@ export interface Above {
   readonly cached: () => void;
   /** Told of a snapshot that is in custody here now, or closed. */
   readonly changed: () => void;
+}
+
+/** A transfer that wants to begin at a relay. */
+export interface Arriving {
+  readonly snapshot: SnapshotId;
+  /** Called once there is room for this one, before anybody else is asked about. */
+  readonly admit: () => void;
 }
 
 /** When and how much suits the center (SEED 222), as people write it. */

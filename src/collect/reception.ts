@@ -8,7 +8,7 @@ import { appendHistory } from '../ledger/history.ts';
 import type { Database } from '../ledger/ledger.ts';
 import { speaksFor } from '../ledger/members.ts';
 import { findOffer, putOffer } from '../ledger/offers.ts';
-import { addSnapshot, findFork, findSnapshot } from '../ledger/snapshots.ts';
+import { addSnapshot, findFork, findSnapshot, setAnnounced } from '../ledger/snapshots.ts';
 import type { ClientRow, CopyRow } from '../ledger/tables.ts';
 import { equalBytes } from '../model/bytes.ts';
 import { LowtideError } from '../model/errors.ts';
@@ -56,7 +56,7 @@ export async function receiveOffer(
   parseWindows(offer.wishes.transfer, offer.wishes.zone);
   const own = copies.find(({ center }) => center === parts.center.id);
   if (own === undefined || !isClosed(parts, own.phase))
-    await requireRoom(parts, caller, signed.id, offer.wishes.bytes);
+    await requireRoom(parts, parts.ledger.db, caller, signed.id, offer.wishes.bytes);
   if (!waits) await claimDomains(parts.ledger, keyring.keyring);
   await parts.depot.putKeyring(keyring);
   if (!waits) await alarmOnFork(parts, signed);
@@ -190,6 +190,8 @@ async function record(
       if (!(await mustComeAgain(parts, db, copy))) return null;
       await setPhase(db, { ...copy, phase: 'waiting', code: '', until: null }, now);
     }
+    await requireRoom(parts, db, caller, signed.id, newBytes);
+    await setAnnounced(db, signed.id, offer.wishes);
     await oweCopy(db, signed.id, center.id, now);
     const { manifest, wishes, address } = offer;
     await putOffer(db, { snapshot: signed.id, client: caller, manifest, wishes, offeredAt: now });

@@ -219,14 +219,14 @@ describe('offers', () => {
     const ledger = await newLedger();
     const snapshot = await addRow(ledger, { at: { [OSLO]: 'waiting' } });
     await putOffer(ledger.db, offerOf());
-    await addReceived(ledger.db, snapshot, 4);
-    await addReceived(ledger.db, snapshot, 3);
+    await addReceived(ledger.db, snapshot, 4, 5);
+    await addReceived(ledger.db, snapshot, 3, 5);
     await putOffer(ledger.db, { ...offerOf(), wishes: { ...wishes, transfer: 'never' }, offeredAt: 99 });
     const offer = await findOffer(ledger.db, snapshot);
     assert.deepEqual([offer?.wishes.transfer, offer?.offeredAt, offer?.received], ['never', 5, 7]);
     assert.equal((await listOffers(ledger.db)).length, 1);
     await removeOffer(ledger.db, snapshot);
-    await addReceived(ledger.db, snapshot, 1);
+    await addReceived(ledger.db, snapshot, 1, 5);
     assert.equal(await findOffer(ledger.db, snapshot), null);
   });
 

@@ -13,6 +13,7 @@ const migrations: readonly ((database: Kysely<Tables>) => Promise<void>)[] = [
   holding,
   reading,
   leaving,
+  coming,
 ];
 
 /**
@@ -167,4 +168,9 @@ async function leaving(database: Kysely<Tables>): Promise<void> {
       PRIMARY KEY (client, node)) STRICT, WITHOUT ROWID`,
   ];
   for (const statement of statements) await sql.raw(statement).execute(database);
+}
+
+/** When the last bytes of what is on offer came. */
+async function coming(database: Kysely<Tables>): Promise<void> {
+  await sql`ALTER TABLE offers ADD COLUMN came_at INTEGER`.execute(database);
 }

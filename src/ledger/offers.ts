@@ -1,8 +1,9 @@
+import { sql } from 'kysely';
 import type { Wishes } from '../model/exchange.ts';
 import type { CenterId, ClientId, SnapshotId } from '../model/ids.ts';
 import type { UnixMillis } from '../model/time.ts';
 import type { Database } from './ledger.ts';
-import { prepared } from './prepared.ts';
+import { each, prepared } from './prepared.ts';
 import type { OfferRow } from './tables.ts';
 
 export interface Offer {
@@ -124,12 +125,82 @@ export async function setSender(db: Database, snapshot: SnapshotId, client: Clie
   await db.updateTable('offers').set({ client }).where('snapshot', '=', snapshot).execute();
 }
 
-export async function addReceived(db: Database, snapshot: SnapshotId, bytes: number): Promise<void> {
+export async function addReceived(
+  db: Database,
+  snapshot: SnapshotId,
+  bytes: number,
+  now: UnixMillis,
+): Promise<void> {
   await db
     .updateTable('offers')
-    .set((e) => ({ received: e('received', '+', bytes) }))
+    .set((e) => ({ received: e('received', '+', bytes), came_at: now }))
     .where('snapshot', '=', snapshot)
     .execute();
+}
+
+/** A transfer that has begun. */
+export interface Begun {
+  readonly snapshot: SnapshotId;
+  /** Bytes that it may bring yet, by what was announced. */
+  readonly left: number;
+}
+
+/**
+ * Transfers of which something has come, or that are among `admitted`: of those nothing may have come yet. Not what is offered by whom the
+ * operator has shut out.
+ */
+export async function begunTransfers(db: Database, admitted: readonly SnapshotId[]): Promise<Begun[]> {
+  return await BEGUN.rows(db, { admitted: JSON.stringify(admitted) });
+}
+
+const BEGUN = prepared((db, { admitted }: { admitted: string }) =>
+  db
+    .selectFrom('offers')
+    .innerJoin('snapshots', 'snapshots.id', 'offers.snapshot')
+    .innerJoin('clients', 'clients.id', 'offers.client')
+    .select(['offers.snapshot', sql<number>`max(0, snapshots.new_bytes - offers.received)`.as('left')])
+    .where('clients.revoked_at', 'is', null)
+    .where((e) => e.or([e('received', '>', 0), e('offers.snapshot', 'in', each<SnapshotId>(admitted))])),
+);
+
+export const bytesLeft = (begun: readonly Begun[]): number => begun.reduce((sum, { left }) => sum + left, 0);
+
+/** The least that anything which waits at `center` would bring; what has begun needs no more room. Null if nothing waits. */
+export async function leastWaiting(db: Database, center: CenterId): Promise<number | null> {
+  return (await LEAST.first(db, { center }))!.bytes;
+}
+
+const LEAST = prepared((db, { center }: { center: CenterId }) =>
+  db
+    .selectFrom('offers')
+    .innerJoin('snapshots', 'snapshots.id', 'offers.snapshot')
+    .innerJoin('copies', 'copies.snapshot', 'offers.snapshot')
+    .select(
+      sql<number | null>`min(case when offers.received > 0 then 0 else snapshots.new_bytes end)`.as('bytes'),
+    )
+    .where('copies.center', '=', center)
+    .where('copies.phase', '=', 'waiting'),
+);
+
+/**
+ * Gives up what has come of transfers of which nothing came since `before`, and of those whose client the operator has shut out.
+ * @param except are under way
+ * @returns whether there were any
+ */
+export async function giveUpTransfers(
+  db: Database,
+  before: UnixMillis,
+  except: readonly SnapshotId[],
+): Promise<boolean> {
+  const shutOut = db.selectFrom('clients').select('id').where('revoked_at', 'is not', null);
+  const { numUpdatedRows } = await db
+    .updateTable('offers')
+    .set({ received: 0 })
+    .where('received', '>', 0)
+    .where((e) => e.or([e(e.fn.coalesce('came_at', 'offered_at'), '<', before), e('client', 'in', shutOut)]))
+    .$if(except.length > 0, (update) => update.where('snapshot', 'not in', except))
+    .executeTakeFirstOrThrow();
+  return numUpdatedRows > 0n;
 }
 
 export async function removeOffer(db: Database, snapshot: SnapshotId): Promise<void> {

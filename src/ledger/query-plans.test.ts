@@ -16,7 +16,14 @@ import { hasHappened, historyOf } from './history.ts';
 import { jobMemory } from './jobs.ts';
 import { Ledger } from './ledger.ts';
 import { newestSafeAt, receiptedBases } from './newest.ts';
-import { addReceived, findOffer, offersLeaningOn, queuedOffers } from './offers.ts';
+import {
+  addReceived,
+  begunTransfers,
+  findOffer,
+  leastWaiting,
+  offersLeaningOn,
+  queuedOffers,
+} from './offers.ts';
 import { owedTo } from './owed.ts';
 import {
   chainEnd,
@@ -53,9 +60,11 @@ it('P7: what is asked often is found through an index, however long a ledger has
   await endTransit(db, OSLO, '', 1);
   await setPhase(db, { snapshot: id, center: OSLO, phase: 'waiting', code: '', until: null }, 1);
   await findOffer(db, id);
-  await addReceived(db, id, 1);
+  await addReceived(db, id, 1, 5);
   await queuedOffers(db, OSLO);
   await offersLeaningOn(db, id);
+  await begunTransfers(db, [id]);
+  await leastWaiting(db, OSLO);
   await hasHappened(db, id, 'offered', OSLO);
   await historyOf(db, id);
   await jobMemory(db, 'home', 1);

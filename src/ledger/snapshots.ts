@@ -58,6 +58,19 @@ export async function addSnapshot(db: Database, signed: SignedManifest, facts: S
     .execute();
 }
 
+/** What has to travel, as its sender says now. */
+export async function setAnnounced(
+  db: Database,
+  id: SnapshotId,
+  { bytes, blocks }: { readonly bytes: number; readonly blocks: number },
+): Promise<void> {
+  await db
+    .updateTable('snapshots')
+    .set({ new_bytes: bytes, new_blocks: blocks })
+    .where('id', '=', id)
+    .execute();
+}
+
 const SNAPSHOT = prepared((db, { id }: { id: SnapshotId }) =>
   db.selectFrom('snapshots').selectAll().where('id', '=', id),
 );

@@ -177,6 +177,8 @@ interface OfferTable {
   offered_at: UnixMillis;
   /** Bytes that are durable here already. */
   received: number;
+  /** When the last of them came; null if none did, or before this was noted. */
+  came_at: ColumnType<UnixMillis | null, UnixMillis | null | undefined, UnixMillis | null>;
 }
 
 /** The transfer history (SEED 223-4): appended only. */

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { begunTransfers, bytesLeft } from '../ledger/offers.ts';
 import { centersReached } from './agent-parts.ts';
 import { type CenterPeople, centerPeople } from './people-center.ts';
 import { checked } from './people.ts';
@@ -86,6 +87,7 @@ async function statusOf({ home, running }: RelayDesk): Promise<RelayStatus> {
       .map(({ id, name }) => ({ id, name })),
     store: {
       ...(await relayUsage(parts)),
+      coming: bytesLeft(await begunTransfers(ledger.db, [])),
       quota: settings.storeBytes,
       cacheQuota: settings.cacheBytes,
     },

@@ -86,7 +86,10 @@ describe('P1: a full spool', () => {
     await small.take();
     await assert.rejects(small.take(), (error) => {
       assert.ok(isLowtideError(error, 'quota-full'));
-      assert.match(error.message, /holds \d+ of 50000 bytes .* wait for collection, or raise the quota/);
+      assert.match(
+        error.message,
+        /holds \d+\.\d KiB of 48\.8 KiB and .* wait for collection, or raise the quota/,
+      );
       return true;
     });
   });

@@ -84,8 +84,8 @@ transfer: ${JSON.stringify(transfer.windows)}
 transferZone: ${JSON.stringify(transfer.zone)}
 # Whether it gives way to everything else on the line upwards.
 yield: false
-# How much it may hold, custody and cache together. What it could not pass on yet is never dropped: when it is full of
-# that, it takes nothing more.
+# How much it may hold, custody and cache together. What it could not pass on yet is never dropped: what has no room beside
+# that waits. One backup that is larger than all of this comes when there is nothing else.
 store: ${store}
 # How much of that may be what it has passed on already: restores below find it near.
 cache: ${cache}

@@ -7,7 +7,7 @@ import { appendHistory } from '../ledger/history.ts';
 import { receiptedBases } from '../ledger/newest.ts';
 import { basesOffered, listOffers } from '../ledger/offers.ts';
 import { drainable, findSnapshot, setPackGroup, spooledBytes, stillOwed } from '../ledger/snapshots.ts';
-import { isLowtideError, LowtideError } from '../model/errors.ts';
+import { isLowtideError } from '../model/errors.ts';
 import type { SnapshotId } from '../model/ids.ts';
 import { MINUTE_MS } from '../model/time.ts';
 import type { RelayParts } from './relay-parts.ts';
@@ -89,84 +89,8 @@ async function dropOldManifests({ depot, ledger, face }: RelayParts): Promise<vo
   }
 }
 
-/**
- * The store's bounds. To find out what may go costs a walk over all that is in custody, so it is tried only if more can
- * have become free since the last try.
- */
-export class StoreRoom {
-  readonly #parts: RelayParts;
-  /** Bytes beyond the cache's bounds that the last try left, because they live or their packs are mostly alive. */
-  #left = 0;
-  /** How full the store was when nothing could go. */
-  #full: RelayUsage | null = null;
-
-  constructor(parts: RelayParts) {
-    this.#parts = parts;
-  }
-
-  /** Keeps the cache within its bounds, give or take a pack, oldest first. */
-  async trimCache(): Promise<void> {
-    const { world } = this.#parts;
-    const excess = await this.#excess();
-    this.#left = Math.min(this.#left, Math.max(0, excess));
-    if (excess < this.#left + world.limits.pack_bytes) return;
-    await free(this.#parts, excess);
-    this.#left = Math.max(0, await this.#excess());
-  }
-
-  /**
-   * Whether blocks that pass by may be kept. They may displace older ones, but not faster than those are trimmed, and
-   * never what custody needs.
-   */
-  async mayCache(): Promise<boolean> {
-    const { settings, world, depot } = this.#parts;
-    const { cacheBytes, storeBytes } = settings;
-    const { bytes } = await depot.usage();
-    if (cacheBytes === 0 || bytes >= storeBytes) return false;
-    return (await this.#excess()) < this.#left + 2 * world.limits.pack_bytes;
-  }
-
-  /**
-   * @throws LowtideError `store-full` if the store is full of what is in custody: before anything more is read, and no
-   *   custody is given
-   */
-  async makeRoom(): Promise<void> {
-    const { settings, world, face, depot } = this.#parts;
-    const { storeBytes } = settings;
-    const { bytes } = await depot.usage();
-    if (bytes < storeBytes) return;
-    const before = await relayUsage(this.#parts);
-    const tried = this.#full?.bytes === before.bytes && this.#full.custody === before.custody;
-    if (!tried) await free(this.#parts, bytes - storeBytes + world.limits.flush_bytes);
-    const after = await relayUsage(this.#parts);
-    this.#full = after;
-    if (after.bytes < storeBytes) return;
-    const message = `${face.name} holds ${mebibytes(after.bytes)} of ${mebibytes(storeBytes)} that it could not pass on yet: it takes more when it has`;
-    if (!tried) world.monitor.event({ kind: 'alarm', code: 'store-full', message });
-    throw new LowtideError('store-full', message);
-  }
-
-  /** Whether the next `makeRoom` would throw, as far as is known; what it holds, for people. */
-  async fullness(): Promise<{ readonly holds: boolean; readonly text: string }> {
-    const { storeBytes } = this.#parts.settings;
-    const { bytes, custody } = await relayUsage(this.#parts);
-    const full = this.#full;
-    const holds = bytes >= storeBytes && full?.bytes === bytes && full.custody === custody;
-    return {
-      holds,
-      text: `${mebibytes(bytes)} of ${mebibytes(storeBytes)}, ${mebibytes(custody)} of it in custody`,
-    };
-  }
-
-  async #excess(): Promise<number> {
-    const { bytes, custody } = await relayUsage(this.#parts);
-    return bytes - custody - this.#parts.settings.cacheBytes;
-  }
-}
-
-const mebibytes = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
-
-async function free(parts: RelayParts, enough: number): Promise<void> {
+/** Drops what nobody needs, oldest first. */
+export async function freeStore(parts: RelayParts, enough: number): Promise<void> {
   if (enough <= 0) return;
   const live = await liveBlocks(parts);
   if (live === null) return;

@@ -39,6 +39,8 @@ export interface StoreStatus {
   readonly bytes: number;
   /** Of these: what could not be passed on to everywhere yet. */
   readonly custody: number;
+  /** Beside these: what transfers that have begun may bring yet. */
+  readonly coming: number;
   readonly quota: number;
   readonly cacheQuota: number;
 }

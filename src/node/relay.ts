@@ -1,4 +1,5 @@
 import { Collector } from '../collect/collector.ts';
+import type { Arriving } from '../collect/parts.ts';
 import { Depot } from '../depot/depot.ts';
 import type { SigningKey } from '../format/signing.ts';
 import { Ledger } from '../ledger/ledger.ts';
@@ -17,7 +18,8 @@ import type { Upstream } from './agent-parts.ts';
 import { tellOfAway } from './away.ts';
 import { DRAIN_AGAIN_MS, drainWhenRung } from './draining.ts';
 import type { RelayIdentity, RelayParts, RelaySettings } from './relay-parts.ts';
-import { letGo, OldManifests, StoreRoom } from './relay-store.ts';
+import { letGo, OldManifests } from './relay-store.ts';
+import { type Below as StoreBelow, StoreRoom } from './store-room.ts';
 import { Troubles } from './troubles.ts';
 import { Turns } from '../model/turns.ts';
 import { makeUplinks } from './uplinks.ts';
@@ -84,6 +86,8 @@ export class Relay {
       news: (client, snapshot) => void collector?.news(client, [snapshot]),
       close: async (snapshot, record) => await collector?.closedAbove(snapshot, record),
       left: async (words) => await collector?.leftAbove(words),
+      admitted: () => collector?.book.admitted() ?? [],
+      endPacks: async () => await collector?.writers.close(),
     });
     await loseCustodyOfOthers(
       { world, ledger, sender: work.sender, node: face.id },
@@ -100,9 +104,9 @@ export class Relay {
       awaySince: ways.awaySince,
       introduce: ways.introduce,
       path: () => [...new Set(Object.values(knownPaths(parts, work.uplinks, remembered)).flat())],
-      makeRoom: async () => {
+      makeRoom: async (arriving: Arriving) => {
         await work.turns
-          .take(() => work.room.makeRoom())
+          .take(() => work.room.makeRoom(arriving))
           .catch((error: unknown) => {
             collector?.lookAgain();
             throw error;
@@ -164,7 +168,10 @@ export class Relay {
         this.#turns.take(async () => {
           const more = await letGo(this.parts);
           await this.collector.queue.dropPassedBy();
-          if (more) this.collector.lookAgain();
+          if (more) {
+            this.#room.passedOn();
+            this.collector.lookAgain();
+          }
           await this.#room.trimCache();
           return await this.#oldManifests.drop(more);
         }),
@@ -194,13 +201,14 @@ interface Work {
 }
 
 /** What the side that faces up asks of the one that faces down. */
-interface Below {
+interface Below extends StoreBelow {
   readonly news: (client: ClientId, snapshot: SnapshotId) => void;
   readonly close: (snapshot: SnapshotId, record: Uint8Array) => Promise<void>;
   readonly left: (words: readonly Uint8Array[]) => Promise<void>;
 }
 
-function makeWork(parts: RelayParts, { stored }: OpenWays, { news, close, left }: Below): Work {
+function makeWork(parts: RelayParts, { stored }: OpenWays, below: Below): Work {
+  const { news, close, left } = below;
   const { world, depot, ledger, face, identity, settings, upstreams } = parts;
   const { client, instance } = identity;
   const drainBell = new Bell();
@@ -225,7 +233,7 @@ function makeWork(parts: RelayParts, { stored }: OpenWays, { news, close, left }
   const ring = (): void => drainBell.ring();
   const heard = { onConnected: ring, onReceipt: ring, onChange };
   const uplinks = makeUplinks(upstreams, { ...self, sender, yields: () => settings.yield, ...heard });
-  return { sender, uplinks, drainBell, turns: new Turns(), room: new StoreRoom(parts) };
+  return { sender, uplinks, drainBell, turns: new Turns(), room: new StoreRoom(parts, below) };
 }
 
 /** By the node above: itself and those above it. */

@@ -9,6 +9,7 @@ import { receiptedBases } from '../ledger/newest.ts';
 import { drainable, findSnapshot, setPackGroup, spooledSnapshots, stillOwed } from '../ledger/snapshots.ts';
 import { supersededCopies } from '../ledger/superseded.ts';
 import type { SnapshotRow } from '../ledger/tables.ts';
+import { bytesText } from '../model/bytes-text.ts';
 import { LowtideError } from '../model/errors.ts';
 import { type CenterId, shortId, type SnapshotId } from '../model/ids.ts';
 import { DAY_MS } from '../model/time.ts';
@@ -37,7 +38,7 @@ export async function spoolRoom(parts: AgentParts): Promise<number> {
   if (quota - used >= least) return quota - used;
   throw new LowtideError(
     'quota-full',
-    `the spool holds ${used} of ${quota} bytes and nothing uncollected is dropped: wait for collection, or raise the quota`,
+    `the spool holds ${bytesText(used)} of ${bytesText(quota)} and nothing uncollected is dropped: wait for collection, or raise the quota`,
   );
 }
 

@@ -1,9 +1,9 @@
-import { blocksNewIn } from '../depot/refs-pages.ts';
+import { blocksNewIn, refsPageLoader } from '../depot/refs-pages.ts';
 import type { SealedBlock } from '../format/block.ts';
 import { setHops } from '../ledger/copies.ts';
 import { findSnapshot } from '../ledger/snapshots.ts';
 import type { SignedManifest } from '../format/manifest.ts';
-import type { Ref } from '../format/refs.ts';
+import { pagesOf, type Ref } from '../format/refs.ts';
 import { type ErrorCode, isLowtideError, LowtideError } from '../model/errors.ts';
 import type { Order } from '../model/exchange.ts';
 import { type BlockId, shortId, type SnapshotId } from '../model/ids.ts';
@@ -32,6 +32,8 @@ interface Sending {
   /** The rate that was granted, which may change meanwhile. */
   readonly pace: Pace;
   bytes: number;
+  /** Once something had to be sent. */
+  pages: Promise<ReadonlySet<BlockId>> | null;
   /** Why the spool could not give a block. */
   damage: LowtideError | null;
   /** Which. */
@@ -112,6 +114,7 @@ async function openSending(
       stop,
       pace,
       bytes: 0,
+      pages: null,
       damage: null,
       damaged: null,
     };
@@ -220,16 +223,36 @@ function doubt({ work, order }: Sending): void {
 async function* blocksToSend(sending: Sending, ids: readonly BlockId[]): AsyncGenerator<SealedBlock> {
   const { work, order, stop } = sending;
   const { depot } = work;
-  const reads = work.doubted.has(order.snapshot) ? depot.read(ids, stop) : depot.readUnchecked(ids, stop);
-  for await (const read of reads) {
-    if ('error' in read) {
-      sending.damage = read.error;
-      sending.damaged = read.id;
-      throw read.error;
+  sending.pages ??= pagesOfRefs(sending);
+  const pages = await sending.pages;
+  for (const some of [ids.filter((id) => pages.has(id)), ids.filter((id) => !pages.has(id))]) {
+    const reads = work.doubted.has(order.snapshot) ? depot.read(some, stop) : depot.readUnchecked(some, stop);
+    for await (const read of reads) {
+      if ('error' in read) {
+        sending.damage = read.error;
+        sending.damaged = read.id;
+        throw read.error;
+      }
+      sending.bytes += read.bytes.length;
+      yield read;
     }
-    sending.bytes += read.bytes.length;
-    yield read;
   }
+}
+
+/**
+ * The pages of refs, which go first: a relay that needs room tells by them what of a transfer that has not ended is in use
+ * (protocol R33). Those that cannot be found here cannot be sent either.
+ */
+async function pagesOfRefs({ work, signed }: Sending): Promise<ReadonlySet<BlockId>> {
+  const { depot, world } = work;
+  const pages = new Set<BlockId>();
+  try {
+    for await (const page of pagesOf(signed.manifest.refs, refsPageLoader(depot, world.limits)))
+      pages.add(page);
+  } catch (error) {
+    if (!isLowtideError(error)) throw error;
+  }
+  return pages;
 }
 
 /**

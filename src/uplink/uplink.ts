@@ -1,12 +1,13 @@
 import { endTransit } from '../ledger/copies.ts';
 import { Bell } from '../model/bell.ts';
-import { type ErrorCode, isLowtideError, LowtideError, messageOf } from '../model/errors.ts';
+import { isLowtideError, LowtideError, messageOf } from '../model/errors.ts';
 import type { Order, Welcome } from '../model/exchange.ts';
 import { type OrderId, shortId, type SnapshotId } from '../model/ids.ts';
 import { ENDED, untilStopped } from '../model/stopping.ts';
 import { DAY_MS, MINUTE_MS } from '../model/time.ts';
 import { type CenterApi, type DeclineReason, PROTOCOL_VERSION } from '../protocol/center-api.ts';
 import { Pace } from '../protocol/pace.ts';
+import { GOES_ON, NEEDS_SOMEBODY } from './alarms.ts';
 import { openCopies, wasOwed } from './copy-states.ts';
 import { MembersTold } from './members-told.ts';
 import { News } from './news.ts';
@@ -21,23 +22,10 @@ import type { UplinkStatus } from './uplink-status.ts';
 
 /** A certificate and a window are both judged by clocks: more than this apart is worth an alarm. */
 const CLOCK_SKEW_MS = 5 * MINUTE_MS;
-/** Answers that no waiting will change: somebody must hear of them. */
-const NEEDS_SOMEBODY: readonly ErrorCode[] = [
-  'not-enrolled',
-  'revoked',
-  'clone-suspected',
-  'wrong-center',
-  'joined-in-circle',
-  'newer-format',
-  'clock-off',
-];
 /** Orders that are carried out at the same time. */
 const SENDING_MAX = 100;
 /** Orders that are declined at the same time: a center that orders without end hears no more than that. */
 const DECLINING_MAX = 10;
-/** How an order may end without anybody having to hear of it: it goes on in the next one, or in a snapshot without base. */
-const GOES_ON: readonly ErrorCode[] = ['order-ended', 'center-unreachable', 'interrupted', 'base-unknown'];
-
 /**
  * Faces up to one node, a center or a relay: offers what the ledger owes to where it leads, sends on order, stores receipts.
  * Losing the connection at any point loses nothing: everything is asked again after the next hello.

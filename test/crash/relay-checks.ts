@@ -79,6 +79,7 @@ export class RelayChecks {
       const held = await spooledSnapshots(running.ledger.db);
       for (const row of held) await this.#claims(relay.name, running.ledger, row, null);
       for (const row of held) await this.#isKept(relay, row);
+      await this.#isWithinQuota(relay);
     }
   }
 
@@ -131,6 +132,16 @@ export class RelayChecks {
     const center = this.#country.centers.find(({ face }) => face.id === copy.center)!;
     const above = this.#country.relays.some((relay) => hasManifest(relay, row.id));
     assert.ok(held || above || hasManifest(center, row.id), said(name, row, copy, 'and nobody has it'));
+  }
+
+  /** Its quota, and beyond it one snapshot, and a group of blocks for each stream (decision 43). */
+  async #isWithinQuota(relay: RelayMachine): Promise<void> {
+    const { depot, ledger, world } = relay.running!;
+    const { storeBytes, conditions } = relay.options;
+    const { bytes } = await depot.usage();
+    const largest = Math.max(0, ...(await listSnapshots(ledger.db)).map((row) => row.new_bytes));
+    const most = storeBytes + largest + conditions.streams * world.limits.flush_bytes;
+    assert.ok(bytes <= most, `${relay.name} holds ${bytes} bytes, and may hold ${most}`);
   }
 
   /** A relay has every block of what it has in custody, or every center that it still owes it to has. */

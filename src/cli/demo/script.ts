@@ -10,7 +10,8 @@ import { type SnapshotId, shortId } from '../../model/ids.ts';
 import { agentPaths } from '../../node/agent-home.ts';
 import { type Context, isRoot } from '../context.ts';
 import { describe } from '../log-monitor.ts';
-import { bytesText, durationText, plural, secondText, tableLines } from '../text.ts';
+import { bytesText } from '../../model/bytes-text.ts';
+import { durationText, plural, secondText, tableLines } from '../text.ts';
 import { type Comparison, compareFolders } from './compare-folders.ts';
 import { freePort, type Message, type Stage } from './stage.ts';
 

@@ -9,7 +9,8 @@ import { COMPRESSION_LEVELS, type Compression } from '../../node/compression.ts'
 import { absolute, type Context } from '../context.ts';
 import { beginDepot, type BegunDepot, type PlaceOptions, readPatterns, withDepot } from '../place.ts';
 import { hostName, softwareName } from '../software.ts';
-import { bytesText, durationText, plural } from '../text.ts';
+import { bytesText } from '../../model/bytes-text.ts';
+import { durationText, plural } from '../text.ts';
 import { actionAfter, collect, newVerb } from '../verb.ts';
 
 interface BackupOptions extends PlaceOptions {

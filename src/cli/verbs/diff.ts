@@ -3,7 +3,8 @@ import { displayPath, isWithin, pathKeyOf, ROOT_PATH } from '../../model/paths.t
 import { type Difference, diffSnapshots } from '../../restore/snapshot-diff.ts';
 import { absolute, type Context } from '../context.ts';
 import { type ChoiceOptions, chosenReader, type PlaceOptions, withReadable, withReading } from '../place.ts';
-import { bytesText, plural } from '../text.ts';
+import { bytesText } from '../../model/bytes-text.ts';
+import { plural } from '../text.ts';
 import { action, newVerb } from '../verb.ts';
 
 const SIGNS = { added: '+', removed: '-', content: 'M', metadata: 'U' } as const;

@@ -13,7 +13,8 @@ import {
   withReadable,
   withReading,
 } from '../place.ts';
-import { bytesText, durationText, plural } from '../text.ts';
+import { bytesText } from '../../model/bytes-text.ts';
+import { durationText, plural } from '../text.ts';
 import { actionAfter, newVerb } from '../verb.ts';
 
 interface RestoreOptions extends PlaceOptions, ChoiceOptions {

@@ -5,7 +5,8 @@ import type { Context } from '../context.ts';
 import { type ChoiceOptions, type PlaceOptions, withReadable, withReading } from '../place.ts';
 import { entryJson, entryLine } from '../entry-text.ts';
 import { copiesText } from '../hops-text.ts';
-import { asIs, bytesText, countText, plural, timeText } from '../text.ts';
+import { bytesText } from '../../model/bytes-text.ts';
+import { asIs, countText, plural, timeText } from '../text.ts';
 import { action, newVerb } from '../verb.ts';
 
 interface SnapshotsOptions extends PlaceOptions, ChoiceOptions {

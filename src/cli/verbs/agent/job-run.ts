@@ -6,7 +6,8 @@ import type { AgentPeople, Collected, RunResult } from '../../../node/people-age
 import type { Context } from '../../context.ts';
 import { type DataOptions, type Reached, withAgent } from '../../reach.ts';
 import { copyLines } from '../../spool-text.ts';
-import { bytesText, parseDuration, plural } from '../../text.ts';
+import { bytesText } from '../../../model/bytes-text.ts';
+import { parseDuration, plural } from '../../text.ts';
 import { action, newVerb } from '../../verb.ts';
 import { withAgentData } from './options.ts';
 

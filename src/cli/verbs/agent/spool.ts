@@ -6,7 +6,8 @@ import { confirm } from '../../confirm.ts';
 import type { Context } from '../../context.ts';
 import { type DataOptions, withAgent } from '../../reach.ts';
 import { spoolLines } from '../../spool-text.ts';
-import { bytesText, plural } from '../../text.ts';
+import { bytesText } from '../../../model/bytes-text.ts';
+import { plural } from '../../text.ts';
 import { action, newGroup, newVerb } from '../../verb.ts';
 import { withAgentData } from './options.ts';
 

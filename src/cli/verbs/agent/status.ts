@@ -8,7 +8,8 @@ import type { Context } from '../../context.ts';
 import { dueText, protectionLines } from '../../protection-text.ts';
 import { type DataOptions, withAgent } from '../../reach.ts';
 import { spoolLines } from '../../spool-text.ts';
-import { hoursText, bytesText, hangingLines, joinedLines, namedLines, plural, timeText } from '../../text.ts';
+import { bytesText } from '../../../model/bytes-text.ts';
+import { hoursText, hangingLines, joinedLines, namedLines, plural, timeText } from '../../text.ts';
 import { action, newVerb } from '../../verb.ts';
 import { withAgentData } from './options.ts';
 

@@ -9,7 +9,8 @@ import type { Context } from '../../context.ts';
 import { withCollecting } from '../../reach.ts';
 import { drawPlan } from '../../plan-picture.ts';
 import { barText, errorsText, expectedText, nightTexts, operatorsText, scaleText } from '../../plan-text.ts';
-import { asIs, bytesText, hoursText, plural, timeText, WIDTH } from '../../text.ts';
+import { bytesText } from '../../../model/bytes-text.ts';
+import { asIs, hoursText, plural, timeText, WIDTH } from '../../text.ts';
 import { action, newVerb } from '../../verb.ts';
 import { type NodeOptions, type NodeRole, withNodeData } from './options.ts';
 

@@ -11,7 +11,8 @@ import { type Context, dataFolder } from '../../context.ts';
 import { tokenText } from '../../join-token.ts';
 import { type CenterReached, withCenter } from '../../reach.ts';
 import { hostName } from '../../software.ts';
-import { bytesText, plural, timeText } from '../../text.ts';
+import { bytesText } from '../../../model/bytes-text.ts';
+import { plural, timeText } from '../../text.ts';
 import { action, collect, newVerb } from '../../verb.ts';
 import { type NodeOptions, withNodeData } from './options.ts';
 

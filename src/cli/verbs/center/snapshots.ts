@@ -10,7 +10,8 @@ import { withLeftCenters } from '../../../node/left-names.ts';
 import { catalog, type CatalogRow, historyLines, type HistoryLine } from '../../../node/center-view.ts';
 import { type Context, dataFolder } from '../../context.ts';
 import { copyText } from '../../copy-text.ts';
-import { asIs, bytesText, pairLines, plural, secondText, timeText } from '../../text.ts';
+import { bytesText } from '../../../model/bytes-text.ts';
+import { asIs, pairLines, plural, secondText, timeText } from '../../text.ts';
 import { action, newVerb } from '../../verb.ts';
 import { type NodeOptions, type NodeRole, withNodeData } from './options.ts';
 

@@ -6,7 +6,8 @@ import type { Context } from '../../context.ts';
 import { withRelay } from '../../reach.ts';
 import { copyLines } from '../../spool-text.ts';
 import { everMeet, parseWindows } from '../../../schedule/windows.ts';
-import { bytesText, hangingLines, hoursText, notedTable, plural, timeText, WIDTH } from '../../text.ts';
+import { bytesText } from '../../../model/bytes-text.ts';
+import { hangingLines, hoursText, notedTable, plural, timeText, WIDTH } from '../../text.ts';
 import { action, newVerb } from '../../verb.ts';
 import { section, upstreamLines } from '../agent/status.ts';
 import { readingText } from '../center/conditions.ts';
@@ -69,10 +70,11 @@ export function neverMeeting({ upstreams, transfer, transferZone, now }: Hours):
   });
 }
 
-function storeTitle({ bytes, custody, quota, cacheQuota }: RelayStatus['store']): string {
+function storeTitle({ bytes, custody, coming, quota, cacheQuota }: RelayStatus['store']): string {
   const cached = Math.max(0, bytes - custody);
   return (
     `Store: ${bytesText(bytes)} of ${bytesText(quota)}; in custody ${bytesText(Math.min(bytes, custody))}, ` +
+    (coming === 0 ? '' : `kept for what has begun to come ${bytesText(coming)}, `) +
     `for restores ${bytesText(cached)} of ${bytesText(cacheQuota)}`
   );
 }
