@@ -1,3 +1,4 @@
+import { bufferOf } from '../model/bytes.ts';
 import type { ChunkDigest } from '../model/ids.ts';
 import type { Limits } from '../model/limits.ts';
 import { sharedBytes } from './slabs.ts';
@@ -29,7 +30,6 @@ export interface BlockJob {
 
 interface OpenRun {
   readonly block: number;
-  readonly payload: Uint8Array;
   readonly chunks: PlacedChunk[];
   length: number;
   /** Records of the walk since it was opened. */
@@ -51,6 +51,11 @@ export class Sequencer {
   readonly #seenBlock = new Column();
   readonly #seenOffset = new Column();
   #open: OpenRun | null = null;
+  /**
+   * The bytes of the open run. Not shared, so that small files are copied as fast as memory allows, and so is the whole run once:
+   * between shared memories V8 copies byte by byte what does not lie at the same place of a word.
+   */
+  readonly #gathered: Buffer;
   #blocks = 0;
   #plainBytes = 0;
   #closed: BlockJob[] = [];
@@ -59,6 +64,7 @@ export class Sequencer {
 
   constructor(limits: Limits) {
     this.#limits = limits;
+    this.#gathered = Buffer.alloc(limits.block_plain_bytes);
     this.#recordsMax = Math.ceil(limits.block_plain_bytes / limits.inline_bytes_max);
   }
 
@@ -113,8 +119,10 @@ export class Sequencer {
   /** Closes the open run. */
   flush(): void {
     if (this.#open === null) return;
-    const { block, payload, chunks, length } = this.#open;
+    const { block, chunks, length } = this.#open;
     this.#open = null;
+    const payload = this.#spare.pop() ?? sharedBytes(this.#limits.block_plain_bytes);
+    this.#gathered.copy(payload, 0, 0, length);
     const release = (): void => void this.#spare.push(payload);
     this.#closed.push({ block, payload: payload.subarray(0, length), chunk: null, chunks, release });
   }
@@ -152,7 +160,7 @@ export class Sequencer {
     if (this.openBytes + bytes.length > this.#limits.block_plain_bytes) this.flush();
     const run = (this.#open ??= this.#newRun());
     const offset = run.length;
-    run.payload.set(bytes, offset);
+    bufferOf(bytes).copy(this.#gathered, offset);
     run.length += bytes.length;
     run.chunks.push({ digest, offset, length: bytes.length });
     const ends = (TWO_TO_32 * bytes.length) / this.#limits.block_run_bytes_average;
@@ -161,7 +169,6 @@ export class Sequencer {
   }
 
   #newRun(): OpenRun {
-    const payload = this.#spare.pop() ?? sharedBytes(this.#limits.block_plain_bytes);
-    return { block: this.#blocks++, payload, chunks: [], length: 0, records: 0 };
+    return { block: this.#blocks++, chunks: [], length: 0, records: 0 };
   }
 }
