@@ -100,6 +100,7 @@ const texts: Texts = {
   connected: ({ center }, nameOf) => `to ${nameOf(center)}`,
   disconnected: ({ center, message, code }, nameOf) => `from ${nameOf(center)}: ${message} (${code})`,
   enrolled: ({ name, client }) => `${name} (${shortId(client)})`,
+  left: ({ name, client }) => `${name} (${shortId(client)})`,
   restored: ({ files, bytes, problems }) =>
     `${plural(files, 'file')}, ${bytesText(bytes)}, ${plural(problems, 'problem')}`,
   alarm: ({ message, code }) => `${message} (${code})`,

@@ -8,11 +8,12 @@ import {
   type TestClient,
 } from '../../test/support/collect-kit.ts';
 import { noise } from '../../test/support/depot-kit.ts';
-import { signMembership } from '../format/membership.ts';
+import { signLeaving, signMembership } from '../format/membership.ts';
 import { centerIdOf, signingKeyFromSeed } from '../format/signing.ts';
 import { signVoid } from '../format/void-record.ts';
 import { putClient } from '../ledger/clients.ts';
 import { findCopy } from '../ledger/copies.ts';
+import { liveMembers } from '../ledger/live-members.ts';
 import { listMembers, speaksFor } from '../ledger/members.ts';
 import { setQuota } from '../ledger/quotas.ts';
 import { findSnapshot } from '../ledger/snapshots.ts';
@@ -197,6 +198,33 @@ describe('P4: a hostile relay', () => {
     ];
     await assert.rejects(mallory.api.enroll(both), refused('forbidden'));
     assert.equal(await speaksFor(kit.ledger.db, mallory.id, ben.id), false);
+  });
+
+  it('that brings old words, or words of others, makes no way out of none and none out of one', async () => {
+    const left = (who: TestClient, at: number, where: CenterId, signer = who): Uint8Array =>
+      signLeaving(
+        { client: who.id, instanceKey: who.signingKey.publicKey, left: where, at },
+        signer.signingKey,
+      );
+    const live = async (): Promise<string[]> =>
+      [...liveMembers(await listMembers(kit.ledger.db))].map(({ name }) => name);
+    await assert.rejects(
+      mallory.api.left([left(ann, 9, nodeOf('mallory'), mallory)]),
+      refused('wrong-signature'),
+    );
+    await mallory.api.left([left(ann, 4, nodeOf('mallory'))]);
+    await mallory.api.left([left(ben, 9, kit.face.id)]);
+    assert.deepEqual(await live(), ['ann'], 'one is too old, the other of nobody below it');
+    // ann says it elsewhere; mallory keeps to the old word, and sees the new one in the answer.
+    const word = left(ann, 6, nodeOf('mallory'));
+    await ann.api.left([word]);
+    const answer = await mallory.api.enroll([wordOf(ann, nodeOf('mallory'))]);
+    assert.deepEqual(
+      answer.map((bytes) => Buffer.from(bytes)),
+      [Buffer.from(word)],
+    );
+    assert.deepEqual(await live(), []);
+    await center.offer(ann, await ann.snapshot());
   });
 
   it('that asks for what is of others is answered as if there were nothing', async () => {

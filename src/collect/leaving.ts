@@ -16,7 +16,7 @@ export async function takeWordsOfLeaving(
   words: readonly Uint8Array[],
   caller: ClientId | null,
 ): Promise<void> {
-  const { ledger, above } = collector.parts;
+  const { ledger, above, world } = collector.parts;
   const { news, ended } = await ledger.transaction(async (db) => {
     const isOurs = async (client: ClientId): Promise<boolean> =>
       caller === null ? await isMember(db, client) : await speaksFor(db, caller, client);
@@ -25,6 +25,7 @@ export async function takeWordsOfLeaving(
     return taken;
   });
   const here = ended.filter(({ client, via }) => client === via);
+  for (const { client, name } of here) world.monitor.event({ kind: 'left', client, name });
   if (here.length > 0) await forgetOffersOfLeft(collector);
   // A relay that a machine has left without its knowing hears of it with its next hello.
   const unaware = ended.filter(({ via }) => via !== caller);

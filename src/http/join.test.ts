@@ -47,6 +47,17 @@ test('after a lost answer the same token works again for the same machine, and f
   await assert.rejects(other, { code: 'token-used' });
 });
 
+test('format F62: what joins again dates that after its last leaving, whatever its clock shows', async () => {
+  const directory = `${tokyo.world.directory}/back`;
+  const left = tokyo.world.clock.now() + 1_000_000;
+  const lastLeft = async (): Promise<number> => left;
+  const { center } = await joinCenter(tokyo.world, directory, await tokyo.token('fay'), {
+    host: 'host',
+    lastLeft,
+  });
+  assert.equal(center.joinedAt, left + 1);
+});
+
 test('a certificate is renewed over a connection that shows none', async () => {
   const directory = `${tokyo.world.directory}/renewing`;
   const { identity, center } = await joinCenter(tokyo.world, directory, await tokyo.token('eve'), {

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { realWorld, type TestWorld } from '../../test/support/real-world.ts';
-import { findClient, setRevoked } from '../ledger/clients.ts';
+import { dropPass, findClient, setRevoked } from '../ledger/clients.ts';
+import { takeLeavings } from '../ledger/leavings.ts';
 import { Ledger } from '../ledger/ledger.ts';
 import { listMembers } from '../ledger/members.ts';
 import type { CenterId, ClientId } from '../model/ids.ts';
@@ -13,7 +14,7 @@ import { type ClientIdentity, createClientIdentity } from './client-identity.ts'
 import { Enrollment } from './enrollment.ts';
 import { acceptEnrollment, acceptRenewal, joinRequest, passNeedsRenewal, renewRequest } from './joining.ts';
 import { proveJoin, proveRenew } from './proof.ts';
-import { openMembership, signMembership } from '../format/membership.ts';
+import { openMembership, signLeaving, signMembership } from '../format/membership.ts';
 import { listTokens, removeToken } from './token-table.ts';
 import { centerFace, type JoinToken, parseToken, type Role, secretHash } from './token.ts';
 
@@ -301,4 +302,29 @@ test('a membership that is not about this join is refused, and so is one that an
   const swapped = { ...asks(uma, token, 'host'), membership: there };
   await assert.rejects(center.redeem(swapped), { code: 'wrong-signature' });
   await center.redeem(asks(uma, token, 'host'));
+});
+
+test('a machine that has said that it left has no pass, and joins again by a newer word only', async () => {
+  const eva = await machine();
+  const answer = await center.redeem(asks(eva, await tokenFor('eva'), 'host'));
+  const { keyHash } = readClientCertificate(parseCertificate(answer.chain));
+  const { client, instance } = eva;
+  const at = world.clock.now() + HOUR_MS;
+  const left = signLeaving(
+    { client, instanceKey: instance.publicKey, left: authority.face.id, at },
+    instance,
+  );
+  await ledger.transaction(async (db) => {
+    const { ended } = await takeLeavings(db, [left], async () => true);
+    assert.equal(ended.length, 1);
+    await dropPass(db, client);
+  });
+  assert.equal(await center.standing(client, keyHash), 'left');
+  const joined = acceptEnrollment(eva, await tokenFor('x'), answer, authority.root.certificate, at);
+  await assert.rejects(center.renew(renewRequest(eva, joined, world.clock.now())), /has left here/);
+  const token = await tokenFor('eva', 2 * HOUR_MS);
+  await assert.rejects(center.redeem(asks(eva, token, 'host')), { code: 'clock-off' });
+  world.advance(HOUR_MS + 1);
+  await center.redeem(asks(eva, token, 'host'));
+  assert.equal(await center.standing(client, keyHash), 'known');
 });

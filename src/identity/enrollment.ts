@@ -147,7 +147,7 @@ export class Enrollment {
       const found = await findClient(db, request.client);
       // One that comes by relays only has no pass to renew: a token lets it in.
       if (found === null || found.pass === '')
-        throw found !== null && (await this.#hasLeft(found)) ? gone() : notEnrolled();
+        throw found !== null && (await this.#hasLeft(db, found)) ? gone() : notEnrolled();
       checkRenewProof(request, found.instance_key);
       if (found.revoked_at !== null) throw revoked(found);
       if (Math.abs(now - request.at) > RENEW_SKEW_MS) {
@@ -166,12 +166,12 @@ export class Enrollment {
   async standing(client: ClientId, keyHash: string): Promise<Standing> {
     const found = await findClient(this.#ledger.db, client);
     if (found === null) return 'unknown';
-    if (found.pass !== keyHash) return (await this.#hasLeft(found)) ? 'left' : 'unknown';
+    if (found.pass !== keyHash) return (await this.#hasLeft(this.#ledger.db, found)) ? 'left' : 'unknown';
     return found.revoked_at === null ? 'known' : 'revoked';
   }
 
-  async #hasLeft({ id, pass }: ClientRow): Promise<boolean> {
-    return pass === '' && (await isGone(this.#ledger.db, id, this.#authority.face.id));
+  async #hasLeft(db: Database, { id, pass }: ClientRow): Promise<boolean> {
+    return pass === '' && (await isGone(db, id, this.#authority.face.id));
   }
 
   #checkCenter(center: string, code: 'token-other-center' | 'wrong-center'): void {

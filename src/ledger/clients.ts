@@ -64,9 +64,10 @@ async function freeName(db: Database, { id, name }: Newcomer): Promise<string> {
   }
 }
 
-/** It has said that it left: it comes in with a new token only. */
+/** It has said that it left: it comes in with a new token only, and then as if for the first time. */
 export async function dropPass(db: Database, id: ClientId): Promise<void> {
-  await db.updateTable('clients').set({ pass: '' }).where('id', '=', id).execute();
+  const none = { pass: '', session: null, session_before: null };
+  await db.updateTable('clients').set(none).where('id', '=', id).execute();
 }
 
 /** `at`: null lets it in again. */

@@ -38,6 +38,7 @@ export type Event =
   | { kind: 'connected'; center: CenterId }
   | { kind: 'disconnected'; center: CenterId; code: string; message: string }
   | { kind: 'enrolled'; client: ClientId; name: string }
+  | { kind: 'left'; client: ClientId; name: string }
   | { kind: 'restored'; files: number; bytes: number; problems: number }
   | { kind: 'alarm'; code: ErrorCode; message: string };
 

@@ -1,14 +1,19 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { SmallFleet } from '../../test/support/fleet-kit.ts';
+import { RelayKit } from '../../test/support/relay-kit.ts';
 import { setRevoked } from '../ledger/clients.ts';
 import { DAY_MS, HOUR_MS } from '../model/time.ts';
+import type { CenterMachine } from '../sim/machines.ts';
 import { type CenterOverview, overviewPeople } from './center-overview.ts';
 
 async function overviewAt(small: SmallFleet): Promise<CenterOverview> {
-  const { face, running } = small.center;
+  return await small.finish(overviewOf(small.center));
+}
+
+async function overviewOf({ face, running }: CenterMachine): Promise<CenterOverview> {
   const desk = { authority: { face }, node: running!, software: 'lowtide', running: true };
-  return await small.finish(overviewPeople(desk).overview({}));
+  return await overviewPeople(desk).overview({});
 }
 
 const standings = ({ computers }: CenterOverview): string[] =>
@@ -71,5 +76,25 @@ describe('the status of a center', () => {
     const { client } = small.agent.identity;
     await small.finish(setRevoked(small.center.running!.ledger.db, client, small.simulation.now));
     assert.deepEqual((await overviewAt(small)).computers, []);
+  });
+
+  it('leaves out what has left, and tells of what a relay that left has brought', async () => {
+    const kit = new RelayKit();
+    const tokyo = await kit.center('tokyo');
+    const kobe = await kit.relay('kobe', [tokyo]);
+    const [ann, ben] = [await kit.agent('ann', [tokyo]), await kit.agent('ben', [kobe])];
+    for (const agent of [ann, ben]) await kit.take(agent);
+    await kit.pass(HOUR_MS);
+    const seen = async (): Promise<unknown[]> => {
+      const { computers } = await kit.finish(overviewOf(tokyo));
+      return computers.map(({ name, left }) => [name, left?.relay ?? null]);
+    };
+    assert.deepEqual(await seen(), [
+      ['ann', null],
+      ['ben', null],
+    ]);
+    await kit.leave(ann, tokyo);
+    await kit.leave(kobe, tokyo);
+    assert.deepEqual(await seen(), [['ben', 'kobe']]);
   });
 });

@@ -37,7 +37,7 @@ export interface CenterOverview {
 
 export interface ComputerStatus extends Pick<
   ClientLine,
-  'id' | 'name' | 'via' | 'direct' | 'enrolledAt' | 'seenAt' | 'connected'
+  'id' | 'name' | 'via' | 'direct' | 'left' | 'enrolledAt' | 'seenAt' | 'connected'
 > {
   /** Nothing is collected from it for the time being, or from every relay that it comes through. */
   readonly held: Held | null;
@@ -123,8 +123,8 @@ async function computersOf({
   const relays = new Map(lines.filter(({ role }) => role === 'relay').map((line) => [line.name, line]));
   const computers = lines.filter((line) => line.role === 'agent' && mayCome(line, relays));
   return computers.map((line) => {
-    const { id, name, via, direct, enrolledAt, seenAt, connected, address } = line;
-    const about = { id, name, via, direct, enrolledAt, seenAt, connected };
+    const { id, name, via, direct, left, enrolledAt, seenAt, connected, address } = line;
+    const about = { id, name, via, direct, left, enrolledAt, seenAt, connected };
     const wishes = (wished: number | null): number | null =>
       targetOf(collector.conditions, { client: id, name, address }, wished);
     const facts = {
@@ -142,7 +142,9 @@ type Relays = ReadonlyMap<string, ClientLine>;
 
 /** Itself, through some relay that was not shut out, or nobody knows how: of a center that pulled what it has. */
 function mayCome({ revokedAt, direct, via, left }: ClientLine, relays: Relays): boolean {
-  if (revokedAt !== null || left !== null) return false;
+  if (revokedAt !== null || left?.relay === null) return false;
+  // It has not left itself: somebody must look where its backups go now.
+  if (left !== null) return true;
   return direct || via.length === 0 || via.some((relay) => (relays.get(relay)?.revokedAt ?? null) === null);
 }
 

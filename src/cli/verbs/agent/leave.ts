@@ -31,8 +31,8 @@ async function leave(context: Context, role: SenderRole, node: string, options: 
       : await withRelay(context, options, ({ people }) => people.leave({ node }));
   const { id, name, untold, others, stranded } = left;
   output.message({ message_type: 'left', id, name, untold, others, stranded });
-  const known = untold === '' ? `, and ${name} knows it` : '';
-  output.line(`Left ${name}: this ${role} sends nothing there any more${known}.`);
+  const told = untold === '' ? ', and it knows' : '';
+  output.line(`Left ${name}${told}: this ${role} sends nothing there any more.`);
   if (untold !== '') output.warn(`warning: ${untoldText(left, role)}`);
   for (const center of stranded) {
     output.warn(
@@ -43,10 +43,11 @@ async function leave(context: Context, role: SenderRole, node: string, options: 
 }
 
 function untoldText({ name, untold, others }: Left, role: SenderRole): string {
-  const old = untold === 'not-found' || untold === 'bad-request';
-  const why = old
-    ? `${name} runs an older Lowtide, which cannot be told, and`
-    : `${name} could not be told (${untold}), and`;
-  const who = others.length === 0 ? `whatever this ${role} joins next` : others.join(' and ');
-  return `${why} counts this ${role} as its own until it hears of it from above, through ${who}`;
+  if (untold === 'not-found' || untold === 'bad-request')
+    return `${name} runs an older Lowtide, which cannot be told: it goes on waiting for this ${role}`;
+  const who = others.length === 0 ? `what this ${role} joins next` : others.join(' and ');
+  return (
+    `${name} could not be told now (${untold}) and still waits for this ${role}: ${who} will be told, ` +
+    'and lets it know from above'
+  );
 }

@@ -102,6 +102,8 @@ function rowText({ computer, job }: Row, context: Context, { now, zone }: Center
   if (computer.connected) parts.push('connected');
   else if (computer.direct)
     parts.push(computer.seenAt === null ? 'never seen' : `seen ${time(computer.seenAt)}`);
+  if (computer.left !== null)
+    parts.push(`came through ${computer.left.relay}, which left ${time(computer.left.at)}`);
   if (computer.via.length > 0) parts.push(`comes through ${computer.via.join(' and ')}`);
   return parts.join('; ');
 }
