@@ -1,6 +1,7 @@
 import type { BlockSource } from '../format/block-source.ts';
 import { checkBlockIds, HEADER_BYTES, type SealedBlock } from '../format/block.ts';
 import { mappedAhead } from '../model/ahead.ts';
+import { bytesText } from '../model/bytes-text.ts';
 import { errorRegistry, isLowtideError, LowtideError, messageOf } from '../model/errors.ts';
 import { type BlockId, shortId, type SnapshotId } from '../model/ids.ts';
 import type { World } from '../world/ports.ts';
@@ -49,9 +50,6 @@ const WRONG_KEPT_MAX = 100_000;
 /** Another source must be so many times as fast, and save so much, to be asked before a nearer one or instead of it. */
 const FASTER = 2;
 const SAVED_MS = 250;
-
-const KIB = 1024;
-const MIB = KIB * KIB;
 
 /** Of what comes so much is hashed, or was and waits for its turn. */
 const AHEAD_BLOCKS = 2;
@@ -371,8 +369,5 @@ function faultsOf(state: SourceState): SourceFault[] {
 function costText({ known, hasGiven }: SourceCost): string {
   const seconds = Math.round((known?.latencyMs ?? 0) / 100) / 10;
   if (known === null || !hasGiven) return `it gave nothing for ${seconds} s`;
-  return `${seconds} s to answer, then ${rateText(known.bytesPerSecond)} a second`;
+  return `${seconds} s to answer, then ${bytesText(known.bytesPerSecond)} a second`;
 }
-
-const rateText = (bytes: number): string =>
-  bytes < MIB ? `${Math.ceil(bytes / KIB)} KiB` : `${(bytes / MIB).toFixed(1)} MiB`;
