@@ -3,6 +3,7 @@ import { describe, it } from 'node:test';
 import { NEVER } from '../../test/support/fleet-kit.ts';
 import { pullInto, receiptedAt } from '../../test/support/pull-kit.ts';
 import { RelayKit } from '../../test/support/relay-kit.ts';
+import { linesOf } from '../node/center-view.ts';
 import { copiesOf } from '../ledger/copies.ts';
 import type { SnapshotId } from '../model/ids.ts';
 import { HOUR_MS, MINUTE_MS } from '../model/time.ts';
@@ -109,4 +110,19 @@ describe('who had heard that a rebuilt center lost its backups', () => {
     await kit.pass(2 * HOUR_MS);
     assert.equal(await phaseAt(kit, ann, id, rome), 'safe');
   });
+});
+
+it('a center that pulls hears who has left what, and makes no ways of it', async () => {
+  const kit = new RelayKit();
+  const [oslo, rome] = [await kit.center('oslo'), await kit.center('rome')];
+  const [shop, store] = [await kit.relay('shop', [oslo]), await kit.relay('store', [oslo])];
+  const ann = await kit.agent('ann', [shop, store]);
+  await kit.take(ann);
+  await kit.pass(HOUR_MS);
+  await kit.leave(ann, shop);
+  await kit.pass(MINUTE_MS);
+  const pull = await pullInto(kit.fleet, rome, [oslo]);
+  await kit.finish(pull.run(NEVER));
+  const lines = await kit.finish(linesOf({ node: rome.running! }));
+  assert.deepEqual(lines.find(({ name }) => name === 'ann')!.via, ['store']);
 });

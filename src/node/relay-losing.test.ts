@@ -50,7 +50,10 @@ describe('P1: a relay that is lost for ever', () => {
     const [alarm] = kit.simulation.recorder
       .events('alarm', 'ann')
       .filter(({ code }) => code === 'custody-lost');
-    assert.match(alarm!.message, new RegExp(`osaka has lost snapshot ${lost.slice(0, 8)}.* of home`));
+    assert.match(
+      alarm!.message,
+      new RegExp(`has left osaka, which alone has snapshot ${lost.slice(0, 8)}.* of home`),
+    );
     assert.ok(ann.running!.parts.depot.hasManifest(lost), 'what was new in it can still be listed');
     const whole = await kit.take(ann);
     await kit.pass(HOUR_MS);

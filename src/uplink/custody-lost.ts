@@ -3,10 +3,9 @@ import { allCustodies, custodiesOf, dropCustody } from '../ledger/custodies.ts';
 import { findSnapshot } from '../ledger/snapshots.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import type { CopyRow } from '../ledger/tables.ts';
-import type { CenterFace } from '../model/exchange.ts';
 import type { CenterId, SnapshotId } from '../model/ids.ts';
 import type { UnixMillis } from '../model/time.ts';
-import type { UplinkParts } from './parts.ts';
+import type { Holder, UplinkParts } from './parts.ts';
 
 type Losing = Pick<UplinkParts, 'world' | 'ledger' | 'sender' | 'node'>;
 
@@ -17,7 +16,7 @@ type Losing = Pick<UplinkParts, 'world' | 'ledger' | 'sender' | 'node'>;
 export async function loseCustody(
   { ledger, world, sender, node }: Losing,
   snapshot: SnapshotId,
-  holder: Pick<CenterFace, 'id' | 'name'>,
+  holder: Holder & { readonly id: CenterId },
 ): Promise<boolean> {
   const custodies = await custodiesOf(ledger.db, snapshot);
   if (!custodies.some((custody) => custody.holder === holder.id)) return false;
@@ -47,6 +46,6 @@ export async function loseCustodyOfOthers(losing: Losing, upstreams: readonly Ce
     if (upstreams.includes(holder)) continue;
     const copies = await copiesOf(losing.ledger.db, snapshot);
     const name = copies.find((copy) => copy.holder !== null)?.holder ?? `relay ${holder.slice(0, 12)}`;
-    await loseCustody(losing, snapshot, { id: holder, name });
+    await loseCustody(losing, snapshot, { id: holder, name, wasLeft: true });
   }
 }

@@ -7,12 +7,12 @@ import { type Loss as Lost, noteLoss } from '../ledger/losses.ts';
 import type { Database, Ledger } from '../ledger/ledger.ts';
 import { chainEnd, findSnapshot } from '../ledger/snapshots.ts';
 import type { SnapshotRow } from '../ledger/tables.ts';
-import type { CenterFace, Wishes } from '../model/exchange.ts';
+import type { Wishes } from '../model/exchange.ts';
 import { type CenterId, type ClientId, type InstanceId, shortId, type SnapshotId } from '../model/ids.ts';
 import type { Job } from '../model/jobs.ts';
 import type { World } from '../world/ports.ts';
 import { closeAt } from './closing.ts';
-import { idsOf, type Loss, type Sender } from './parts.ts';
+import { type Holder, idsOf, type Loss, type Sender } from './parts.ts';
 
 export interface OwnerParts {
   readonly world: World;
@@ -100,7 +100,7 @@ export class OwnSnapshots implements Sender {
     await needEverything(db, snapshot);
   }
 
-  async custodyLost(snapshot: SnapshotId, holder: Pick<CenterFace, 'name'>): Promise<void> {
+  async custodyLost(snapshot: SnapshotId, holder: Holder): Promise<void> {
     const { ledger, world, keepLoss } = this.#parts;
     const now = world.clock.now();
     const loss = { snapshot, at: now, holder: holder.name };
@@ -116,7 +116,12 @@ export class OwnSnapshots implements Sender {
     });
     const job = (await findSnapshot(ledger.db, snapshot))?.job ?? 'its job';
     const lost = await this.#lostWith(snapshot);
-    const message = `${holder.name} has lost snapshot ${shortId(snapshot)} of ${job}, which this machine had freed on its word: ${lost}; the next backup of ${job} stores everything again`;
+    const what = `snapshot ${shortId(snapshot)} of ${job}`;
+    const why =
+      holder.wasLeft === true
+        ? `this machine has left ${holder.name}, which alone has ${what}: until a center has it, ${lost}`
+        : `${holder.name} has lost ${what}, which this machine had freed on its word: ${lost}`;
+    const message = `${why}; the next backup of ${job} stores everything again`;
     world.monitor.event({ kind: 'alarm', code: 'custody-lost', message });
   }
 

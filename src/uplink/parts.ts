@@ -61,8 +61,8 @@ export interface Sender {
   closedAbove(snapshot: SnapshotId, record: Uint8Array): Promise<boolean>;
   /** A snapshot cannot be closed at some center as it is. */
   behind(db: Database, snapshot: SnapshotId): Promise<void>;
-  /** A relay above had the only whole copy, and has it no more. */
-  custodyLost(snapshot: SnapshotId, holder: Pick<CenterFace, 'name'>): Promise<void>;
+  /** A relay above had the only whole copy, and has it no more, or is none any more. */
+  custodyLost(snapshot: SnapshotId, holder: Holder): Promise<void>;
   /** Machines below, that the node above must know before anything of theirs is offered. */
   members(): Promise<readonly KnownMember[]>;
   /** The node above shows words of machines below that they have left what they had joined. */
@@ -72,6 +72,12 @@ export interface Sender {
 /** One that was told of here, with what its word says of it. */
 export interface KnownMember extends Member {
   readonly client: ClientId;
+}
+
+/** What had custody. */
+export interface Holder extends Pick<CenterFace, 'name'> {
+  /** This node has left it: it may have it still, and pass it on. */
+  readonly wasLeft?: boolean;
 }
 
 export interface Loss {

@@ -10,7 +10,7 @@ import type { CenterFace, Wishes } from '../model/exchange.ts';
 import { type BlockId, type CenterId, type ClientId, shortId, type SnapshotId } from '../model/ids.ts';
 import type { Depot } from '../depot/depot.ts';
 import type { World } from '../world/ports.ts';
-import type { KnownMember, Loss, Sender } from './parts.ts';
+import type { Holder, KnownMember, Loss, Sender } from './parts.ts';
 
 /** What a record that counts for nothing is refused with. */
 const NO_WORD: readonly ErrorCode[] = [
@@ -121,8 +121,12 @@ export class PassedOn implements Sender {
   }
 
   /** What this relay freed on the word of another is not in its custody either, if that one has lost it. */
-  async custodyLost(snapshot: SnapshotId, holder: Pick<CenterFace, 'name'>): Promise<void> {
-    const message = `${holder.name} has lost snapshot ${shortId(snapshot)}, which this relay had freed on its word: it must come from below again`;
+  async custodyLost(snapshot: SnapshotId, holder: Holder): Promise<void> {
+    const why =
+      holder.wasLeft === true
+        ? `this relay has left ${holder.name}, which alone has snapshot ${shortId(snapshot)}`
+        : `${holder.name} has lost snapshot ${shortId(snapshot)}, which this relay had freed on its word`;
+    const message = `${why}: it must come from below again`;
     await this.#takeBack(snapshot, 'custody-lost', message);
   }
 
