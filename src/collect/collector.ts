@@ -45,6 +45,8 @@ export class Collector {
   /** Counts how often the way up has changed, and which one each relay below was told of. */
   #path = 0;
   readonly #toldPath = new Map<ClientId, number>();
+  /** Relays below that machines have left without their knowing, until their next hello. */
+  readonly #unaware = new Set<ClientId>();
   #conditions: Conditions;
   readonly #otherWork: OtherWork;
   readonly #journal: OrderJournal;
@@ -207,7 +209,8 @@ export class Collector {
     this.#notePlace(place);
     const session = this.book.openSession(place, this.parts.world.clock.now());
     this.planning.tell({ kind: 'online', client, line: lineOf(this.#conditions, place) });
-    if ((this.#toldPath.get(client) ?? this.#path) !== this.#path) session.queue.end();
+    const wasToldOther = (this.#toldPath.get(client) ?? this.#path) !== this.#path;
+    if (wasToldOther || this.#unaware.has(client)) session.queue.end();
     return session;
   }
 
@@ -251,9 +254,16 @@ export class Collector {
     this.book.endSessions(relays.map(({ id }) => id));
   }
 
-  /** A relay below is told now who is above. */
+  /** Relays below that do not know who has left them: they tell of their machines after a hello, and are answered that. */
+  mustHearAnew(clients: readonly ClientId[]): void {
+    for (const client of clients) this.#unaware.add(client);
+    this.book.endSessions(clients);
+  }
+
+  /** A relay below is told now who is above, and tells of its machines next. */
   relayWelcomed(client: ClientId): void {
     this.#toldPath.set(client, this.#path);
+    this.#unaware.delete(client);
   }
 
   /**

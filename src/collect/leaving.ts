@@ -27,9 +27,8 @@ export async function takeWordsOfLeaving(
   const here = ended.filter(({ client, via }) => client === via);
   for (const { client, name } of here) world.monitor.event({ kind: 'left', client, name });
   if (here.length > 0) await forgetOffersOfLeft(collector);
-  // A relay that a machine has left without its knowing hears of it with its next hello.
-  const unaware = ended.filter(({ via }) => via !== caller);
-  collector.book.endSessions([...here, ...unaware].map(({ via }) => via));
+  collector.book.endSessions(here.map(({ client }) => client));
+  collector.mustHearAnew(ended.map(({ via }) => via).filter((via) => via !== caller));
   if (news) above?.changed();
 }
 

@@ -85,8 +85,7 @@ export interface TakenLeavings {
 }
 
 /**
- * Takes over machines' words that they have left. A membership that is newer stays what it is. What was known costs one
- * look-up each.
+ * Takes over machines' words that they have left. A membership that is newer stays what it is.
  * @param isOurs of whom words are taken: of others nobody here has to know
  * @throws LowtideError `wrong-signature`, `bad-request`, `newer-format`
  */

@@ -107,6 +107,40 @@ describe('a machine that leaves a relay', () => {
     await town.goesOn();
   });
 
+  it('while the relay is amid its hello is told of to that as well', async () => {
+    const kit = new RelayKit();
+    const tokyo = await kit.center('tokyo');
+    const held = Promise.withResolvers<void>();
+    let holds = false;
+    const slow: Meddle = (api) => ({
+      ...api,
+      copies: async (query) => {
+        if (holds) await held.promise;
+        return await api.copies(query);
+      },
+    });
+    const osaka = await kit.relay('osaka', [tokyo], { meddle: slow });
+    const kobe = await kit.relay('kobe', [tokyo]);
+    const ann = await kit.agent('ann', [osaka, kobe]);
+    await kit.take(ann);
+    await kit.pass(HOUR_MS);
+    holds = true;
+    await kit.restart(osaka);
+    await kit.pass(MINUTE_MS);
+    assert.equal(
+      tokyo.running!.collector.book.isOnline(osaka.identity.client),
+      false,
+      'it asks how all stands',
+    );
+    kit.fleet.network.part('ann', 'osaka');
+    await kit.leave(ann, osaka);
+    await kit.pass(MINUTE_MS);
+    assert.equal(await wayAt(kit, osaka, ann), 'by itself');
+    held.resolve();
+    await kit.pass(MINUTE_MS);
+    assert.equal(await wayAt(kit, osaka, ann), 'left');
+  });
+
   it('and has no other way then tells what it joins next', async () => {
     const town = await Town.make();
     const { kit, ann, osaka, kobe } = town;

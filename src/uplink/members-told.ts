@@ -7,8 +7,8 @@ import type { KnownMember, UplinkWork } from './parts.ts';
 /** What is wrong with one machine below, and not with the relay. */
 const REFUSED_MEMBER: readonly ErrorCode[] = ['forbidden', 'wrong-signature', 'bad-request'];
 
-/** An older node, which knows of no leaving: what was left is a way for it, as it was for all before. */
-const UNHEARD: readonly ErrorCode[] = ['not-found', 'bad-request'];
+/** Of an older node, or one that will not hear it: what was left is a way for it, as it was for all before. */
+const UNHEARD: readonly ErrorCode[] = ['not-found', ...REFUSED_MEMBER];
 
 /** Which machines below the node above has been told of (protocol R25), and who has left what (R56). */
 export class MembersTold {
