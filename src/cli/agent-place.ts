@@ -65,10 +65,13 @@ async function openHome(world: World, data: string, connector: Connector): Promi
 // An interface would not do: verbs are an open table.
 type AgentVerbs = { readonly rememberSources: OneAnswer<{ readonly costs: KnownCosts }, object> };
 
+/** A restore that is done waits no longer for an agent that was stopped. */
+const SOON = { silent_ms: 500, answer_ms: 1_500 };
+
 /** The agent alone writes its ledger; where none runs, or an older one, nothing is remembered. */
 async function remember(socket: string, costs: KnownCosts): Promise<void> {
   try {
-    const agent = await connectLocal<AgentVerbs>(socket);
+    const agent = await connectLocal<AgentVerbs>(socket, () => {}, SOON);
     await agent?.ask('rememberSources', { costs });
   } catch (error) {
     if (!isLowtideError(error)) throw error;

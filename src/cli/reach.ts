@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { connectLocal } from '../http/local-client.ts';
 import type { Verbs } from '../http/local-verbs.ts';
 import type { OverviewPeople } from '../node/center-overview.ts';
@@ -80,18 +81,37 @@ async function reach<People extends object, T>(
     return await work(reached);
   };
   const attempt = async (): Promise<T> => {
-    const remote = await remotePeople<People>(data, context.stop);
+    const remote = await remotePeople<People>(data, context);
     if (remote !== null) return await begin({ people: remote, running: true });
     return await opener(await import('./opening.ts'))(context, data, begin);
   };
   return await whenFree(context, attempt, async () => began);
 }
 
+/** As the lock of its depot says. */
+function whoRuns(data: string): string {
+  for (const depot of ['spool', 'store']) {
+    try {
+      const { pid } = JSON.parse(readFileSync(`${data}/${depot}/lock`, 'utf8')) as { pid?: unknown };
+      if (typeof pid === 'number') return `process ${pid}`;
+    } catch {
+      // Only for people.
+    }
+  }
+  return 'the running node';
+}
+
 type Handler = (ask: never) => Promise<unknown>;
 
 /** The same interface with every call going over the socket; null if nobody answers there. */
-async function remotePeople<People extends object>(data: string, stop: AbortSignal): Promise<People | null> {
-  const client = await connectLocal<Verbs>(socketIn(data));
+async function remotePeople<People extends object>(
+  data: string,
+  { output, stop }: Context,
+): Promise<People | null> {
+  const socket = socketIn(data);
+  const client = await connectLocal<Verbs>(socket, () =>
+    output.warn(`waiting for an answer of ${whoRuns(data)} on ${socket}`),
+  );
   if (client === null) return null;
   const handlerFor = (_target: object, verb: string | symbol) =>
     // A proxy that had a `then` would be taken for a promise.

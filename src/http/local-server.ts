@@ -8,6 +8,7 @@ import { parseStrictJson } from '../protocol/strict-json.ts';
 import type { World } from '../world/ports.ts';
 import { readLines } from './lines.ts';
 import { type LocalLine, REQUEST_BYTES_MAX, type Verbs } from './local-verbs.ts';
+import { watchOpenFiles } from './open-files.ts';
 import { Outflow } from './outflow.ts';
 import { type Patience, patiently } from './patience.ts';
 
@@ -47,6 +48,7 @@ export async function serveLocal(world: World, path: string, verbs: Verbs): Prom
     socket.once('close', () => open.delete(socket));
   });
   await listenPrivately(server, path);
+  const watching = watchOpenFiles(world, closing.signal);
   return {
     close: async () => {
       closing.abort();
@@ -57,6 +59,7 @@ export async function serveLocal(world: World, path: string, verbs: Verbs): Prom
       late.abort();
       for (const socket of open.keys()) socket.destroy();
       await closed;
+      await watching;
     },
   };
 }

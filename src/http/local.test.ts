@@ -175,3 +175,30 @@ async function until(happens: () => boolean): Promise<void> {
   for (let tries = 0; tries < 400 && !happens(); tries++) await sleep(5);
   assert.ok(happens(), 'it never happened');
 }
+
+test('a node that says nothing is looked for: one that works is waited for, one that was stopped is not-answering', async () => {
+  const times = { silent_ms: 100, answer_ms: 900 };
+  let silent = 0;
+  const patient = (await connectLocal<typeof verbs>(path, () => silent++, times))!;
+  const stop = new AbortController();
+  const working = patient.ask('wait', {}, stop.signal);
+  const place = `${world.directory}/stopped.sock`;
+  const takesAndSaysNothing = net.createServer(() => {}).listen(place);
+  const hanging = (await connectLocal<typeof verbs>(place, () => silent++, times))!;
+  await assert.rejects(hanging.ask('add', { a: 1, b: 2 }), {
+    code: 'not-answering',
+    message: /stopped\.sock for 1 s: it was stopped, or hangs/,
+  });
+  assert.equal(silent, 2, 'both are told of once');
+  stop.abort();
+  await assert.rejects(working, { code: 'interrupted' });
+  takesAndSaysNothing.close();
+});
+
+test('one that has no more files for a connection is not taken for one that ended', async () => {
+  const place = `${world.directory}/full.sock`;
+  const full = net.createServer((socket) => socket.destroy()).listen(place);
+  const asker = (await connectLocal<typeof verbs>(place))!;
+  await assert.rejects(asker.ask('add', { a: 1, b: 2 }), { code: 'too-many', message: /as many open files/ });
+  full.close();
+});

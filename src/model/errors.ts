@@ -90,6 +90,7 @@ export const errorRegistry = {
   'too-large': row(413),
   'too-many': row(429, true),
   'center-unreachable': row(503, true),
+  'not-answering': row(503, true),
   'bad-answer': row(503, true),
   'not-collected': row(503, true, 4),
   interrupted: row(503, true, 130),

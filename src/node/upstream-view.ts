@@ -27,6 +27,8 @@ export interface UpstreamStatus {
   readonly since: UnixMillis | null;
   readonly code: string;
   readonly message: string;
+  /** When it is tried again by itself; null while it is connected, or tried, or the node does not run. */
+  readonly retryAt: UnixMillis | null;
   /** When it collects, as it said last. */
   readonly windows: string | null;
   readonly zone: string | null;
@@ -58,12 +60,13 @@ export async function upstreamStatus(
   role: 'agent' | 'relay',
 ): Promise<UpstreamStatus> {
   const conditions = await knownConditions(ledger, id);
-  const { connected, since, code, message } = uplink ?? {
+  const { connected, since, code, message, retryAt } = uplink ?? {
     connected: false,
     since: null,
     code: '',
     message: `the ${role} is not running`,
+    retryAt: null,
   };
   const known = { windows: conditions?.windows ?? null, zone: conditions?.zone ?? null };
-  return { id, kind, name, addresses, connected, since, code, message, ...known };
+  return { id, kind, name, addresses, connected, since, code, message, retryAt, ...known };
 }

@@ -9,5 +9,7 @@ export interface UplinkStatus {
   /** Why not, when not connected. */
   readonly code: string;
   readonly message: string;
+  /** When it is tried again by itself; null while it is connected, or tried. */
+  readonly retryAt: UnixMillis | null;
   readonly welcome: Welcome | null;
 }

@@ -273,3 +273,17 @@ describe('a center that went back', () => {
     }
   });
 });
+
+it('says when a center that is away is tried again, and nothing of that while it is there', async () => {
+  const small = await SmallFleet.make();
+  small.center.crash();
+  await small.pass(HOUR_MS);
+  const { status } = small.agent.running!.uplinks[0]!;
+  const { now } = small.simulation;
+  assert.ok(status.retryAt !== null && status.retryAt > now && status.retryAt <= now + 6.25 * MINUTE_MS);
+  await small.pass(status.retryAt - now - 1);
+  small.center.boot();
+  await small.pass(MINUTE_MS);
+  const { connected, retryAt } = small.agent.running!.uplinks[0]!.status;
+  assert.deepEqual([connected, retryAt], [true, null]);
+});

@@ -46,7 +46,8 @@ export class Uplink {
     this.#work = workOf(parts);
     this.#told = new MembersTold(this.#work);
     const since = parts.world.clock.now();
-    this.#status = { connected: false, since, code: '', message: 'not connected yet', welcome: null };
+    const never = { code: '', message: 'not connected yet', retryAt: null, welcome: null };
+    this.#status = { connected: false, since, ...never };
   }
 
   get status(): UplinkStatus {
@@ -347,7 +348,7 @@ export class Uplink {
     for (const wish of welcome.wishes ?? []) this.#work.understands.add(wish);
     this.#work.route.setOpen(true);
     const since = this.#work.world.clock.now();
-    this.#status = { connected: true, since, code: '', message: '', welcome };
+    this.#status = { connected: true, since, code: '', message: '', retryAt: null, welcome };
     this.#work.alarms.clear('session');
     this.#work.world.monitor.event({ kind: 'connected', center: welcome.center.id });
     this.#work.onConnected();
@@ -360,7 +361,7 @@ export class Uplink {
     const { connected, welcome } = this.#status;
     const news = connected || this.#status.message !== message;
     const since = connected ? world.clock.now() : this.#status.since;
-    this.#status = { connected: false, since, code, message, welcome };
+    this.#status = { connected: false, since, code, message, retryAt: null, welcome };
     if (news) world.monitor.event({ kind: 'disconnected', center: upstream.id, code, message });
   }
 
@@ -374,8 +375,11 @@ export class Uplink {
    * does not come back all at once.
    */
   async #rest(ms: number, stop: AbortSignal): Promise<void> {
-    const factor = 0.75 + this.#work.world.random.bytes(1)[0]! / 512;
-    await this.#rungWithin(ms * factor, stop);
+    const { random, clock } = this.#work.world;
+    const rest = Math.round(ms * (0.75 + random.bytes(1)[0]! / 512));
+    this.#status = { ...this.#status, retryAt: clock.now() + rest };
+    await this.#rungWithin(rest, stop);
+    this.#status = { ...this.#status, retryAt: null };
   }
 }
 

@@ -23,7 +23,7 @@ export function systemError(name: string, errno: number, call: string): Error {
 }
 
 /**
- * `disk-full` for ENOSPC and EDQUOT, `not-found` for ENOENT, else `disk-failed`.
+ * `disk-full` for ENOSPC and EDQUOT, `not-found` for ENOENT, `too-many` for EMFILE and ENFILE, else `disk-failed`.
  * @param doing what was tried, after "cannot": `write`, `open`
  */
 export function diskError(error: unknown, doing: string, path: string): LowtideError {
@@ -34,6 +34,13 @@ export function diskError(error: unknown, doing: string, path: string): LowtideE
       return new LowtideError('disk-full', `the disk is full: cannot ${doing} ${path}`, options);
     case 'EDQUOT':
       return new LowtideError('disk-full', `the disk quota is used up: cannot ${doing} ${path}`, options);
+    case 'EMFILE':
+    case 'ENFILE':
+      return new LowtideError(
+        'too-many',
+        `cannot ${doing} ${path}: ${errnoWords(error)}; allow more (ulimit -n; with systemd, LimitNOFILE)`,
+        options,
+      );
     case 'ENOENT':
       return new LowtideError('not-found', `cannot ${doing} ${path}: it does not exist`, options);
     default:

@@ -8,7 +8,7 @@ import { after } from 'node:test';
 import type { ErrorCode } from '../../src/model/errors.ts';
 
 /** The real binary, run as people run it. */
-const LOWTIDE = join(import.meta.dirname, '../../bin/lowtide');
+export const LOWTIDE = join(import.meta.dirname, '../../bin/lowtide');
 const PASSWORD = 'correct horse battery staple';
 
 /** One line of `--json`: only the fields that a message's type has are there. */

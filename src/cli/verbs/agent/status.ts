@@ -9,7 +9,15 @@ import { dueText, protectionLines } from '../../protection-text.ts';
 import { type DataOptions, withAgent } from '../../reach.ts';
 import { spoolLines } from '../../spool-text.ts';
 import { bytesText } from '../../../model/bytes-text.ts';
-import { hoursText, hangingLines, joinedLines, namedLines, plural, timeText } from '../../text.ts';
+import {
+  hoursText,
+  hangingLines,
+  joinedLines,
+  namedLines,
+  plural,
+  secondText,
+  timeText,
+} from '../../text.ts';
 import { action, newVerb } from '../../verb.ts';
 import { withAgentData } from './options.ts';
 
@@ -79,7 +87,7 @@ export function upstreamLines(state: Pick<AgentStatus, 'upstreams' | 'centers' |
 }
 
 function upstreamText(
-  { id, kind, connected, since, code, message, windows, zone, addresses }: UpstreamStatus,
+  { id, kind, connected, since, code, message, retryAt, windows, zone, addresses }: UpstreamStatus,
   { centers, zone: here }: Pick<AgentStatus, 'centers' | 'zone'>,
   columns: number,
 ): string[] {
@@ -88,11 +96,18 @@ function upstreamText(
     ? 'connected'
     : `NOT CONNECTED${away}: ${message}${code === '' ? '' : ` (${code})`}`;
   const hours = windows === null || zone === null ? [] : [`collects ${hoursText(windows, zone)}`];
-  const lines = joinedLines([state, ...hours, `at ${addresses.join(', ')}`], columns);
+  const retry = connected || since === null ? [] : [retryText(retryAt, here)];
+  const lines = joinedLines([state, ...retry, ...hours, `at ${addresses.join(', ')}`], columns);
   if (kind === 'center') return lines;
   const led = centers.filter(({ ways }) => ways.includes(id)).map(({ name }) => name);
   return [...lines, ...wrapLines(`a relay, which leads to ${led.join(' and ')}`, columns)];
 }
+
+/** Whoever asks has it tried at once. */
+const retryText = (retryAt: number | null, zone: string): string =>
+  retryAt === null
+    ? 'tried again now, because you ask, and by itself within 5 min'
+    : `tried again at ${secondText(retryAt, zone)} by itself, or at once when you ask again`;
 
 function jobLines(state: AgentStatus): string[] {
   return namedLines(state.jobs.map((job) => [job.name, (columns) => jobText(job, state, columns)]));
