@@ -1,9 +1,10 @@
 import { constants } from 'node:fs';
 import * as fs from 'node:fs/promises';
-import { DISK_PAGE_BYTES } from './disk-page.ts';
 import { errnoName } from './errno.ts';
 import { type Native, nativeOrNull } from './native.ts';
 
+/** Every kind of disk takes past the page cache what begins and ends, in the file and in memory, at multiples of this. */
+export const DISK_PAGE_BYTES = 4096;
 const STAGE_BYTES = 1024 * 1024;
 const STAGES = 4;
 /** Less is copied together with what is beside it: few large writes take the disk less time than many small ones. */

@@ -1,7 +1,6 @@
 import type { FileHandle } from 'node:fs/promises';
 import { LowtideError } from '../model/errors.ts';
-import type { DirectReading, DirectWriting } from './direct.ts';
-import { DISK_PAGE_BYTES } from './disk-page.ts';
+import { type DirectReading, type DirectWriting, DISK_PAGE_BYTES } from './direct.ts';
 import { diskError } from './errno.ts';
 import type { ReadableFile, WritableFile } from './ports.ts';
 

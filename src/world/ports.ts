@@ -59,7 +59,7 @@ export interface Disk {
   create(path: string, again?: Rereading): Promise<WritableFile>;
   /**
    * Memory for what is to be written to files that are not read soon. What begins in it and in the file at the same place of a
-   * page (`src/world/disk-page.ts`) is written without a copy.
+   * page (`src/world/direct.ts#DISK_PAGE_BYTES`) is written without a copy.
    */
   memoryForWrites(length: number): Uint8Array;
   /** Opens an existing file to append to it or cut it. */
