@@ -76,15 +76,21 @@ async function learnNames(log: LogMonitor, { node }: Served): Promise<void> {
   for (const { id, name } of await listClients(node.ledger.db)) log.names.set(id, name);
 }
 
-/** Conditions take effect within a minute of a change of the file. */
+/** Conditions, and when a relay may send on, take effect within a minute of a change of the file. */
 async function keepUp({ world }: Context, log: LogMonitor, served: Served, stop: AbortSignal): Promise<void> {
   const { node, settings, refresh } = served;
   let inForce = JSON.stringify(settings.conditions);
+  let file = JSON.stringify(await refresh());
   while (!stop.aborted) {
     await world.clock.sleep(MINUTE_MS, stop);
     if (stop.aborted) return;
     await learnNames(log, served);
-    const { conditions } = await refresh();
+    const config = await refresh();
+    const fileNow = JSON.stringify(config);
+    // What is above is told of other hours with a new offer.
+    if (fileNow !== file && 'uplinks' in node) for (const uplink of node.uplinks) uplink.wake();
+    file = fileNow;
+    const { conditions } = config;
     const text = JSON.stringify(conditions);
     if (text === inForce || stop.aborted) continue;
     inForce = text;

@@ -32,6 +32,10 @@ it('what needs a person or everything again says so', () => {
     /^tokyo had it and lost it: the next backup sends everything/,
   );
   assert.equal(text('stuck', 'revoked'), 'stuck: a node on the way has shut out who would send it (revoked)');
+  assert.equal(
+    text('stuck', 'damaged-receipt'),
+    'stuck: a receipt came for it that does not count, which the log tells of: nothing was freed (damaged-receipt)',
+  );
   assert.equal(text('stuck', 'sequence-fork'), 'stuck: tokyo refuses it (sequence-fork)');
   assert.equal(
     text('stuck', 'custody-lost'),

@@ -31,6 +31,7 @@ const BEHIND_AT_NODES =
 
 /** The same where a copy cannot come any more. */
 const STUCK: Readonly<Record<string, string>> = {
+  'damaged-receipt': 'a receipt came for it that does not count, which the log tells of: nothing was freed',
   revoked: 'a node on the way has shut out who would send it',
   'custody-lost':
     "lost by the relay that had it: 'lowtide snapshots --lost' lists the files, the next backup sends everything again",

@@ -85,7 +85,8 @@ async function openOrAlarm(
     const { code } = error;
     const message = `${work.upstream.name} gave a receipt of ${by.name} for snapshot ${shortId(snapshot)} that does not count: ${error.message}`;
     alarms.raise(`copy ${snapshot}`, code, message);
-    const stuck = { phase: 'stuck', code, until: null } as const;
+    // A wrong signature alone would look like the center's word on ours.
+    const stuck = { phase: 'stuck', code: 'damaged-receipt', until: null } as const;
     await setPhase(ledger.db, { snapshot, center: by.id, ...stuck }, world.clock.now());
     return null;
   }
