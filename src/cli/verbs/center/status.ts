@@ -60,7 +60,7 @@ async function status(context: Context, options: StatusOptions): Promise<void> {
   section(context, 'Store', [`${bytesText(state.stored)} of blocks`], '');
 }
 
-const nobody = "no computer has joined yet: 'lowtide center token' lets one in";
+const nobody = "no computer comes here: 'lowtide center token' lets one in";
 
 const nobodyWaits = (rows: readonly Row[]): string =>
   rows.length === 0 ? nobody : "'lowtide center status --all' lists them";
