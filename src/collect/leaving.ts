@@ -28,7 +28,8 @@ export async function takeWordsOfLeaving(
   for (const { client, name } of here) world.monitor.event({ kind: 'left', client, name });
   if (here.length > 0) await forgetOffersOfLeft(collector);
   collector.book.endSessions(here.map(({ client }) => client));
-  collector.mustHearAnew(ended.map(({ via }) => via).filter((via) => via !== caller));
+  const below = ended.filter(({ client, via }) => client !== via && via !== caller);
+  collector.mustHearAnew(below.map(({ via }) => via));
   if (news) above?.changed();
 }
 
