@@ -3,9 +3,7 @@ import { formatAddress } from '../identity/addresses.ts';
 import { type Authority, serverCredentials } from '../identity/authority.ts';
 import type { Enrollment } from '../identity/enrollment.ts';
 import { listClients } from '../ledger/clients.ts';
-import { isLowtideError } from '../model/errors.ts';
 import { aborted } from '../model/stopping.ts';
-import { MINUTE_MS } from '../model/time.ts';
 import type { CollectingSettings } from '../node/collecting-settings.ts';
 import type { Center } from '../node/center.ts';
 import type { Relay } from '../node/relay.ts';
@@ -13,6 +11,7 @@ import type { Context } from './context.ts';
 import { once, runParts } from './daemon.ts';
 import type { LogMonitor } from './log-monitor.ts';
 import { verbsOf } from './reach.ts';
+import { type WatchedSettings, watchSettings } from './settings-watch.ts';
 
 /** A node that others join, open, and how it answers people. */
 export interface Served {
@@ -23,8 +22,7 @@ export interface Served {
   /** What people may ask over `socket`. */
   readonly people: object;
   readonly socket: string;
-  /** The settings as they are in the file now, or were when it was last without a mistake. */
-  readonly refresh: () => Promise<Pick<CollectingSettings, 'conditions'>>;
+  readonly refresh: WatchedSettings['refresh'];
 }
 
 /**
@@ -51,7 +49,7 @@ export async function serveNode(
   onAnswering(`listens on ${formatAddress(settings.listen)}, reached at ${reached}`);
   await runParts(stop, [
     (until) => node.run(until),
-    (until) => keepUp(context, log, served, until),
+    (until) => watchSettings(context.world.clock, watched(log, served), settings.conditions, until),
     (until) => context.world.giveMemoryBack(until),
     (until) => aborted(until).then(closeServer),
   ]);
@@ -76,28 +74,17 @@ async function learnNames(log: LogMonitor, { node }: Served): Promise<void> {
   for (const { id, name } of await listClients(node.ledger.db)) log.names.set(id, name);
 }
 
-/** Conditions, and when a relay may send on, take effect within a minute of a change of the file. */
-async function keepUp({ world }: Context, log: LogMonitor, served: Served, stop: AbortSignal): Promise<void> {
-  const { node, settings, refresh } = served;
-  let inForce = JSON.stringify(settings.conditions);
-  let file = JSON.stringify(await refresh());
-  while (!stop.aborted) {
-    await world.clock.sleep(MINUTE_MS, stop);
-    if (stop.aborted) return;
-    await learnNames(log, served);
-    const config = await refresh();
-    const fileNow = JSON.stringify(config);
-    // What is above is told of other hours with a new offer.
-    if (fileNow !== file && 'uplinks' in node) for (const uplink of node.uplinks) uplink.wake();
-    file = fileNow;
-    const { conditions } = config;
-    const text = JSON.stringify(conditions);
-    if (text === inForce || stop.aborted) continue;
-    inForce = text;
-    try {
-      node.collector.setConditions(conditions);
-    } catch (error) {
-      if (!isLowtideError(error)) throw error;
-    }
-  }
+/** Of a relay, those above are told of other hours with a new offer. */
+function watched(log: LogMonitor, served: Served): WatchedSettings {
+  const { node, refresh } = served;
+  return {
+    async refresh() {
+      await learnNames(log, served);
+      return await refresh();
+    },
+    setConditions: (conditions) => node.collector.setConditions(conditions),
+    onChange() {
+      if ('uplinks' in node) for (const uplink of node.uplinks) uplink.wake();
+    },
+  };
 }
