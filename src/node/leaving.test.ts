@@ -184,6 +184,11 @@ describe('a machine that leaves a relay', () => {
     kit.fleet.network.join('osaka', 'tokyo');
     await kit.pass(2 * HOUR_MS);
     assert.equal(await stateAt(kit, tokyo, only), 'safe');
+    assert.deepEqual(
+      await kit.states(ann),
+      ['home#1 tokyo: safe', 'home#2 tokyo: safe'],
+      'she hears it by kobe',
+    );
     assert.equal(await kit.custody(osaka), 0);
     assert.deepEqual(await town.ways(), ['left', 'by kobe']);
     await kit.restore(ann, only, '/back');

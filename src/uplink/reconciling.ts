@@ -262,13 +262,17 @@ async function passedRowsOf(
   return unknown.length === 0 ? [] : (await api.copies({ snapshots: unknown, manifests: true })).rows;
 }
 
-/** Those that wait although nothing of them is in the spool: their story went with a ledger that was made anew. */
+/**
+ * Those whose content is not in the spool and that nobody is known to have: their story went with a ledger that was made
+ * anew, or the relay that has them was left, and may have passed them on since.
+ */
 async function forgottenOf({ ledger }: UplinkWork, snapshots: readonly SnapshotId[]): Promise<SnapshotId[]> {
   const forgotten: SnapshotId[] = [];
   for (const id of snapshots) {
     const row = await findSnapshot(ledger.db, id);
     if (row === null || row.pack_group !== null) continue;
-    if ((await copiesOf(ledger.db, id)).some(({ phase }) => phase === 'waiting')) forgotten.push(id);
+    const copies = await copiesOf(ledger.db, id);
+    if (copies.some(({ phase, code }) => phase === 'waiting' || code === 'custody-lost')) forgotten.push(id);
   }
   return forgotten;
 }
