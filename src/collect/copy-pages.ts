@@ -8,10 +8,12 @@ import type { CopyRow, HistoryRow, SnapshotRow, Tables } from '../ledger/tables.
 import { isFull, isLowtideError, LowtideError } from '../model/errors.ts';
 import type { CopyQuery, CopyRecord, CopyState, Expected, Hop, Page } from '../model/exchange.ts';
 import type { CenterId, ClientId, SnapshotId } from '../model/ids.ts';
+import { closedUnseen } from './closed-unseen.ts';
 import type { Collector } from './collector.ts';
 import { cursorAbove, pageAbove, placeAbove, recordsAbove } from './known-above.ts';
 import { isClosed } from './own-copy.ts';
 import type { CollectorParts } from './parts.ts';
+import { keptVoid } from './voids.ts';
 
 /**
  * The state of the node's own copy. Of one that has not come yet it is what the planner says now; the ledger has what was
@@ -118,9 +120,15 @@ export async function copyPage(
   const last = rows.at(-1);
   const full = last !== undefined && (rows.length === most || rows.length < found.length);
   if (full) return { rows: records, next: `${last.snapshot}/${last.center}` };
-  if (!isForRestore) return { rows: records, next: null };
-  if (query.snapshots === undefined) return { rows: records, next: cursorAbove({ way: 0, after: '' }) };
-  return { rows: await completed(collector, caller, query.snapshots, records), next: null };
+  if (query.snapshots === undefined) {
+    return { rows: records, next: isForRestore ? cursorAbove({ way: 0, after: '' }) : null };
+  }
+  const known = new Set(rows.map(({ snapshot }) => snapshot));
+  const unseen = query.after === undefined ? query.snapshots.filter((id) => !known.has(id)) : [];
+  const closed = await closedUnseen(collector.parts, caller, unseen);
+  const whole = isForRestore ? await completed(collector, caller, query.snapshots, records) : records;
+  // What is known above of a snapshot comes before what its owner said of it.
+  return { rows: [...whole, ...closed].slice(0, most), next: null };
 }
 
 /** Of one answer, together at most; always at least one. */
@@ -132,6 +140,7 @@ async function recordsOf(
   rows: readonly CopyRow[],
   { manifests }: CopyQuery,
 ): Promise<CopyRecord[]> {
+  const { depot } = collector.parts;
   const states = await statesOf(collector, rows);
   const hops = await ownHops(collector, [...new Set(rows.map(({ snapshot }) => snapshot))]);
   const records: CopyRecord[] = [];
@@ -141,8 +150,8 @@ async function recordsOf(
     const above = JSON.parse(row.hops) as Hop[];
     const own = hops.get(row.snapshot);
     const way = own === undefined ? above : [own, ...above];
-    const closing = row.phase === 'void' ? await closingOf(collector, row) : null;
-    const proofs = { receipt: row.receipt, manifest, ...(closing !== null && { closing }) };
+    const closing = row.phase === 'void' ? (await keptVoid(depot, row.snapshot))?.bytes : undefined;
+    const proofs = { receipt: row.receipt, manifest, ...(closing !== undefined && { closing }) };
     records.push({ ...states[at]!, ...proofs, hops: way });
     bytes += (manifest?.length ?? 0) + (closing?.length ?? 0);
     if (bytes >= MANIFESTS_BYTES_MAX) break;
@@ -268,13 +277,6 @@ async function manifestOf({ parts }: Collector, row: CopyRow): Promise<Uint8Arra
     if (isLowtideError(error, 'damaged-manifest', 'no-such-snapshot')) return null;
     throw error;
   }
-}
-
-async function closingOf({ parts }: Collector, { snapshot }: CopyRow): Promise<Uint8Array | null> {
-  return await parts.depot.voidRecord(snapshot).catch((error: unknown) => {
-    if (isLowtideError(error, 'damaged-manifest')) return null;
-    throw error;
-  });
 }
 
 /** How each came to this node (SEED fig. 6). */

@@ -1,5 +1,4 @@
-import type { Depot } from '../depot/depot.ts';
-import { closesAt, openVoid, parseVoid } from '../format/void-record.ts';
+import { closesAt, openVoid } from '../format/void-record.ts';
 import { findClient } from '../ledger/clients.ts';
 import { copiesOf, setPhase } from '../ledger/copies.ts';
 import { appendHistory } from '../ledger/history.ts';
@@ -10,8 +9,10 @@ import { findSnapshot } from '../ledger/snapshots.ts';
 import type { Withdrawal } from '../protocol/messages.ts';
 import { LowtideError } from '../model/errors.ts';
 import type { CenterId, ClientId, SnapshotId } from '../model/ids.ts';
+import { closeUnseen } from './closed-unseen.ts';
 import { isClosed, ownCopy } from './own-copy.ts';
 import type { CollectorParts } from './parts.ts';
+import { keepVoid } from './voids.ts';
 
 /**
  * Closes a snapshot that its owner says can never be collected at the centers that the record names; with `centers`, at
@@ -28,7 +29,11 @@ export async function withdrawSnapshot(
 ): Promise<readonly SnapshotId[]> {
   const { ledger, world, depot } = parts;
   const snapshot = await findSnapshot(ledger.db, id);
-  if (snapshot === null || !(await speaksFor(ledger.db, caller, snapshot.client)))
+  if (snapshot === null) {
+    await closeUnseen(parts, caller, id, record);
+    return [];
+  }
+  if (!(await speaksFor(ledger.db, caller, snapshot.client)))
     throw new LowtideError('no-such-snapshot', 'there is no such snapshot here');
   const row = await findClient(ledger.db, snapshot.client);
   if (row === null) throw new LowtideError('not-enrolled', 'this client is not enrolled here');
@@ -52,15 +57,6 @@ export async function withdrawSnapshot(
   await depot.unpin(id);
   world.monitor.event({ kind: 'voided', snapshot: id, code: signed.reason });
   return closed;
-}
-
-/** A record that comes late must not take the place of one that says more. */
-async function keepVoid(depot: Depot, id: SnapshotId, record: Uint8Array): Promise<void> {
-  const known = await depot.voidRecord(id);
-  const before = known === null ? null : parseVoid(known).voidRecord;
-  const { centers } = parseVoid(record).voidRecord;
-  const saysMore = before !== null && centers?.every((center) => closesAt(before, center)) === true;
-  if (!saysMore) await depot.putVoid(id, record);
 }
 
 interface Closing {

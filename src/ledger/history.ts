@@ -60,10 +60,26 @@ const happened = (db: Database, { snapshot, what, center }: Happening) =>
     .where('snapshot', '=', snapshot)
     .where('what', '=', what)
     .where('center', '=', center);
-const HAPPENED = prepared((db, that: Happening) => happened(db, that));
-const HAPPENED_SO = prepared((db, { code, ...that }: Happening & Pick<HistoryRow, 'code'>) =>
-  happened(db, that).where('code', '=', code),
+const HAPPENED = prepared(happened);
+const HAPPENED_SO = prepared((db, that: Happening & Pick<HistoryRow, 'code'>) =>
+  happened(db, that).where('code', '=', that.code),
 );
+
+/** How often it was so, of all snapshots of one client. */
+export async function countOf(
+  db: Database,
+  { client, what, center, code }: Pick<HistoryRow, 'client' | 'what' | 'center' | 'code'>,
+): Promise<number> {
+  const row = await db
+    .selectFrom('history')
+    .select(({ fn }) => fn.countAll<number>().as('count'))
+    .where('client', '=', client)
+    .where('center', '=', center)
+    .where('what', '=', what)
+    .where('code', '=', code)
+    .executeTakeFirstOrThrow();
+  return row.count;
+}
 
 /** What came to a center in the past and when: what a replay under other conditions begins with. */
 export interface PastOffer {

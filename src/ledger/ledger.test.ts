@@ -273,6 +273,8 @@ describe('history', () => {
     assert.equal(await hasHappened(ledger.db, id, 'offered', OSLO), true);
     assert.equal(await hasHappened(ledger.db, id, 'offered', ROME), false);
     assert.equal(await hasHappened(ledger.db, id, 'voided', OSLO), false);
+    assert.equal(await hasHappened(ledger.db, id, 'paused', OSLO, 'client-window'), true);
+    assert.equal(await hasHappened(ledger.db, id, 'paused', OSLO, 'center-window'), false);
   });
 });
 

@@ -12,6 +12,18 @@ const AT = prepared((db, { center, phases }: { center: CenterId; phases: string 
     .where('phase', 'in', each<'waiting' | 'safe'>(phases)),
 );
 
+test('a query that gathers its values in an object, where none of them is, is refused when it is built', () => {
+  const build = () =>
+    prepared((db, { center, ...others }: { center: CenterId; phase: 'safe' }) =>
+      db
+        .selectFrom('copies')
+        .select('snapshot')
+        .where('center', '=', center)
+        .where('phase', '=', others.phase),
+    );
+  assert.throws(build, /placeholders/);
+});
+
 test('a query that is built once gives each time what its values ask for, in a transaction too', async () => {
   const ledger = await newLedger();
   const first = await addRow(ledger, { sequence: 1, at: { [OSLO]: 'waiting' } });

@@ -43,17 +43,22 @@ export interface Prepared<Values extends object, Row> {
 /**
  * Builds a query when its module is loaded: for those that are asked for each snapshot and each message, as building one
  * costs more than SQLite needs to answer it.
- * @param build is given placeholders: it may hand them on to Kysely where a single value stands, and not look at them
+ * @param build is given placeholders: it may hand them on to Kysely where a single value stands, and not look at them; nor
+ *   gather some of them in an object (`{ one, ...others }`)
  */
 export function prepared<Values extends object, Row>(
   build: (db: Kysely<Tables>, values: Values) => Compilable<Row>,
 ): Prepared<Values, Row> {
-  const slots = new Proxy({}, { get: (_, name) => new Slot(name) }) as Values;
+  const slots = new Proxy({}, { get: (_, name) => new Slot(name), ownKeys: refuseNames }) as Values;
   const compiled = build(BUILDER, slots).compile();
   const execute = async (db: Database, values: Values): Promise<QueryResult<Row>> =>
     await db.executeQuery(filled(compiled, values));
   const rows = async (db: Database, values: Values): Promise<Row[]> => (await execute(db, values)).rows;
   return { execute, rows, first: async (db, values) => (await rows(db, values))[0] ?? null };
+}
+
+function refuseNames(): never {
+  throw new TypeError('nobody knows the names of placeholders: take each by its own');
 }
 
 /**

@@ -12,7 +12,7 @@ import {
   type Statement,
 } from '../../test/support/ledger-kit.ts';
 import { copiesIn, endTransit, OPEN_PHASES, setPhase } from './copies.ts';
-import { hasHappened, historyOf } from './history.ts';
+import { countOf, hasHappened, historyOf } from './history.ts';
 import { jobMemory } from './jobs.ts';
 import { Ledger } from './ledger.ts';
 import { newestSafeAt, receiptedBases } from './newest.ts';
@@ -66,6 +66,7 @@ it('P7: what is asked often is found through an index, however long a ledger has
   await begunTransfers(db, [id]);
   await leastWaiting(db, OSLO);
   await hasHappened(db, id, 'offered', OSLO);
+  await countOf(db, { client: ANNS_CLIENT, what: 'voided', center: OSLO, code: '' });
   await historyOf(db, id);
   await jobMemory(db, 'home', 1);
   const asked = statements.splice(0).filter(({ sql }) => /^\s*(?:select|update|with)/i.test(sql));

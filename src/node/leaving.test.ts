@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { type OPEN, RelayKit } from '../../test/support/relay-kit.ts';
+import { OPEN, RelayKit } from '../../test/support/relay-kit.ts';
 import { copiesOf } from '../ledger/copies.ts';
 import { listOffers } from '../ledger/offers.ts';
 import { LowtideError } from '../model/errors.ts';
@@ -193,6 +193,32 @@ describe('a machine that leaves a relay', () => {
     assert.deepEqual(await town.ways(), ['left', 'by kobe']);
     await kit.restore(ann, only, '/back');
     assert.deepEqual(ann.node.files.tree('/back/home'), ann.node.files.tree('/home'));
+  });
+
+  it('and gives up what is there alone: the relay hears it from above, though nothing of it ever came there', async () => {
+    const kit = new RelayKit();
+    const tokyo = await kit.center('tokyo');
+    const east = await kit.relay('east', [tokyo], { conditions: { ...OPEN, windows: 'never' } });
+    const osaka = await kit.relay('osaka', [east]);
+    const kobe = await kit.relay('kobe', [tokyo]);
+    const ann = await kit.agent('ann', [osaka]);
+    ann.jobs = ann.jobs.map((job) => ({ ...job, freeAfter: 'custody' as const }));
+    await kit.take(ann);
+    kit.write(ann, 'new', 5000);
+    await kit.take(ann);
+    await kit.pass(HOUR_MS);
+    assert.deepEqual(await kit.states(ann), ['home#1 tokyo: held', 'home#2 tokyo: held']);
+    await kit.rejoin(ann, [osaka, kobe]);
+    await kit.leave(ann, osaka);
+    await kit.take(ann);
+    await kit.pass(DAY_MS);
+    assert.deepEqual(await kit.states(ann), [
+      'home#1 tokyo: void voided',
+      'home#2 tokyo: void voided',
+      'home#3 tokyo: safe',
+    ]);
+    assert.equal(await kit.custody(osaka), 0);
+    assert.deepEqual(await kit.finish(listOffers(east.running!.ledger.db)), []);
   });
 
   it('is not waited for: what it offered there comes another way', async () => {

@@ -4,6 +4,7 @@ import { jobOf } from '../../test/support/fleet-kit.ts';
 import { RelayKit } from '../../test/support/relay-kit.ts';
 import { openVoid, parseVoid, signVoid, type VoidRecord } from '../format/void-record.ts';
 import { findCopy } from '../ledger/copies.ts';
+import { historyOf } from '../ledger/history.ts';
 import type { SnapshotId } from '../model/ids.ts';
 import { HOUR_MS, MINUTE_MS } from '../model/time.ts';
 import type { AgentMachine, CenterMachine, RelayMachine } from '../sim/machines.ts';
@@ -52,6 +53,22 @@ describe("P4: an owner's word that a snapshot is closed (format F48)", () => {
     await kit.finish(api.withdraw(id, word([tokyo]), []));
     await kit.pass(MINUTE_MS);
     assert.deepEqual([await phaseAt(kit, tokyo, id), await phaseAt(kit, sapporo, id)], ['void', 'void']);
+  });
+
+  it('is told to each node above once', async () => {
+    const { kit, tokyo, osaka, ann, id } = await town();
+    const { client, instance, signingKey } = ann.running!.parts.identity;
+    const closing = { client, instance, snapshot: id, reason: 'test', at: 1, centers: [tokyo.face.id] };
+    await kit.finish(osaka.running!.apiFor(client, null).withdraw(id, signVoid(closing, signingKey), []));
+    for (let again = 0; again < 3; again++) {
+      await kit.pass(HOUR_MS);
+      osaka.crash();
+      await kit.boot(osaka);
+    }
+    await kit.pass(HOUR_MS);
+    assert.equal(await phaseAt(kit, tokyo, id), 'void');
+    const history = await kit.finish(historyOf(osaka.running!.ledger.db, id));
+    assert.equal(history.filter(({ code }) => code.startsWith('told ')).length, 1);
   });
 
   it('names all centers where it was closed, whenever that was, and is one record as long as nothing is added', async () => {

@@ -13,7 +13,7 @@ import { DAY_MS } from '../model/time.ts';
 import type { CenterApi } from '../protocol/center-api.ts';
 import { alarmNoRoute, isDamagedHere, isOwnDamage, noteState, openCopies } from './copy-states.ts';
 import { idsOf, type UplinkWork } from './parts.ts';
-import { collectAnswersOn } from './reconciling.ts';
+import { collectAnswersOn, incarnationFact } from './reconciling.ts';
 
 /** Refusals that are about the client and not about one snapshot of it. */
 const SESSION_CODES: readonly ErrorCode[] = ['not-enrolled', 'clone-suspected', 'wrong-center'];
@@ -42,7 +42,7 @@ export async function offerOwed(work: UplinkWork, api: CenterApi): Promise<void>
       throw error;
     });
   }
-  for (const id of await work.depot.voids()) await withdrawOne(work, api, id);
+  await withdrawClosed(work, api);
 }
 
 /**
@@ -202,10 +202,25 @@ async function noteFull(work: UplinkWork, copies: readonly CopyRow[], code: Erro
   }
 }
 
+async function withdrawClosed(work: UplinkWork, api: CenterApi): Promise<void> {
+  const { ledger, depot, upstream } = work;
+  const voids = await depot.voids();
+  if (voids.length === 0) return;
+  // Every node that may have it must hear of it, and again if it has a ledger that was made anew.
+  const told = `told ${upstream.id} ${await ledger.fact(incarnationFact(upstream))}`;
+  for (const id of voids) await withdrawOne(work, api, { id, told });
+}
+
+interface Closed {
+  readonly id: SnapshotId;
+  /** How the history names it that the node above has been told. */
+  readonly told: string;
+}
+
 /** Only where its owner has closed it: other centers may still get it. */
-async function withdrawOne(work: UplinkWork, api: CenterApi, id: SnapshotId): Promise<void> {
+async function withdrawOne(work: UplinkWork, api: CenterApi, { id, told }: Closed): Promise<void> {
   const { ledger, world, sender } = work;
-  const copies = await closedCopies(work, id);
+  const copies = await closedCopies(work, { id, told });
   if (copies.length === 0) return;
   const record = await sender.closing(id, copies);
   if (record === null) return;
@@ -215,23 +230,19 @@ async function withdrawOne(work: UplinkWork, api: CenterApi, id: SnapshotId): Pr
   await api.withdraw(id, record, closed).catch((error: unknown) => {
     if (!isLowtideError(error, 'no-such-snapshot')) throw error;
   });
-  const code = toldBy(work);
   for (const center of closed)
-    await appendHistory(ledger.db, id, 'voided', world.clock.now(), { center, code });
+    await appendHistory(ledger.db, id, 'voided', world.clock.now(), { center, code: told });
 }
 
-/** How the history names the way by which it was told: every node that may have it must hear of it. */
-const toldBy = ({ upstream }: UplinkWork): string =>
-  upstream.kind === 'center' ? '' : `told ${upstream.id}`;
-
-/** Closed here, and the node above has not been told. */
-async function closedCopies(work: UplinkWork, id: SnapshotId): Promise<CopyRow['center'][]> {
-  const { ledger } = work;
+/** Closed here, or never seen here, and the node above has not been told. */
+async function closedCopies(work: UplinkWork, { id, told }: Closed): Promise<CopyRow['center'][]> {
+  const { db } = work.ledger;
+  const unseen = (await findSnapshot(db, id)) === null;
   const closed: CopyRow['center'][] = [];
   for (const { id: center } of work.centers) {
-    const copy = await findCopy(ledger.db, id, center);
-    if (copy === null || (copy.phase !== 'void' && !isDamagedHere(copy))) continue;
-    if (!(await hasHappened(ledger.db, id, 'voided', center, toldBy(work)))) closed.push(center);
+    const copy = await findCopy(db, id, center);
+    const isOpen = copy === null ? !unseen : copy.phase !== 'void' && !isDamagedHere(copy);
+    if (!isOpen && !(await hasHappened(db, id, 'voided', center, told))) closed.push(center);
   }
   return closed;
 }

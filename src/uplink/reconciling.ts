@@ -25,11 +25,14 @@ export async function reconcile(work: UplinkWork, api: CenterApi, incarnation: s
   await collectAnswers(work, api);
   const kept = await adoptKept(work, (snapshots) => rowsOf(api, snapshots), rowsAtOnce(work));
   await collectAnswersOn(work, api, kept);
-  const fact = `incarnation/${work.upstream.id}`;
+  const fact = incarnationFact(work.upstream);
   const changed = (await work.ledger.fact(fact)) !== incarnation;
   await downgradeIfLost(work, api, changed);
   if (changed) await work.ledger.setFact(fact, incarnation);
 }
+
+/** Names what says by which ledger the node above answered last. */
+export const incarnationFact = ({ id }: UplinkWork['upstream']): string => `incarnation/${id}`;
 
 /** Behind a relay nobody sees the center go back: the relay hears of it, and is asked now and then. */
 export async function downgradeIfLost(work: UplinkWork, api: CenterApi, certainly = false): Promise<void> {
