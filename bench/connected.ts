@@ -21,7 +21,7 @@ import type { Address } from '../src/identity/addresses.ts';
 import { clientCredentials } from '../src/identity/client-identity.ts';
 import { type JoinToken, parseToken } from '../src/identity/token.ts';
 import { limits } from '../src/model/limits.ts';
-import { openCenterHome } from '../src/node/center-home.ts';
+import { openCenterHome } from '../src/node/center/home.ts';
 import { PROTOCOL_VERSION } from '../src/protocol/center-api.ts';
 import { realWorld } from '../src/world/real-world.ts';
 import { Meter } from './meter.ts';

@@ -16,7 +16,7 @@ import { parseArgs } from 'node:util';
 import { connectLocal } from '../src/http/local-client.ts';
 import { formatToken, parseToken } from '../src/identity/token.ts';
 import type { OneAnswer } from '../src/http/local-verbs.ts';
-import type { CenterPlan, PlanAsk, TokenAsk } from '../src/node/people-center.ts';
+import type { CenterPlan, PlanAsk, TokenAsk } from '../src/node/center/people.ts';
 import { Daemon, freePort, lowtideJson, newFolder, removeFolder, sleep } from '../test/real/processes.ts';
 import type { AgentOrder } from './fleet/agents.ts';
 import { type Night, report } from './fleet/report.ts';

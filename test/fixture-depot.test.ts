@@ -11,7 +11,7 @@ import { TreeReader } from '../src/format/tree-reader.ts';
 import type { Extent } from '../src/model/entries.ts';
 import type { SnapshotId } from '../src/model/ids.ts';
 import { pathKeyOf } from '../src/model/paths.ts';
-import { type AloneDepot, aloneReading, openAlone } from '../src/node/alone.ts';
+import { type AloneDepot, aloneReading, openAlone } from '../src/node/alone/alone.ts';
 import { restoreSnapshot } from '../src/restore/restore.ts';
 import { type Listed, type Listing, listTree } from './support/list-tree.ts';
 import { realWorld, type TestWorld } from './support/real-world.ts';

@@ -8,8 +8,8 @@ import { httpsConnector } from '../../src/cli/connector.ts';
 import { joinCenter } from '../../src/http/join.ts';
 import { parseToken } from '../../src/identity/token.ts';
 import { RandomStream } from '../../src/model/random-stream.ts';
-import { openAgentHome, prepareAgent } from '../../src/node/agent-home.ts';
-import { Agent } from '../../src/node/agent.ts';
+import { openAgentHome, prepareAgent } from '../../src/node/agent/home.ts';
+import { Agent } from '../../src/node/agent/agent.ts';
 import type { Monitor } from '../../src/world/ports.ts';
 import { realWorld } from '../../src/world/real-world.ts';
 

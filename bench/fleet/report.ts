@@ -1,4 +1,4 @@
-import type { CenterPlan } from '../../src/node/people-center.ts';
+import type { CenterPlan } from '../../src/node/center/people.ts';
 import { quantile } from '../../src/simulate/metrics.ts';
 import type { Line } from '../../test/real/processes.ts';
 import type { Plotted } from './plot.ts';

@@ -4,7 +4,7 @@ import { type ClientIdentity, clientCredentials, type JoinedCenter } from '../id
 import { passNeedsRenewal } from '../identity/joining.ts';
 import { isLowtideError } from '../model/errors.ts';
 import type { CenterId } from '../model/ids.ts';
-import type { Connector } from '../node/agent-home.ts';
+import type { Connector } from '../node/agent/home.ts';
 import type { World } from '../world/ports.ts';
 
 interface Known {

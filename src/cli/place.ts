@@ -148,7 +148,7 @@ async function openReading(
       : await openOtherReading(context, options, options.of);
   }
   const { depot, secret, unlocking } = begun;
-  const { aloneReading, openAlone } = await import('../node/alone.ts');
+  const { aloneReading, openAlone } = await import('../node/alone/alone.ts');
   const alone = await openAlone(world, depot, secret, 'read', unlocking);
   return aloneReading(world, alone);
 }

@@ -1,4 +1,4 @@
-import type { CenterPlan } from '../node/people-center.ts';
+import type { CenterPlan } from '../node/center/people.ts';
 import { colourOf, label, pictureOf, rectangle, xOf, type TimeAxis } from '../simulate/svg.ts';
 import { nightTexts } from './plan-text.ts';
 

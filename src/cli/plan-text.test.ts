@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { CenterId, ClientId, SnapshotId } from '../model/ids.ts';
 import { HOUR_MS, MINUTE_MS } from '../model/time.ts';
-import type { CenterPlan, Expected, PlannedLine } from '../node/people-center.ts';
+import type { CenterPlan, Expected, PlannedLine } from '../node/center/people.ts';
 import { drawPlan } from './plan-picture.ts';
 import { barText, errorsText, expectedText, nightTexts, operatorsText, scaleText } from './plan-text.ts';
 

@@ -1,4 +1,4 @@
-import type { CenterPlan, Expected, PlanForecast, PlannedLine } from '../node/people-center.ts';
+import type { CenterPlan, Expected, PlanForecast, PlannedLine } from '../node/center/people.ts';
 import type { ForecastErrors } from '../ledger/forecasts.ts';
 import { MINUTE_MS, type UnixMillis } from '../model/time.ts';
 import type { ReasonCode } from '../schedule/plan.ts';

@@ -1,5 +1,5 @@
-import type { AgentStatus, JobStatus } from '../node/agent-view.ts';
-import type { Protection, Remark } from '../node/protection.ts';
+import type { AgentStatus, JobStatus } from '../node/agent/view.ts';
+import type { Protection, Remark } from '../node/agent/protection.ts';
 import { hoursText, plural, timeText } from './text.ts';
 
 /** How well a job is protected: the first line says the level, the others what keeps it from being better (P6). */

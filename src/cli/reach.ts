@@ -1,11 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { connectLocal } from '../http/local-client.ts';
 import type { Verbs } from '../http/local-verbs.ts';
-import type { OverviewPeople } from '../node/center-overview.ts';
-import type { AgentPeople } from '../node/people-agent.ts';
-import type { CenterPeople } from '../node/people-center.ts';
-import type { RelayPeople } from '../node/people-relay.ts';
-import type { PullPeople } from '../node/pulls.ts';
+import type { OverviewPeople } from '../node/center/overview.ts';
+import type { AgentPeople } from '../node/agent/people.ts';
+import type { CenterPeople } from '../node/center/people.ts';
+import type { RelayPeople } from '../node/relay/people.ts';
+import type { PullPeople } from '../node/center/pulls.ts';
 import { socketIn } from '../node/socket-path.ts';
 import { type CommonOptions, type Context, dataFolder, type Role } from './context.ts';
 import type * as Opening from './opening.ts';

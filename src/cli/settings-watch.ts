@@ -1,6 +1,6 @@
 import { isLowtideError } from '../model/errors.ts';
 import { MINUTE_MS } from '../model/time.ts';
-import type { CollectingSettings } from '../node/collecting-settings.ts';
+import type { CollectingSettings } from '../node/settings/collecting-settings.ts';
 import type { Clock } from '../world/ports.ts';
 
 /** A node's settings, of which some may change while it runs. */

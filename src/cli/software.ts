@@ -1,5 +1,5 @@
 import { hostname } from 'node:os';
-import type { Software } from '../node/agent-home.ts';
+import type { Software } from '../node/agent/home.ts';
 import { VERSION } from '../world/version.ts';
 
 export function softwareVersion(): string {

@@ -1,5 +1,5 @@
 import { shortId } from '../model/ids.ts';
-import type { AgentStatus, SpooledSnapshot } from '../node/agent-view.ts';
+import type { AgentStatus, SpooledSnapshot } from '../node/agent/view.ts';
 import type { CenterStatus, UpstreamStatus } from '../node/upstream-view.ts';
 import { copyText, expectationText, saidOf } from './copy-text.ts';
 import { clockText } from './turn-text.ts';

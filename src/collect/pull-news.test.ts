@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import { NEVER } from '../../test/support/fleet-kit.ts';
 import { pullInto, receiptedAt } from '../../test/support/pull-kit.ts';
 import { RelayKit } from '../../test/support/relay-kit.ts';
-import { linesOf } from '../node/center-view.ts';
+import { linesOf } from '../node/center/view.ts';
 import { copiesOf } from '../ledger/copies.ts';
 import type { SnapshotId } from '../model/ids.ts';
 import { HOUR_MS, MINUTE_MS } from '../model/time.ts';

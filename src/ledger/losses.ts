@@ -42,7 +42,7 @@ export async function listLosses(db: Database): Promise<Loss[]> {
   return losses;
 }
 
-/** As if it had never been: for what could be told of it, see src/node/loss-notes.ts. */
+/** As if it had never been: for what could be told of it, see src/node/agent/loss-notes.ts. */
 export async function forgetLoss(db: Database, snapshot: SnapshotId): Promise<void> {
   await db
     .deleteFrom('facts')

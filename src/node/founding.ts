@@ -4,7 +4,7 @@ import { isLowtideError } from '../model/errors.ts';
 import type { CenterFace } from '../model/exchange.ts';
 import { parseWindows } from '../schedule/windows.ts';
 import type { World } from '../world/ports.ts';
-import type { CollectingSettings } from './collecting-settings.ts';
+import type { CollectingSettings } from './settings/collecting-settings.ts';
 
 /** What a center and a relay are made of. */
 export interface Founding extends Pick<CenterFace, 'kind' | 'name'> {

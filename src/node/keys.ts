@@ -6,7 +6,7 @@ import type { SigningKey } from '../format/signing.ts';
 import { LowtideError } from '../model/errors.ts';
 import type { UnixMillis } from '../model/time.ts';
 import type { World } from '../world/ports.ts';
-import { makingIn } from './alone.ts';
+import { makingIn } from './alone/alone.ts';
 
 /** One way to open a keyring, for people. */
 export interface KeyLine {

@@ -8,7 +8,7 @@ import type { SnapshotId } from '../model/ids.ts';
 import { DAY_MS, HOUR_MS, MINUTE_MS } from '../model/time.ts';
 import type { Meddle } from '../sim/joining.ts';
 import type { AgentMachine, CenterMachine, RelayMachine } from '../sim/machines.ts';
-import { linesOf } from './center-view.ts';
+import { linesOf } from './center/view.ts';
 
 /** `by osaka`, `left`, `left with kobe`: by which ways a node believes that a machine comes. */
 async function wayAt(

@@ -11,7 +11,7 @@ import { type ErrorCode, LowtideError } from '../model/errors.ts';
 import type { CenterId } from '../model/ids.ts';
 import type { Uplink } from '../uplink/uplink.ts';
 import type { World } from '../world/ports.ts';
-import type { Upstream } from './agent-parts.ts';
+import type { Upstream } from './agent/parts.ts';
 import { centerNamed, type NamedCenter } from './center-names.ts';
 import { leftNode, rememberNames } from './left-names.ts';
 import { partFrom } from './word-of-leaving.ts';

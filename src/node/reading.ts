@@ -6,7 +6,7 @@ import type { ClientId, InstanceId, SnapshotId } from '../model/ids.ts';
 import type { UnixMillis } from '../model/time.ts';
 import type { NamedSource } from '../restore/restore-plan.ts';
 import type { World } from '../world/ports.ts';
-import type { LostSnapshot } from './lost-files.ts';
+import type { LostSnapshot } from './agent/lost-files.ts';
 
 /** One line of a list of snapshots, wherever it is kept. */
 export interface SnapshotLine {

@@ -9,7 +9,7 @@ import { tinyLimits } from '../model/limits.ts';
 import { passphraseKeyBeside } from '../format/passphrase-key.ts';
 import type { World } from '../world/ports.ts';
 import { realWorld } from '../world/real-world.ts';
-import { initAlone, openAlone, signerOf } from './alone.ts';
+import { initAlone, openAlone, signerOf } from './alone/alone.ts';
 import { addKey } from './keys.ts';
 import { beginUnlocking } from './unlocking.ts';
 

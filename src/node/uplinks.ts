@@ -1,7 +1,7 @@
 import { idsOf, type UplinkParts } from '../uplink/parts.ts';
 import { Routes } from '../uplink/routes.ts';
 import { Uplink } from '../uplink/uplink.ts';
-import { bestFirst, type Upstream } from './agent-parts.ts';
+import { bestFirst, type Upstream } from './agent/parts.ts';
 
 /** One for each node above, in the order of `upstreams`. */
 export function makeUplinks(

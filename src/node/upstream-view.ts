@@ -6,7 +6,7 @@ import type { CenterId } from '../model/ids.ts';
 import type { UnixMillis } from '../model/time.ts';
 import { knownConditions } from '../uplink/conditions.ts';
 import type { UplinkStatus } from '../uplink/uplink-status.ts';
-import { bestFirst, centersReached } from './agent-parts.ts';
+import { bestFirst, centersReached } from './agent/parts.ts';
 
 /** A center, as a machine below knows it. */
 export interface CenterStatus {

@@ -8,7 +8,7 @@ import { putMember } from '../ledger/members.ts';
 import type { CenterFace } from '../model/exchange.ts';
 import type { CenterId, ClientId } from '../model/ids.ts';
 import type { ErrorCode } from '../model/errors.ts';
-import type { AgentIdentity, Upstream } from '../node/agent-parts.ts';
+import type { AgentIdentity, Upstream } from '../node/agent/parts.ts';
 import { partFrom } from '../node/word-of-leaving.ts';
 import type { CenterApi } from '../protocol/center-api.ts';
 import type { Uplink } from '../uplink/uplink.ts';

@@ -3,11 +3,11 @@ import { centerIdOf, type SigningKey, signingKeyFromSeed } from '../format/signi
 import type { CenterFace } from '../model/exchange.ts';
 import type { Job } from '../model/jobs.ts';
 import type { Conditions } from '../collect/parts.ts';
-import { Agent } from '../node/agent.ts';
-import type { AgentIdentity } from '../node/agent-parts.ts';
-import { centersReached } from '../node/agent-parts.ts';
-import { Center } from '../node/center.ts';
-import { Relay } from '../node/relay.ts';
+import { Agent } from '../node/agent/agent.ts';
+import type { AgentIdentity } from '../node/agent/parts.ts';
+import { centersReached } from '../node/agent/parts.ts';
+import { Center } from '../node/center/center.ts';
+import { Relay } from '../node/relay/relay.ts';
 import type { World } from '../world/ports.ts';
 import { enrollAt, makeIdentity, type Meddle, type NodeMachine, waysTo } from './joining.ts';
 import { Machine } from './machine.ts';

@@ -1,8 +1,8 @@
 import { LowtideError } from '../model/errors.ts';
 import type { SnapshotId } from '../model/ids.ts';
 import { pathKeyOf } from '../model/paths.ts';
-import { loadCosts, saveCosts } from '../node/source-costs.ts';
-import { agentSources, findManifest } from '../node/sources.ts';
+import { loadCosts, saveCosts } from '../node/agent/source-costs.ts';
+import { agentSources, findManifest } from '../node/agent/sources.ts';
 import { restoreSnapshot } from '../restore/restore.ts';
 import type { AgentMachine } from './machines.ts';
 import type { Simulation } from './simulation.ts';

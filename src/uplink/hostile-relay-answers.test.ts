@@ -4,7 +4,7 @@ import { Town } from '../../test/support/lying-town.ts';
 import type { Order } from '../model/exchange.ts';
 import type { OrderId, SnapshotId } from '../model/ids.ts';
 import { DAY_MS, HOUR_MS, MINUTE_MS } from '../model/time.ts';
-import { findManifest } from '../node/sources.ts';
+import { findManifest } from '../node/agent/sources.ts';
 
 describe('answers of a hostile relay', () => {
   it('that go on for ever keep nobody', async () => {

@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { it } from 'node:test';
-import type { AgentStatus } from '../../src/node/agent-view.ts';
+import type { AgentStatus } from '../../src/node/agent/view.ts';
 import { connectLocal } from '../../src/http/local-client.ts';
 import type { OneAnswer } from '../../src/http/local-verbs.ts';
 import { Daemon, lowtide, makeCenter, ok, running, scratch } from './kit.ts';

@@ -3,7 +3,7 @@ import { copiesOf } from '../../src/ledger/copies.ts';
 import { listSnapshots } from '../../src/ledger/snapshots.ts';
 import type { SnapshotRow } from '../../src/ledger/tables.ts';
 import { HOUR_MS, MINUTE_MS } from '../../src/model/time.ts';
-import { spoolBytes } from '../../src/node/spool.ts';
+import { spoolBytes } from '../../src/node/agent/spool.ts';
 import { Fleet } from '../../src/sim/fleet.ts';
 import type { Machine } from '../../src/sim/machine.ts';
 import type { AgentMachine, CenterMachine } from '../../src/sim/machines.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { HOUR_MS } from '../../src/model/time.ts';
-import { spoolBytes } from '../../src/node/spool.ts';
+import { spoolBytes } from '../../src/node/agent/spool.ts';
 import { listSnapshots } from '../../src/ledger/snapshots.ts';
 import { copiesOf } from '../../src/ledger/copies.ts';
 import { Fleet } from '../../src/sim/fleet.ts';

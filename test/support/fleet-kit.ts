@@ -5,7 +5,7 @@ import { listSnapshots } from '../../src/ledger/snapshots.ts';
 import type { SnapshotRow } from '../../src/ledger/tables.ts';
 import type { SnapshotId } from '../../src/model/ids.ts';
 import type { Job } from '../../src/model/jobs.ts';
-import { spoolBytes } from '../../src/node/spool.ts';
+import { spoolBytes } from '../../src/node/agent/spool.ts';
 import { Fleet } from '../../src/sim/fleet.ts';
 import type { AgentMachine, AgentMachineOptions, CenterMachine } from '../../src/sim/machines.ts';
 import { Simulation } from '../../src/sim/simulation.ts';

@@ -4,7 +4,7 @@ import { findSnapshot } from '../../src/ledger/snapshots.ts';
 import type { CopyRecord } from '../../src/model/exchange.ts';
 import type { SnapshotId } from '../../src/model/ids.ts';
 import { HOUR_MS, MINUTE_MS } from '../../src/model/time.ts';
-import { spoolBytes } from '../../src/node/spool.ts';
+import { spoolBytes } from '../../src/node/agent/spool.ts';
 import type { CenterApi } from '../../src/protocol/center-api.ts';
 import type { AgentMachine, CenterMachine, RelayMachine } from '../../src/sim/machines.ts';
 import { RelayKit } from './relay-kit.ts';

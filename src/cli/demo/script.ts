@@ -7,7 +7,7 @@ import { loadClientIdentity } from '../../identity/client-identity.ts';
 import { LowtideError } from '../../model/errors.ts';
 import type { Event } from '../../model/events.ts';
 import { type SnapshotId, shortId } from '../../model/ids.ts';
-import { agentPaths } from '../../node/agent-home.ts';
+import { agentPaths } from '../../node/agent/home.ts';
 import { type Context, isRoot } from '../context.ts';
 import { describe } from '../log-monitor.ts';
 import { bytesText } from '../../model/bytes-text.ts';

@@ -5,7 +5,7 @@ import type { SourceCommand } from '../../backup/command-sources.ts';
 import { LowtideError } from '../../model/errors.ts';
 import { shortId } from '../../model/ids.ts';
 import { pathKeyOf } from '../../model/paths.ts';
-import { COMPRESSION_LEVELS, type Compression } from '../../node/compression.ts';
+import { COMPRESSION_LEVELS, type Compression } from '../../node/settings/compression.ts';
 import { absolute, type Context } from '../context.ts';
 import { beginDepot, type BegunDepot, type PlaceOptions, readPatterns, withDepot } from '../place.ts';
 import { hostName, softwareName } from '../software.ts';
@@ -85,8 +85,8 @@ async function backup(
   options: BackupOptions,
 ): Promise<number> {
   const { world, stop } = context;
-  const { checkJobName, takeAlone } = await import('../../node/alone-backup.ts');
-  const { openAlone } = await import('../../node/alone.ts');
+  const { checkJobName, takeAlone } = await import('../../node/alone/backup.ts');
+  const { openAlone } = await import('../../node/alone/alone.ts');
   world.work.prepare?.();
   world.work.prepare?.();
   const { depot, secret, unlocking, commands, since } = begun;

@@ -6,7 +6,7 @@ import type { KeyStore } from '../../format/domain-keys.ts';
 import { LowtideError, messageOf } from '../../model/errors.ts';
 import type { BlockId } from '../../model/ids.ts';
 import { Depot } from '../../depot/depot.ts';
-import { unlockDepot } from '../../node/alone.ts';
+import { unlockDepot } from '../../node/alone/alone.ts';
 import { absolute, type Context } from '../context.ts';
 import { depotOf, type PlaceOptions, readSecret, withDepot } from '../place.ts';
 import { action, newGroup, newVerb } from '../verb.ts';

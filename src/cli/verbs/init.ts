@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { checkNotInitialised, initAlone } from '../../node/alone.ts';
+import { checkNotInitialised, initAlone } from '../../node/alone/alone.ts';
 import { absolute, type CommonOptions, type Context } from '../context.ts';
 import { readPassword } from '../password.ts';
 import { action, newVerb } from '../verb.ts';

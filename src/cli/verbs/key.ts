@@ -5,7 +5,7 @@ import { printDomainSheet, printRecoverySheet } from '../../format/recovery-shee
 import { bytesOfHex, hexOf } from '../../model/bytes.ts';
 import { LowtideError, messageOf } from '../../model/errors.ts';
 import type { ClientId } from '../../model/ids.ts';
-import { openAlone, signerOf } from '../../node/alone.ts';
+import { openAlone, signerOf } from '../../node/alone/alone.ts';
 import { addKey, type KeyLine, keyLines, removeKey, shareDomain } from '../../node/keys.ts';
 import { absolute, type Context } from '../context.ts';
 import { readNewPassword } from '../password.ts';

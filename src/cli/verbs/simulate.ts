@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { setImmediate } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { LowtideError, messageOf } from '../../model/errors.ts';
-import { YamlFile } from '../../node/yaml-file.ts';
+import { YamlFile } from '../../node/settings/yaml-file.ts';
 import { quantile } from '../../simulate/metrics.ts';
 import { drawNight } from '../../simulate/picture.ts';
 import { readScenario, type Scenario } from '../../simulate/scenario.ts';

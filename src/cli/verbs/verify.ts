@@ -5,7 +5,7 @@ import { Ledger } from '../../ledger/ledger.ts';
 import { isLowtideError, LowtideError } from '../../model/errors.ts';
 import type { Progress } from '../../model/events.ts';
 import { shortId } from '../../model/ids.ts';
-import { agentPaths } from '../../node/agent-home.ts';
+import { agentPaths } from '../../node/agent/home.ts';
 import { type Context, dataFolder } from '../context.ts';
 import { depotOf, type PlaceOptions, withPlace } from '../place.ts';
 import { durationText, plural } from '../text.ts';

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { type ErrorCode, errorRegistry, LowtideError } from '../../../model/errors.ts';
 import { shortId } from '../../../model/ids.ts';
 import { aborted } from '../../../model/stopping.ts';
-import type { AgentPeople, Collected, RunResult } from '../../../node/people-agent.ts';
+import type { AgentPeople, Collected, RunResult } from '../../../node/agent/people.ts';
 import type { Context } from '../../context.ts';
 import { type DataOptions, type Reached, withAgent } from '../../reach.ts';
 import { copyLines } from '../../spool-text.ts';

@@ -1,6 +1,6 @@
 import { type Command, Option } from 'commander';
 import type { Job } from '../../../model/jobs.ts';
-import type { JobStatus } from '../../../node/agent-view.ts';
+import type { JobStatus } from '../../../node/agent/view.ts';
 import { absolute, type Context } from '../../context.ts';
 import { readPatterns } from '../../place.ts';
 import { protectionLines, dueText } from '../../protection-text.ts';

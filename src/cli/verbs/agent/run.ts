@@ -1,9 +1,9 @@
 import type { Command } from 'commander';
 import { serveLocal } from '../../../http/local-server.ts';
 import { MINUTE_MS } from '../../../model/time.ts';
-import { type AgentHome, agentPaths, openAgentHome } from '../../../node/agent-home.ts';
-import { Agent } from '../../../node/agent.ts';
-import { agentPeople } from '../../../node/people-agent.ts';
+import { type AgentHome, agentPaths, openAgentHome } from '../../../node/agent/home.ts';
+import { Agent } from '../../../node/agent/agent.ts';
+import { agentPeople } from '../../../node/agent/people.ts';
 import { httpsConnector } from '../../connector.ts';
 import { type Context, dataFolder } from '../../context.ts';
 import { runParts } from '../../daemon.ts';

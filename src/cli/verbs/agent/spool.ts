@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { LowtideError } from '../../../model/errors.ts';
 import { shortId } from '../../../model/ids.ts';
-import type { AgentStatus, SpooledSnapshot } from '../../../node/agent-view.ts';
+import type { AgentStatus, SpooledSnapshot } from '../../../node/agent/view.ts';
 import { confirm } from '../../confirm.ts';
 import type { Context } from '../../context.ts';
 import { type DataOptions, withAgent } from '../../reach.ts';

@@ -1,8 +1,8 @@
 import type { Command } from 'commander';
 import { wrapLines } from '../../../model/text-lines.ts';
 import { shortId } from '../../../model/ids.ts';
-import type { AgentStatus, JobStatus } from '../../../node/agent-view.ts';
-import { LOST_COUNTED } from '../../../node/lost-files.ts';
+import type { AgentStatus, JobStatus } from '../../../node/agent/view.ts';
+import { LOST_COUNTED } from '../../../node/agent/lost-files.ts';
 import type { UpstreamStatus } from '../../../node/upstream-view.ts';
 import type { Context } from '../../context.ts';
 import { dueText, protectionLines } from '../../protection-text.ts';

@@ -1,8 +1,8 @@
 import type { Command } from 'commander';
-import { parseSize } from '../../../node/agent-settings.ts';
+import { parseSize } from '../../../node/settings/agent-settings.ts';
 import { LowtideError } from '../../../model/errors.ts';
-import type { ClientLine } from '../../../node/center-view.ts';
-import type { Standing } from '../../../node/standing.ts';
+import type { ClientLine } from '../../../node/center/view.ts';
+import type { Standing } from '../../../node/center/standing.ts';
 import type { Context } from '../../context.ts';
 import { withCollecting } from '../../reach.ts';
 import { bytesText } from '../../../model/bytes-text.ts';

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { HeldClient } from '../../../node/held-clients.ts';
+import type { HeldClient } from '../../../node/center/held-clients.ts';
 import type { Context } from '../../context.ts';
 import { withCollecting } from '../../reach.ts';
 import { hangingLines, timeText, WIDTH } from '../../text.ts';

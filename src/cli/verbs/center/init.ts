@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { formatAddress } from '../../../identity/addresses.ts';
-import { createCenterHome } from '../../../node/center-home.ts';
-import type { CollectingSettings } from '../../../node/collecting-settings.ts';
+import { createCenterHome } from '../../../node/center/home.ts';
+import type { CollectingSettings } from '../../../node/settings/collecting-settings.ts';
 import { parseWindows } from '../../../schedule/windows.ts';
 import { describeWindows } from '../../../schedule/windows-text.ts';
 import { dataFolder, type Context } from '../../context.ts';

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { type Address, parseAddress } from '../../../identity/addresses.ts';
 import { LowtideError } from '../../../model/errors.ts';
 import type { CenterFace } from '../../../model/exchange.ts';
-import { type CollectingSettings, DEFAULT_PORT } from '../../../node/collecting-settings.ts';
+import { type CollectingSettings, DEFAULT_PORT } from '../../../node/settings/collecting-settings.ts';
 import type { CommonOptions, Context } from '../../context.ts';
 import { hostName } from '../../software.ts';
 import { collect } from '../../verb.ts';

@@ -3,7 +3,7 @@ import { wrapLines } from '../../../model/text-lines.ts';
 import type { Command } from 'commander';
 import { LowtideError, messageOf } from '../../../model/errors.ts';
 import { shortId } from '../../../model/ids.ts';
-import type { CenterPlan, PlannedLine } from '../../../node/people-center.ts';
+import type { CenterPlan, PlannedLine } from '../../../node/center/people.ts';
 import { describeReason } from '../../../schedule/reasons.ts';
 import type { Context } from '../../context.ts';
 import { withCollecting } from '../../reach.ts';

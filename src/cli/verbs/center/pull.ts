@@ -5,8 +5,8 @@ import { type ErrorCode, errorRegistry, LowtideError } from '../../../model/erro
 import { shortId } from '../../../model/ids.ts';
 import { aborted } from '../../../model/stopping.ts';
 import { SECOND_MS } from '../../../model/time.ts';
-import type { PullState } from '../../../node/pulls.ts';
-import { centerPaths } from '../../../node/center-home.ts';
+import type { PullState } from '../../../node/center/pulls.ts';
+import { centerPaths } from '../../../node/center/home.ts';
 import { type Context, dataFolder } from '../../context.ts';
 import { tokenText } from '../../join-token.ts';
 import { type CenterReached, withCenter } from '../../reach.ts';

@@ -1,10 +1,10 @@
 import type { Command } from 'commander';
-import { centerPaths, openCenterHome } from '../../../node/center-home.ts';
-import { readCenterSettings } from '../../../node/center-settings.ts';
-import { overviewPeople } from '../../../node/center-overview.ts';
-import { centerPeople } from '../../../node/people-center.ts';
-import { Pulls } from '../../../node/pulls.ts';
-import { LastGood } from '../../../node/yaml-file.ts';
+import { centerPaths, openCenterHome } from '../../../node/center/home.ts';
+import { readCenterSettings } from '../../../node/settings/center-settings.ts';
+import { overviewPeople } from '../../../node/center/overview.ts';
+import { centerPeople } from '../../../node/center/people.ts';
+import { Pulls } from '../../../node/center/pulls.ts';
+import { LastGood } from '../../../node/settings/yaml-file.ts';
 import { serveNode } from '../../collecting-daemon.ts';
 import { httpsConnector } from '../../connector.ts';
 import { type Context, dataFolder } from '../../context.ts';

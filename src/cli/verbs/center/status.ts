@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { shortId } from '../../../model/ids.ts';
-import type { CenterOverview, ComputerStatus, JobHere } from '../../../node/center-overview.ts';
+import type { CenterOverview, ComputerStatus, JobHere } from '../../../node/center/overview.ts';
 import { DAY_MS, HOUR_MS } from '../../../model/time.ts';
 import { spanText } from '../../../schedule/span-text.ts';
 import type { Context } from '../../context.ts';

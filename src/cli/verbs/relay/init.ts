@@ -1,8 +1,8 @@
 import type { Command } from 'commander';
 import { LowtideError } from '../../../model/errors.ts';
-import { parseSize } from '../../../node/agent-settings.ts';
-import { createRelayHome } from '../../../node/relay-home.ts';
-import { DEFAULT_CACHE, DEFAULT_STORE } from '../../../node/relay-settings.ts';
+import { parseSize } from '../../../node/settings/agent-settings.ts';
+import { createRelayHome } from '../../../node/relay/home.ts';
+import { DEFAULT_CACHE, DEFAULT_STORE } from '../../../node/settings/relay-settings.ts';
 import { parseWindows } from '../../../schedule/windows.ts';
 import { describeWindows } from '../../../schedule/windows-text.ts';
 import { type Context, dataFolder } from '../../context.ts';

@@ -6,7 +6,7 @@ import { membersToTell } from '../../../ledger/members.ts';
 import { Ledger } from '../../../ledger/ledger.ts';
 import { LowtideError } from '../../../model/errors.ts';
 import { lastLeft } from '../../../node/word-of-leaving.ts';
-import { relayPaths } from '../../../node/relay-home.ts';
+import { relayPaths } from '../../../node/relay/home.ts';
 import { type Context, dataFolder } from '../../context.ts';
 import { reloadRunning, tellJoined, tokenText } from '../../join-token.ts';
 import { action, newVerb } from '../../verb.ts';

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
-import { openRelayHome, type RelayHome, relayPaths } from '../../../node/relay-home.ts';
-import { relayPeople } from '../../../node/people-relay.ts';
+import { openRelayHome, type RelayHome, relayPaths } from '../../../node/relay/home.ts';
+import { relayPeople } from '../../../node/relay/people.ts';
 import { serveNode } from '../../collecting-daemon.ts';
 import { httpsConnector } from '../../connector.ts';
 import { type Context, dataFolder } from '../../context.ts';

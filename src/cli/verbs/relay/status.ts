@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { shortId } from '../../../model/ids.ts';
-import type { RelayStatus } from '../../../node/relay-view.ts';
+import type { RelayStatus } from '../../../node/relay/view.ts';
 import type { UpstreamStatus } from '../../../node/upstream-view.ts';
 import type { Context } from '../../context.ts';
 import { withRelay } from '../../reach.ts';
