@@ -15,7 +15,7 @@ import { join } from 'node:path';
 import { parentPort, workerData } from 'node:worker_threads';
 import { constants, zstdCompressSync } from 'node:zlib';
 import { freeAtOnce } from '../src/model/bytes.ts';
-import { loadKernels } from '../src/world/kernels.ts';
+import { loadKernels } from '../src/world/threads/kernels.ts';
 import { randomBytes, seeded, TextMaker } from '../scripts/trees/seeded.ts';
 
 const MB = 1_000_000;

@@ -1,6 +1,6 @@
 /**
  * The gear hash of format F12 over a tile of a file, compiled to WebAssembly. Its plain twin is
- * src/world/gear-kernel.ts#plainGear: both give the same candidates, which a test shows.
+ * src/world/threads/gear-kernel.ts#plainGear: both give the same candidates, which a test shows.
  *
  * The hash at a position depends on the 32 bytes up to it alone, so the four quarters of a tile are looked through at
  * once: four chains of additions that do not wait for each other.

@@ -4,7 +4,7 @@ import { describe, it } from 'node:test';
 import { cutsOf, groupsOf, keystream } from '../scripts/golden/chunks.ts';
 import { Cutter } from '../src/backup/chunker.ts';
 import { cutRuleOf } from '../src/backup/gear.ts';
-import { plainGear } from '../src/world/gear-kernel.ts';
+import { plainGear } from '../src/world/threads/gear-kernel.ts';
 import { Sequencer } from '../src/backup/sequencer.ts';
 import { deriveDomainKeys } from '../src/format/domain-keys.ts';
 import { hashOf } from '../src/format/test-support.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { DISK_PAGE_BYTES } from '../world/direct.ts';
+import { DISK_PAGE_BYTES } from '../world/disk/direct.ts';
 import { BlockCopies } from './block-copies.ts';
 
 const SEGMENT = 3 * DISK_PAGE_BYTES;

@@ -1,6 +1,6 @@
 import { bufferOf } from '../model/bytes.ts';
 import type { Limits } from '../model/limits.ts';
-import { DISK_PAGE_BYTES } from '../world/direct.ts';
+import { DISK_PAGE_BYTES } from '../world/disk/direct.ts';
 import type { Disk } from '../world/ports.ts';
 
 /** One piece of memory with copies of several blocks. */

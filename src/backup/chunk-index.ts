@@ -3,7 +3,7 @@ import { bytesOfHex, hexOf } from '../model/bytes.ts';
 import { isLowtideError } from '../model/errors.ts';
 import type { BlockId, ChunkDigest } from '../model/ids.ts';
 import type { SqlConnection, SqlValue, World } from '../world/ports.ts';
-import { transactionOn } from '../world/sql.ts';
+import { transactionOn } from '../world/sql/sql.ts';
 import { ChunkBuffer } from './chunk-buffer.ts';
 import type { PlacedChunk } from './sequencer.ts';
 

@@ -6,7 +6,7 @@ import { deriveDomainKeys } from '../format/domain-keys.ts';
 import { limits as productionLimits, tinyLimits } from '../model/limits.ts';
 import { Cutter } from './chunker.ts';
 import { type CutRule, cutRuleOf, WINDOW_BYTES } from './gear.ts';
-import { plainGear } from '../world/gear-kernel.ts';
+import { plainGear } from '../world/threads/gear-kernel.ts';
 
 const { gear } = deriveDomainKeys(noise('chunker', 32));
 const rule = cutRuleOf({

@@ -1,6 +1,6 @@
 import type { PathKey } from '../model/paths.ts';
 import type { UnixNanos } from '../model/time.ts';
-import { EntryReader, packEntries } from '../world/packed-entries.ts';
+import { EntryReader, packEntries } from '../world/source/packed-entries.ts';
 import type { ScannedEntry } from '../world/ports.ts';
 import type { ReadStep } from './steps.ts';
 

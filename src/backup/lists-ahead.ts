@@ -1,6 +1,6 @@
 import { isLowtideError, type LowtideError } from '../model/errors.ts';
 import type { PathKey } from '../model/paths.ts';
-import { packEntries } from '../world/packed-entries.ts';
+import { packEntries } from '../world/source/packed-entries.ts';
 import type { Files, Listing } from '../world/ports.ts';
 import { later } from './ahead.ts';
 

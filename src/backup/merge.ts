@@ -1,7 +1,7 @@
 import type { ContinuationRecord, TreeRecord } from '../format/tree-page.ts';
 import { type Entry, extentLength } from '../model/entries.ts';
 import { joinPath, type PathKey } from '../model/paths.ts';
-import type { EntryReader } from '../world/packed-entries.ts';
+import type { EntryReader } from '../world/source/packed-entries.ts';
 import type { ScannedEntry } from '../world/ports.ts';
 import { Background } from './ahead.ts';
 import { BaseCursor, type BasePage } from './base-cursor.ts';

@@ -1,6 +1,6 @@
-import { HEAD_BYTES } from '../world/packed-entries.ts';
+import { HEAD_BYTES } from '../world/source/packed-entries.ts';
 import type { SmallReads, World } from '../world/ports.ts';
-import { READ_AND_BARE } from '../world/read-answers.ts';
+import { READ_AND_BARE } from '../world/source/read-answers.ts';
 import { later } from './ahead.ts';
 import { isFreshAt } from './entry-of.ts';
 import type { SmallItem } from './prefetch.ts';

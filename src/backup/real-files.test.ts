@@ -18,8 +18,8 @@ import { BackupRig, noise } from '../../test/backup/rig.ts';
 import { decodeAttributes } from '../format/attributes.ts';
 import { tinyLimits, limits as productionLimits, type Limits } from '../model/limits.ts';
 import { collectingMonitor } from '../../test/support/monitor.ts';
-import { realFiles } from '../world/files.ts';
-import { nativeLoader } from '../world/native.ts';
+import { realFiles } from '../world/source/files.ts';
+import { nativeLoader } from '../world/system/native.ts';
 import type { Work } from '../world/ports.ts';
 import { realWorld } from '../world/real-world.ts';
 

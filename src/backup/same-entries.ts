@@ -8,7 +8,7 @@ import {
   NAME_AT,
   NAME_LENGTH_AT,
   TARGET_LENGTH_AT,
-} from '../world/packed-entries.ts';
+} from '../world/source/packed-entries.ts';
 import { type BaseCursor, PathBytes } from './base-cursor.ts';
 import type { FileSystems } from './hard-links.ts';
 import type { Renewal } from './sparse-blocks.ts';

@@ -5,7 +5,7 @@ import { bytesOfHex, equalBytes, hexOf } from '../model/bytes.ts';
 import type { Entry, Extent } from '../model/entries.ts';
 import { isLowtideError } from '../model/errors.ts';
 import type { BlockId } from '../model/ids.ts';
-import { readWhole, writeDurably } from '../world/durable.ts';
+import { readWhole, writeDurably } from '../world/disk/durable.ts';
 import type { World } from '../world/ports.ts';
 import { type BlockTable, SPARSE } from './block-table.ts';
 

@@ -1,7 +1,7 @@
 import { bufferOf } from '../model/bytes.ts';
 import { isLowtideError, LowtideError } from '../model/errors.ts';
 import { type ByteName, displayPath, joinPath, PATH_BYTES_MAX, type PathKey } from '../model/paths.ts';
-import { EntryReader, packEntries } from '../world/packed-entries.ts';
+import { EntryReader, packEntries } from '../world/source/packed-entries.ts';
 import type { Files, Listing, PackedEntries, ScannedEntry } from '../world/ports.ts';
 import { later } from './ahead.ts';
 import { type Excludes, matchableName } from './excludes.ts';

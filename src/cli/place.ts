@@ -84,7 +84,7 @@ export async function beginDepot(options: PlaceOptions): Promise<BegunDepot> {
   const secret = await readSecret(options);
   const since = performance.now();
   const { beginUnlocking } = await import('../node/unlocking.ts');
-  const { realDisk } = await import('../world/disk.ts');
+  const { realDisk } = await import('../world/disk/disk.ts');
   const { limits } = await import('../model/limits.ts');
   return {
     depot,

@@ -1,7 +1,7 @@
 import { bytesOfHex, hexOf } from '../model/bytes.ts';
 import type { BlockId, DomainKeyId, SnapshotId } from '../model/ids.ts';
 import type { World } from '../world/ports.ts';
-import { sql, type SqlDatabase } from '../world/sql.ts';
+import { sql, type SqlDatabase } from '../world/sql/sql.ts';
 import {
   batches,
   type BlockLocation,

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { countFrom, having, literal, number, text } from '../format/shape.ts';
 import { hexOf } from '../model/bytes.ts';
 import { isLowtideError, LowtideError } from '../model/errors.ts';
-import { readWhole, writeDurably } from '../world/durable.ts';
+import { readWhole, writeDurably } from '../world/disk/durable.ts';
 import type { Disk, World } from '../world/ports.ts';
 import { RECORD_DIRECTORIES } from './records.ts';
 

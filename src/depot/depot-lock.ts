@@ -1,5 +1,5 @@
 import { isLowtideError, LowtideError } from '../model/errors.ts';
-import { readWhole } from '../world/durable.ts';
+import { readWhole } from '../world/disk/durable.ts';
 import type { DiskLock, World } from '../world/ports.ts';
 
 const NOTE_BYTES_MAX = 1 << 10;

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { blockIdOf } from '../format/block.ts';
 import type { BlockId } from '../model/ids.ts';
 import type { SimulatedNode } from '../sim/node.ts';
-import { writeDurably } from '../world/durable.ts';
+import { writeDurably } from '../world/disk/durable.ts';
 import type { World } from '../world/ports.ts';
 import {
   block,

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { equalBytes } from '../model/bytes.ts';
 import { type ErrorCode, isLowtideError, LowtideError } from '../model/errors.ts';
-import { readWhole, writeDurably } from '../world/durable.ts';
+import { readWhole, writeDurably } from '../world/disk/durable.ts';
 import type { Disk } from '../world/ports.ts';
 
 /**

@@ -1,6 +1,6 @@
 import type { Ref } from '../format/refs.ts';
 import type { BlockId, SnapshotId } from '../model/ids.ts';
-import { sql, type SqlSession } from '../world/sql.ts';
+import { sql, type SqlSession } from '../world/sql/sql.ts';
 import { type PackEntry, typeCode } from './pack-format.ts';
 
 /**

@@ -1,6 +1,6 @@
 import { isLowtideError } from '../model/errors.ts';
 import type { SqlConnection, World } from '../world/ports.ts';
-import { rawSql, sql, SqlDatabase } from '../world/sql.ts';
+import { rawSql, sql, SqlDatabase } from '../world/sql/sql.ts';
 
 /** `PRAGMA user_version` of an index that this program made. An index of another version is made anew. */
 const INDEX_VERSION = 1;

@@ -1,5 +1,5 @@
 import { isLowtideError, LowtideError } from '../model/errors.ts';
-import { sweepTemporary } from '../world/durable.ts';
+import { sweepTemporary } from '../world/disk/durable.ts';
 import type { DiskLock, World } from '../world/ports.ts';
 import { BlockIndex } from './block-index.ts';
 import { type ConfigRead, type DepotConfig, readConfig, repairConfig } from './config.ts';

@@ -3,7 +3,7 @@ import { parseManifest, type SignedManifest } from '../format/manifest.ts';
 import { isLowtideError, LowtideError } from '../model/errors.ts';
 import { type ClientId, type KeyringHash, shortId, type SnapshotId } from '../model/ids.ts';
 import type { Limits } from '../model/limits.ts';
-import { sweepTemporary } from '../world/durable.ts';
+import { sweepTemporary } from '../world/disk/durable.ts';
 import type { Disk } from '../world/ports.ts';
 import { putFramed, readFramed } from './framed.ts';
 import { Parsed } from './parsed.ts';

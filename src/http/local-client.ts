@@ -4,7 +4,7 @@ import { LowtideError, messageOf } from '../model/errors.ts';
 import { errorOf } from '../protocol/frames.ts';
 import { readLines } from './lines.ts';
 import { LINE_BYTES_MAX, type ManyAnswers, type OneAnswer, type Verbs } from './local-verbs.ts';
-import { errnoWords } from '../world/errno.ts';
+import { errnoWords } from '../world/system/errno.ts';
 import { patiently } from './patience.ts';
 
 const lineShape = z.union([

@@ -1,6 +1,6 @@
 import { open } from 'node:fs/promises';
 import { SECOND_MS } from '../model/time.ts';
-import { errnoName } from '../world/errno.ts';
+import { errnoName } from '../world/system/errno.ts';
 import type { World } from '../world/ports.ts';
 
 const LOOK_MS = 10 * SECOND_MS;

@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import { isLowtideError, LowtideError } from '../model/errors.ts';
 import { pathKeyOf } from '../model/paths.ts';
-import { readWhole, writeDurably } from '../world/durable.ts';
+import { readWhole, writeDurably } from '../world/disk/durable.ts';
 import type { World } from '../world/ports.ts';
 
 /** Files that hold an identity: text, mode 0600, written whole or not at all. */

@@ -1,6 +1,6 @@
 import type { Kysely, Transaction } from 'kysely';
 import { hexOf } from '../model/bytes.ts';
-import { kyselyOver } from '../world/kysely.ts';
+import { kyselyOver } from '../world/sql/kysely.ts';
 import type { SqlConnection, World } from '../world/ports.ts';
 import { factOf } from './facts.ts';
 import { checkSchema, migrate } from './migrations.ts';

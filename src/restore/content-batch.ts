@@ -8,7 +8,7 @@ import type {
   MetadataRefusal,
   NewFile,
   RestoreTarget,
-} from '../world/target-ports.ts';
+} from '../world/target/ports.ts';
 import type { FetchedBlock, Unchecked } from './block-fetcher.ts';
 import { contentTask, type ContentInput, INLINE, isOfContent } from './content.ts';
 import type { FileJob, Piece } from './file-job.ts';

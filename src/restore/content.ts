@@ -5,7 +5,7 @@ import { freeAtOnce } from '../model/bytes.ts';
 import { isLowtideError, type LowtideError } from '../model/errors.ts';
 import type { BlockId, ChunkDigest } from '../model/ids.ts';
 import type { Task } from '../world/ports.ts';
-import type { Content } from '../world/target-ports.ts';
+import type { Content } from '../world/target/ports.ts';
 import { chunkOf, type DataBlock, openDataBlock } from './data-block.ts';
 
 /** Where a piece comes from if it is not in a block: from the tree itself. */

@@ -11,7 +11,7 @@ import {
   type PathKey,
 } from '../model/paths.ts';
 import type { ScannedEntry } from '../world/ports.ts';
-import type { RestoreTarget } from '../world/target-ports.ts';
+import type { RestoreTarget } from '../world/target/ports.ts';
 import { ownError } from './stop.ts';
 
 const OWNER_BITS = 0o700;

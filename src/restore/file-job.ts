@@ -1,6 +1,6 @@
 import { type DataExtent, type Entry, type Extent, extentLength } from '../model/entries.ts';
 import { LowtideError } from '../model/errors.ts';
-import type { Metadata, MetadataRefusal, NewFile, RestoreTarget, TargetFile } from '../world/target-ports.ts';
+import type { Metadata, MetadataRefusal, NewFile, RestoreTarget, TargetFile } from '../world/target/ports.ts';
 import { ownError } from './stop.ts';
 
 /** A chunk and where in a file it goes. */

@@ -3,7 +3,7 @@ import type { Extent } from '../model/entries.ts';
 import type { BlockId } from '../model/ids.ts';
 import type { Limits } from '../model/limits.ts';
 import type { World } from '../world/ports.ts';
-import type { RestoreTarget } from '../world/target-ports.ts';
+import type { RestoreTarget } from '../world/target/ports.ts';
 import type { BlockFetcher, Fetched, FetchedBlock } from './block-fetcher.ts';
 import { ContentBatch } from './content-batch.ts';
 import type { FileJob, Piece } from './file-job.ts';

@@ -8,7 +8,7 @@ import { type Attributes, type Entry } from '../model/entries.ts';
 import { messageOf } from '../model/errors.ts';
 import type { PathKey } from '../model/paths.ts';
 import type { Files, ScannedEntry } from '../world/ports.ts';
-import type { Metadata as Wanted, MetadataRefusal, RestoreTarget } from '../world/target-ports.ts';
+import type { Metadata as Wanted, MetadataRefusal, RestoreTarget } from '../world/target/ports.ts';
 import type { RestorePlan } from './restore-plan.ts';
 import type { Tally } from './tally.ts';
 

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { joinPath, type ByteName } from '../model/paths.ts';
 import type { FaultRule } from '../sim/faults.ts';
-import { UNFINISHED_MODE } from '../world/target-ports.ts';
+import { UNFINISHED_MODE } from '../world/target/ports.ts';
 import { buildSnapshot, type EntrySpec, pathKey } from '../../test/support/build-snapshot.ts';
 import type { MemorySource } from '../../test/support/memory-source.ts';
 import {

@@ -2,7 +2,7 @@ import type { Entry } from '../model/entries.ts';
 import { isLowtideError, type LowtideError } from '../model/errors.ts';
 import { baseName } from '../model/paths.ts';
 import type { World } from '../world/ports.ts';
-import type { RestoreTarget } from '../world/target-ports.ts';
+import type { RestoreTarget } from '../world/target/ports.ts';
 import { type Level, takenTwice } from './directory-stack.ts';
 import type { Place } from './file-job.ts';
 import type { LinkGroups } from './link-groups.ts';

@@ -12,7 +12,7 @@ import {
 } from '../../test/support/restore-places.ts';
 import { encodeAttributes } from '../format/attributes.ts';
 import { IMMUTABLE_FLAG } from '../model/entries.ts';
-import { UNFINISHED_MODE } from '../world/target-ports.ts';
+import { UNFINISHED_MODE } from '../world/target/ports.ts';
 
 const contentsIn = async (place: RestorePlace): Promise<Record<string, string | undefined>> =>
   Object.fromEntries(

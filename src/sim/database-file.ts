@@ -1,7 +1,7 @@
 // oxlint-disable-next-line no-restricted-imports -- SQLite in memory is a pure function of its statements: no file, no time
 import { DatabaseSync } from 'node:sqlite';
 import type { SqlResult, SqlValue } from '../world/ports.ts';
-import { isRead, SqliteStatements } from '../world/sql-statements.ts';
+import { isRead, SqliteStatements } from '../world/sql/statements.ts';
 import { imageOfBytes, type DiskFile, type FileImage, type LiveContent } from './disk-file.ts';
 
 /** An SQLite database in memory, loaded with a file's bytes. */

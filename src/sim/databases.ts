@@ -1,7 +1,7 @@
 import { LowtideError } from '../model/errors.ts';
-import { diskError, errnoName } from '../world/errno.ts';
+import { diskError, errnoName } from '../world/system/errno.ts';
 import type { Databases, SqlConnection, SqlResult, SqlValue } from '../world/ports.ts';
-import { isRead, sqlError } from '../world/sql-statements.ts';
+import { isRead, sqlError } from '../world/sql/statements.ts';
 import { DatabaseFile, DatabaseReader } from './database-file.ts';
 import type { DiskFile } from './disk-file.ts';
 import type { SimulatedDisk } from './disk-store.ts';

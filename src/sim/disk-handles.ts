@@ -1,5 +1,5 @@
 import { LowtideError } from '../model/errors.ts';
-import { diskError, errnoName } from '../world/errno.ts';
+import { diskError, errnoName } from '../world/system/errno.ts';
 import type { ReadableFile, WritableFile } from '../world/ports.ts';
 import type { DiskFile } from './disk-file.ts';
 import type { SimulatedDisk } from './disk-store.ts';

@@ -1,4 +1,4 @@
-import { diskError } from '../world/errno.ts';
+import { diskError } from '../world/system/errno.ts';
 import type { Disk, DiskLock, DiskName } from '../world/ports.ts';
 import { SimulatedReader, SimulatedWriter, diskOperation } from './disk-handles.ts';
 import type { SimulatedDisk } from './disk-store.ts';

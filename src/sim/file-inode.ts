@@ -1,7 +1,7 @@
 import type { DeviceNumber, EntryType, Stat } from '../model/entries.ts';
 import { checkName, joinPath, pathComponents, type ByteName, type PathKey } from '../model/paths.ts';
 import type { UnixNanos } from '../model/time.ts';
-import { BrokenPath } from '../world/paths-by-handle.ts';
+import { BrokenPath } from '../world/system/paths-by-handle.ts';
 import type { ScannedEntry } from '../world/ports.ts';
 import { FileContent } from './file-content.ts';
 

@@ -1,4 +1,4 @@
-import type { Metadata, MetadataRefusal } from '../world/target-ports.ts';
+import type { Metadata, MetadataRefusal } from '../world/target/ports.ts';
 import type { FileInode } from './file-inode.ts';
 import type { SimulatedFiles } from './file-system.ts';
 

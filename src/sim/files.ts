@@ -8,8 +8,8 @@ import {
   type ByteName,
   type PathKey,
 } from '../model/paths.ts';
-import { errnoName, errnoWords } from '../world/errno.ts';
-import { BrokenPath } from '../world/paths-by-handle.ts';
+import { errnoName, errnoWords } from '../world/system/errno.ts';
+import { BrokenPath } from '../world/system/paths-by-handle.ts';
 import type {
   Accounts,
   Files,
@@ -18,7 +18,7 @@ import type {
   ScannedEntry,
   SourceFile,
 } from '../world/ports.ts';
-import { sourceError } from '../world/source-error.ts';
+import { sourceError } from '../world/source/error.ts';
 import { scannedEntry, statOf, walk, walkToDirectory, type FileInode } from './file-inode.ts';
 import type { SimulatedFiles } from './file-system.ts';
 import type { Incarnation } from './incarnation.ts';

@@ -1,4 +1,4 @@
-import { systemError } from '../world/errno.ts';
+import { systemError } from '../world/system/errno.ts';
 
 const numbers = {
   EPERM: 1,

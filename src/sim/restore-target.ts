@@ -11,9 +11,9 @@ import {
   type ByteName,
   type PathKey,
 } from '../model/paths.ts';
-import { errnoWords } from '../world/errno.ts';
-import { BrokenPath } from '../world/paths-by-handle.ts';
-import { plainKernels } from '../world/kernels.ts';
+import { errnoWords } from '../world/system/errno.ts';
+import { BrokenPath } from '../world/system/paths-by-handle.ts';
+import { plainKernels } from '../world/threads/kernels.ts';
 import type { ScannedEntry } from '../world/ports.ts';
 import {
   type Content,
@@ -25,8 +25,8 @@ import {
   type RestoreTarget,
   type TargetFile,
   UNFINISHED_MODE,
-} from '../world/target-ports.ts';
-import { targetError } from '../world/target-names.ts';
+} from '../world/target/ports.ts';
+import { targetError } from '../world/target/names.ts';
 import { scannedEntry, walk, walkToDirectory, type FileInode } from './file-inode.ts';
 import { applyMetadata, setFlags } from './file-metadata.ts';
 import type { SimulatedFiles } from './file-system.ts';

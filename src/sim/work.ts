@@ -1,4 +1,4 @@
-import { inlineWork } from '../world/inline-work.ts';
+import { inlineWork } from '../world/threads/inline-work.ts';
 import type { Work } from '../world/ports.ts';
 import type { Incarnation } from './incarnation.ts';
 

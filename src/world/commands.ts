@@ -3,10 +3,10 @@ import { randomBytes } from 'node:crypto';
 import { closeSync, constants, fstatSync, mkdtempSync, openSync, rmdirSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { ROOT_PATH } from '../model/paths.ts';
-import { diskError, errnoWords } from './errno.ts';
+import { diskError, errnoWords } from './system/errno.ts';
 import type { CapturedOutput, Command, CommandEnd, Commands } from './ports.ts';
-import { openSourceFile } from './source-file.ts';
-import { statOf } from './stats.ts';
+import { openSourceFile } from './source/source-file.ts';
+import { statOf } from './system/stats.ts';
 
 /** Of what a command says on its error output, the end is kept. */
 const SAID_MAX = 2000;

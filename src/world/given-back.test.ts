@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { silentMonitor } from '../../test/support/monitor.ts';
-import { nativeLoader } from './native.ts';
+import { nativeLoader } from './system/native.ts';
 import { realWorld } from './real-world.ts';
 
 const residentPages = (): number => Number(readFileSync('/proc/self/statm', 'latin1').split(' ')[1]);

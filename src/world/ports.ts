@@ -4,9 +4,9 @@ import type { Event, Problem, Progress } from '../model/events.ts';
 import type { Limits } from '../model/limits.ts';
 import type { ByteName, PathKey } from '../model/paths.ts';
 import type { UnixMillis } from '../model/time.ts';
-import type { Native } from './native.ts';
-import type { SystemCalls } from './system-calls.ts';
-import type { RestoreTarget } from './target-ports.ts';
+import type { Native } from './system/native.ts';
+import type { SystemCalls } from './system/system-calls.ts';
+import type { RestoreTarget } from './target/ports.ts';
 
 /**
  * Everything that is not computation. A World belongs to one incarnation of a node: after its crash no port answers
@@ -59,7 +59,7 @@ export interface Disk {
   create(path: string, again?: Rereading): Promise<WritableFile>;
   /**
    * Memory for what is to be written to files that are not read soon. What begins in it and in the file at the same place of a
-   * page (`src/world/direct.ts#DISK_PAGE_BYTES`) is written without a copy.
+   * page (`src/world/disk/direct.ts#DISK_PAGE_BYTES`) is written without a copy.
    */
   memoryForWrites(length: number): Uint8Array;
   /** Opens an existing file to append to it or cut it. */
@@ -167,7 +167,7 @@ export interface Listing {
   next(): Promise<PackedEntries | null>;
 }
 
-/** ScannedEntries in one piece of memory: `src/world/packed-entries.ts` says how. */
+/** ScannedEntries in one piece of memory: `src/world/source/packed-entries.ts` says how. */
 export interface PackedEntries {
   readonly bytes: Uint8Array;
   /** Where each entry begins. */

@@ -3,14 +3,14 @@ import { aborted } from '../model/stopping.ts';
 import { SECOND_MS } from '../model/time.ts';
 import { realClock } from './clock.ts';
 import { realCommands } from './commands.ts';
-import { realDatabases } from './databases.ts';
-import { realDisk } from './disk.ts';
-import { realFiles } from './files.ts';
-import { nativeLoader, nativeOrNull } from './native.ts';
+import { realDatabases } from './sql/databases.ts';
+import { realDisk } from './disk/disk.ts';
+import { realFiles } from './source/files.ts';
+import { nativeLoader, nativeOrNull } from './system/native.ts';
 import type { Monitor, World } from './ports.ts';
 import { realRandom } from './random.ts';
 import { realStrain } from './strain.ts';
-import { realWork } from './work.ts';
+import { realWork } from './threads/work.ts';
 
 /** What was freed meanwhile is used again by then, or was one of many for a while. */
 const GIVE_BACK_MS = 5 * SECOND_MS;

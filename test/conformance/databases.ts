@@ -10,7 +10,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { Generated } from 'kysely';
 import { isLowtideError } from '../../src/model/errors.ts';
-import { kyselyOver } from '../../src/world/kysely.ts';
+import { kyselyOver } from '../../src/world/sql/kysely.ts';
 import type { Databases, SqlConnection } from '../../src/world/ports.ts';
 
 export interface DatabasesUnderTest {

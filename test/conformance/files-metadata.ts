@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import type { EntryType } from '../../src/model/entries.ts';
 import type { PathKey } from '../../src/model/paths.ts';
 import type { Files } from '../../src/world/ports.ts';
-import type { RestoreTarget } from '../../src/world/target-ports.ts';
+import type { RestoreTarget } from '../../src/world/target/ports.ts';
 import type { FilesOptions, OnFiles } from './files.ts';
 import { building, bytes, coded, entryFor, getFile, key, namesIn, putFile, under } from './files-tools.ts';
 

@@ -1,7 +1,7 @@
 /** RestoreTarget: names, content and confinement. */
 import assert from 'node:assert/strict';
 import type { PathKey } from '../../src/model/paths.ts';
-import type { RestoreTarget } from '../../src/world/target-ports.ts';
+import type { RestoreTarget } from '../../src/world/target/ports.ts';
 import type { FilesOptions, OnFiles } from './files.ts';
 import { building, bytes, coded, entryFor, getFile, key, namesIn, putFile, under } from './files-tools.ts';
 

@@ -4,7 +4,7 @@ import type { Entry, EntryType } from '../../src/model/entries.ts';
 import { isLowtideError, type ErrorCode } from '../../src/model/errors.ts';
 import { joinPath, type ByteName, type PathKey } from '../../src/model/paths.ts';
 import type { Files } from '../../src/world/ports.ts';
-import type { RestoreTarget } from '../../src/world/target-ports.ts';
+import type { RestoreTarget } from '../../src/world/target/ports.ts';
 
 /** `a/b` to a key. Characters above 255 are no bytes. */
 export function key(path: string): PathKey {

@@ -14,7 +14,7 @@ import type {
 } from '../../src/model/exchange.ts';
 import type { BlockId, CenterId, ClientId, OrderId, SnapshotId } from '../../src/model/ids.ts';
 import type { CenterApi, CommitAnswer, DeclineReason } from '../../src/protocol/center-api.ts';
-import { inlineWork } from '../../src/world/inline-work.ts';
+import { inlineWork } from '../../src/world/threads/inline-work.ts';
 
 /** What a center in memory has of one client. */
 export class ClientShelf {

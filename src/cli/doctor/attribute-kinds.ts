@@ -1,7 +1,7 @@
 import { chownSync, closeSync, lstatSync, mkdirSync, openSync, symlinkSync, writeFileSync } from 'node:fs';
 import { APPEND_ONLY_FLAG, IMMUTABLE_FLAG, KEPT_FLAGS } from '../../model/entries.ts';
-import { errnoName } from '../../world/errno.ts';
-import type { AttributeHolder, NativeAttributes } from '../../world/native-attributes.ts';
+import { errnoName } from '../../world/system/errno.ts';
+import type { AttributeHolder, NativeAttributes } from '../../world/system/native-attributes.ts';
 import { run } from './file-kinds.ts';
 import { IT, type Kind } from './kinds.ts';
 

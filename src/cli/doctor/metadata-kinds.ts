@@ -1,6 +1,6 @@
 import { chmodSync, chownSync, lchownSync, lstatSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { decodeAttributes } from '../../format/attributes.ts';
-import { nativeLoader } from '../../world/native.ts';
+import { nativeLoader } from '../../world/system/native.ts';
 import { IT, type Kind } from './kinds.ts';
 
 const SECOND = 1_000_000_000n;

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { nativeLoader } from '../../world/native.ts';
+import { nativeLoader } from '../../world/system/native.ts';
 import { absolute, type CommonOptions, type Context } from '../context.ts';
 import { examine, fileSystemOf, type Result } from '../doctor/examine.ts';
 import { action, newVerb } from '../verb.ts';

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { SignedManifest } from '../../format/manifest.ts';
 import { isLowtideError } from '../../model/errors.ts';
 import type { InstanceId, SnapshotId } from '../../model/ids.ts';
-import { readWhole } from '../../world/durable.ts';
+import { readWhole } from '../../world/disk/durable.ts';
 import type { World } from '../../world/ports.ts';
 import { type AloneDepot, checkOwnManifest, ownManifests } from './alone.ts';
 

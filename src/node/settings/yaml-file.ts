@@ -2,7 +2,7 @@ import { type Document, isMap, isScalar, LineCounter, type Pair, parseDocument }
 import type { z } from 'zod';
 import { isLowtideError, LowtideError, messageOf } from '../../model/errors.ts';
 import { nearestOf } from '../../model/nearest.ts';
-import { readWhole, writeDurably } from '../../world/durable.ts';
+import { readWhole, writeDurably } from '../../world/disk/durable.ts';
 import type { World } from '../../world/ports.ts';
 
 const FILE_BYTES_MAX = 1 << 20;
