@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { refusedAs } from '../format/test-support.ts';
 import { ahead, Background } from './ahead.ts';
-import { SlabPool } from './slabs.ts';
+import { SlabPool } from './read/slabs.ts';
 
 async function* counting(to: number, log: string[]): AsyncGenerator<number> {
   try {

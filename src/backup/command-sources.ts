@@ -1,7 +1,7 @@
 import { LowtideError } from '../model/errors.ts';
 import { checkName, displayPath, joinPath, ROOT_PATH, type ByteName, type PathKey } from '../model/paths.ts';
 import type { CapturedOutput, Commands, Files, ScannedEntry, World } from '../world/ports.ts';
-import { listByScan } from './lists-ahead.ts';
+import { listByScan } from './walk/lists-ahead.ts';
 
 /** A command whose output is backed up as the file `/NAME`. */
 export interface SourceCommand {

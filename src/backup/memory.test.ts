@@ -3,10 +3,10 @@ import { test } from 'node:test';
 import { noise, simulatedRig } from '../../test/backup/rig.ts';
 import { chunkDigest } from '../format/domain-keys.ts';
 import { SEAL_BYTES } from '../format/block.ts';
-import { BlockCopies } from './block-copies.ts';
-import { NewBlocks } from './new-blocks.ts';
-import { Sealer } from './sealer.ts';
-import { SlabPool } from './slabs.ts';
+import { BlockCopies } from './blocks/block-copies.ts';
+import { NewBlocks } from './blocks/new-blocks.ts';
+import { Sealer } from './blocks/sealer.ts';
+import { SlabPool } from './read/slabs.ts';
 
 test('P7: blocks under way are bounded: sealed in the memory of a few, waiting in that of two groups', async () => {
   const { rig } = await simulatedRig({ lanes: 3 });

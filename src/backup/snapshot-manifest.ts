@@ -5,7 +5,7 @@ import type { BlockId } from '../model/ids.ts';
 import type { Limits } from '../model/limits.ts';
 import type { PathKey } from '../model/paths.ts';
 import type { UnixMillis } from '../model/time.ts';
-import type { EmitCounts } from './emitter.ts';
+import type { EmitCounts } from './output/emitter.ts';
 import type { BackupPlan } from './plan.ts';
 import type { Problems } from './problems.ts';
 

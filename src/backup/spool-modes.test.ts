@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { assertIsTree, noise, type SimulatedRig, simulatedRig } from '../../test/backup/rig.ts';
-import { chunkIndexPath } from './known-chunks.ts';
+import { chunkIndexPath } from './chunks/known-chunks.ts';
 import type { BackupMode, BackupPlan, BackupResult } from './plan.ts';
 
 const MINUTE = { for: 60_000 };

@@ -2,9 +2,9 @@ import type { Entry, Extent } from '../model/entries.ts';
 import type { UnixNanos } from '../model/time.ts';
 import type { PathKey } from '../model/paths.ts';
 import type { ScannedEntry } from '../world/ports.ts';
-import type { BasePage } from './base-cursor.ts';
-import type { Found } from './entry-of.ts';
-import type { FoundFile } from './found-file.ts';
+import type { BasePage } from './base/cursor.ts';
+import type { Found } from './read/entry-of.ts';
+import type { FoundFile } from './read/found-file.ts';
 import type { FoundProblem } from './problems.ts';
 
 /** What is to be done for the walk's next name, in walk order. */

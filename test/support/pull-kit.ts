@@ -1,5 +1,5 @@
-import { Pull } from '../../src/collect/pulling.ts';
-import type { PullWish } from '../../src/collect/pull-parts.ts';
+import { Pull } from '../../src/collect/pull/pulling.ts';
+import type { PullWish } from '../../src/collect/pull/parts.ts';
 import { putClient } from '../../src/ledger/clients.ts';
 import { copiesOf } from '../../src/ledger/copies.ts';
 import { listSnapshots } from '../../src/ledger/snapshots.ts';

@@ -1,4 +1,4 @@
-import { PackedKeys } from '../../backup/packed-keys.ts';
+import { PackedKeys } from '../../backup/chunks/packed-keys.ts';
 import { type Depot, depotSource } from '../../depot/depot.ts';
 import { blocksNewIn, refsPageLoader } from '../../depot/refs-pages.ts';
 import type { KeyStore } from '../../format/domain-keys.ts';

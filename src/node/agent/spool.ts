@@ -1,5 +1,5 @@
 import { refsPageLoader } from '../../depot/refs-pages.ts';
-import { PackedKeys } from '../../backup/packed-keys.ts';
+import { PackedKeys } from '../../backup/chunks/packed-keys.ts';
 import { walkRefs } from '../../format/refs.ts';
 import { copiesOf, setPhase } from '../../ledger/copies.ts';
 import { appendHistory } from '../../ledger/history.ts';

@@ -1,7 +1,7 @@
 import type { BackupResult } from '../../backup/plan.ts';
 import { type SourceCommand, withCommandSources } from '../../backup/command-sources.ts';
 import { takeBackup } from '../../backup/take-backup.ts';
-import { mergeRoots } from '../../backup/roots.ts';
+import { mergeRoots } from '../../backup/walk/roots.ts';
 import { JOB_NAME, openManifestDetails, type SignedManifest } from '../../format/manifest.ts';
 import { LowtideError } from '../../model/errors.ts';
 import { baseName, displayBytes, type PathKey } from '../../model/paths.ts';

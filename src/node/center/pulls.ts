@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import type { PullProblem, PullProgress } from '../../collect/pull-parts.ts';
-import { Pull } from '../../collect/pulling.ts';
+import type { PullProblem, PullProgress } from '../../collect/pull/parts.ts';
+import { Pull } from '../../collect/pull/pulling.ts';
 import {
   type ClientIdentity,
   type JoinedCenter,

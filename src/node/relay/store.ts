@@ -1,4 +1,4 @@
-import { PackedKeys } from '../../backup/packed-keys.ts';
+import { PackedKeys } from '../../backup/chunks/packed-keys.ts';
 import { SHARED_GROUP } from '../../collect/receiving.ts';
 import { blocksNewIn, refsPageLoader } from '../../depot/refs-pages.ts';
 import { pagesOf } from '../../format/refs.ts';
