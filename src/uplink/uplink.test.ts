@@ -42,6 +42,23 @@ describe('connecting', () => {
     assert.equal(attempts.length, 1, 'after a connection that was of use the next try comes soon');
   });
 
+  it('is tried for whoever looks, and no later because they looked', async () => {
+    const small = await SmallFleet.make({});
+    await small.pass(MINUTE_MS);
+    small.center.crash();
+    await small.pass(5 * SECOND_MS);
+    const [uplink] = small.agent.running!.uplinks;
+    const waits = async (): Promise<number> => {
+      await small.pass(100);
+      return uplink!.status.retryAt! - small.simulation.now;
+    };
+    const before = await waits();
+    for (let looks = 0; looks < 10; looks++) {
+      uplink!.wake();
+      assert.ok((await waits()) < 4 * before, `${before} ms before`);
+    }
+  });
+
   it('is not tried every second because a center says hello and then nothing sensible', async () => {
     let hellos = 0;
     const small = await SmallFleet.make({

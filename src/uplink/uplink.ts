@@ -91,16 +91,17 @@ export class Uplink {
     this.#retired.abort(ENDED);
   }
 
-  /** Stays connected, with exponential back-off, until `until`. */
+  /** Stays connected, with exponential back-off, until `until`. A try that somebody woke it for makes no wait longer. */
   async run(until: AbortSignal): Promise<void> {
     const stop = AbortSignal.any([until, this.#retired.signal]);
     const { limits } = this.#work.world;
     let wait = limits.retry_ms_min;
     await this.#endTransit('interrupted');
-    while (!stop.aborted) {
+    for (let woken = false; !stop.aborted;) {
       const connected = await this.#session(stop);
-      wait = connected ? limits.retry_ms_min : Math.min(wait * 2, limits.retry_ms_max);
-      if (!stop.aborted) await this.#rest(wait, stop);
+      if (connected) wait = limits.retry_ms_min;
+      else if (!woken) wait = Math.min(wait * 2, limits.retry_ms_max);
+      if (!stop.aborted) woken = await this.#rest(wait, stop);
     }
   }
 
@@ -372,14 +373,15 @@ export class Uplink {
 
   /**
    * A wake-up ends the rest: something new is owed, perhaps the center is back. A quarter more or less, so that a fleet
-   * does not come back all at once.
+   * does not come back all at once. True if it was woken.
    */
-  async #rest(ms: number, stop: AbortSignal): Promise<void> {
+  async #rest(ms: number, stop: AbortSignal): Promise<boolean> {
     const { random, clock } = this.#work.world;
     const rest = Math.round(ms * (0.75 + random.bytes(1)[0]! / 512));
     this.#status = { ...this.#status, retryAt: clock.now() + rest };
-    await this.#rungWithin(rest, stop);
+    const woken = await this.#rungWithin(rest, stop);
     this.#status = { ...this.#status, retryAt: null };
+    return woken;
   }
 }
 
