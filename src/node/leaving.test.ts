@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { OPEN, RelayKit } from '../../test/support/relay-kit.ts';
+import { signVoid } from '../format/void-record.ts';
 import { copiesOf } from '../ledger/copies.ts';
 import { listOffers } from '../ledger/offers.ts';
 import { LowtideError } from '../model/errors.ts';
@@ -159,7 +160,7 @@ describe('a machine that leaves a relay', () => {
 
   it('P1: has what is there of it passed on, also where it is the only copy, and to a center that the relay joins later', async () => {
     const town = await Town.make();
-    const { kit, ann, osaka, tokyo } = town;
+    const { kit, ann, osaka, kobe, tokyo } = town;
     kit.fleet.network.part('osaka', 'tokyo');
     await kit.pass(HOUR_MS);
     ann.jobs = ann.jobs.map((job) => ({ ...job, freeAfter: 'custody' as const }));
@@ -175,6 +176,9 @@ describe('a machine that leaves a relay', () => {
     assert.deepEqual(await town.ways(), ['left', 'by kobe'], 'kobe has told it');
     assert.equal(await stateAt(kit, tokyo, only), undefined);
     const sapporo = await kit.center('sapporo');
+    const { client, instance, signingKey } = ann.running!.parts.identity;
+    const elsewhere = { client, instance, snapshot: only, reason: 'test', at: 1, centers: [sapporo.face.id] };
+    await kit.finish(kobe.running!.apiFor(client, null).withdraw(only, signVoid(elsewhere, signingKey), []));
     await osaka.shutDown();
     osaka.options = { ...osaka.options, upstreams: [tokyo, sapporo] };
     await kit.finish(osaka.enroll());

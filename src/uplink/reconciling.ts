@@ -260,7 +260,9 @@ async function passedRowsOf(
   told: readonly CopyRecord[],
 ): Promise<readonly CopyRecord[]> {
   if (work.upstream.kind === 'center') return [];
-  let unknown = asked.filter((id) => !told.some(({ snapshot }) => snapshot === id));
+  // That its owner has closed it somewhere is known also where nothing else of it is (protocol R23).
+  const known = new Set(told.filter(({ phase }) => phase !== 'void').map(({ snapshot }) => snapshot));
+  let unknown = asked.filter((id) => !known.has(id));
   if (work.node === null) unknown = await forgottenOf(work, unknown);
   return unknown.length === 0 ? [] : (await api.copies({ snapshots: unknown, manifests: true })).rows;
 }
