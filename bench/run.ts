@@ -2,10 +2,11 @@
  * What backup, restore and collection cost here, beside the backup programs that this machine has: the real programs as
  * whole processes, on trees that are the same for everybody. Run it when nothing else runs.
  *
- *   node bench/run.ts [--rounds N] [--scale X] [--sets a,b,...] [--peers DIR] [--folder DIR] [--timeout S] [--fresh] [--write]
+ *   node bench/run.ts [--rounds N] [--scale X] [--sets a,b:X,...] [--peers DIR] [--folder DIR] [--timeout S] [--fresh] [--write]
  *
  * --scale 1 takes hours and 100 GB; 0.1 some minutes. --sets: many, mixed, noise, text, large, sparse, empty, churn,
- * center (a center and an agent on loopback) and stages (what each stage could do alone). --peers: a folder with
+ * center (a center and an agent on loopback) and stages (what each stage could do alone); `empty:0.3` has a scale of its
+ * own. --peers: a folder with
  * programs that are in no PATH. --folder keeps the trees for the next time. --fresh has each restore go onto a new ext4 in
  * a file, which takes root. --write puts the result into docs/benchmarks.md.
  */
@@ -42,19 +43,27 @@ mkdirSync(folder, { recursive: true });
 const scratch = join(folder, 'scratch');
 mkdirSync(scratch, { recursive: true });
 
-const all = dataSets(scale);
-const wanted = values.sets?.split(',') ?? [...all.map(({ name }) => name), 'center', 'stages'];
+const asked = values.sets?.split(',') ?? [...dataSets(scale).map(({ name }) => name), 'center', 'stages'];
+/** Each with its scale. */
+const wanted = new Map(
+  asked.map((set) => {
+    const [name = '', own = scale] = set.split(':');
+    return [name, Number(own)];
+  }),
+);
 const { tools, missing } = await findTools(scratch, values.peers ?? null);
 const report = new Report();
 const loads: string[] = [];
 let stages = '';
 try {
-  if (wanted.includes('stages')) stages = await measureStages(folder);
+  if (wanted.has('stages')) stages = await measureStages(folder);
   for (let round = 1; round <= rounds; round++) {
     loads.push(loadavg()[0]!.toFixed(2));
     console.log(`round ${round} of ${rounds}, load average ${loads.at(-1)}`);
-    for (const set of all.filter(({ name }) => wanted.includes(name))) {
-      const place = await workplace(folder, `${set.name}-${scale}`, (path) => set.make(path));
+    for (const [name, own] of wanted) {
+      const set = dataSets(own).find((each) => each.name === name);
+      if (set === undefined) continue;
+      const place = await workplace(folder, `${name}-${own}`, (path) => set.make(path));
       await measureSet(report, set, place, {
         tools,
         timeoutMs: Number(values.timeout) * 1000,
@@ -63,7 +72,7 @@ try {
       place.clear();
       if (values.folder === undefined) rmSync(place.tree, { recursive: true, force: true });
     }
-    if (wanted.includes('center')) await measureCenter();
+    if (wanted.has('center')) await measureCenter();
   }
 } finally {
   if (values.folder === undefined) removeFolder(folder);
