@@ -1,9 +1,9 @@
-import { cpSync, rmSync } from 'node:fs';
+import { cpSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { run } from '../test/real/processes.ts';
 import { type Cost, type Measured, measured } from './meter.ts';
 import { megabytes, type Report } from './report.ts';
-import { restoreTarget } from './restore-target.ts';
+import { restoreTarget, type Room } from './restore-target.ts';
 import type { DataSet } from './sets.ts';
 import type { Tool } from './tools.ts';
 import { editPercent, settle, warm, type Workplace } from './workplace.ts';
@@ -82,10 +82,11 @@ class Round {
   }
 
   async restore(): Promise<void> {
-    const bytes = warm(this.#place.tree);
-    await this.#withTarget(bytes, (target) => this.#copy(target));
+    const { tree } = this.#place;
+    const room = { bytes: warm(tree), entries: readdirSync(tree, { recursive: true }).length };
+    await this.#withTarget(room, (target) => this.#copy(target));
     for (const tool of this.#tools()) {
-      await this.#withTarget(bytes, async (target) => {
+      await this.#withTarget(room, async (target) => {
         const args = tool.restore(this.#repository(tool), target, this.#backups);
         const cwd = tool.restoresHere === true ? { cwd: target } : {};
         warm(this.#repository(tool));
@@ -94,8 +95,8 @@ class Round {
     }
   }
 
-  async #withTarget(bytes: number, work: (target: string) => Promise<void>): Promise<void> {
-    const target = await restoreTarget(this.#place.scratch, bytes, this.#options.fresh);
+  async #withTarget(room: Room, work: (target: string) => Promise<void>): Promise<void> {
+    const target = await restoreTarget(this.#place.scratch, room, this.#options.fresh);
     try {
       await work(target.path);
     } finally {

@@ -8,16 +8,27 @@ export interface RestoreTarget {
   remove(): Promise<void>;
 }
 
-/** Room for what is restored beside the file system's own tables, and enough inodes: one for each 16 KiB. */
+/** What has to have room there. */
+export interface Room {
+  readonly bytes: number;
+  readonly entries: number;
+}
+
+/** Room beside the file system's own tables, an inode for each 16 KiB of it, and for each entry more than one. */
 const IMAGE_SHARE = 2;
 const IMAGE_BYTES_MIN = 4 * 2 ** 30;
+const INODE_BYTES = 16_384;
 
 /**
  * An empty folder: in the scratch folder, or on an ext4 made for it in a file, which takes root. ext4 passes over inodes that
  * were deleted in the last minutes, one by one for each new file, so that on the disk's own a program pays for what was
  * removed before it.
  */
-export async function restoreTarget(scratch: string, bytes: number, fresh: boolean): Promise<RestoreTarget> {
+export async function restoreTarget(
+  scratch: string,
+  { bytes, entries }: Room,
+  fresh: boolean,
+): Promise<RestoreTarget> {
   const path = join(scratch, 'restored');
   mkdirSync(path);
   const drop = (): void => rmSync(path, { recursive: true, force: true });
@@ -29,7 +40,8 @@ export async function restoreTarget(scratch: string, bytes: number, fresh: boole
   await run('fallocate', ['-l', String(size), image]);
   // All of its tables at once: written later, they would be written beside a program.
   const whole = 'lazy_itable_init=0,lazy_journal_init=0,nodiscard';
-  await run('mkfs.ext4', ['-q', '-F', '-E', whole, image]);
+  const inodes = Math.max(Math.ceil(size / INODE_BYTES), IMAGE_SHARE * entries);
+  await run('mkfs.ext4', ['-q', '-F', '-N', String(inodes), '-E', whole, image]);
   await run('mount', ['-o', 'loop', image, path]);
   await run('sync', []);
   const inner = join(path, 'here');
