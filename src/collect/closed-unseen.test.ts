@@ -11,7 +11,7 @@ describe("an owner's word that a snapshot is closed which never came here (proto
   it('is kept, over a restart, for whoever asks and may know of it', async () => {
     const kit = await CollectKit.make();
     const [ann, ben] = [await kit.client('ann'), await kit.client('ben')];
-    const [id] = [unseen(1)];
+    const id = unseen(1);
     const record = ann.voidRecord(id, [kit.face.id]);
     await ann.api.withdraw(id, record, []);
     await kit.restart();

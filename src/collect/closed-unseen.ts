@@ -11,6 +11,8 @@ import { keepVoid, keptVoid } from './voids.ts';
 
 /** So many words of one machine about snapshots that are not here are kept (protocol R24). */
 const WORDS_MAX = 1000;
+/** What the history says of each. */
+const UNSEEN = 'not here';
 
 /**
  * Keeps the owner's word that a snapshot is closed which is not here: a relay that its owner has left may have it still,
@@ -35,9 +37,6 @@ export async function closeUnseen(
   await appendHistory(db, id, 'voided', world.clock.now(), { client, center: center.id, code: UNSEEN });
   above?.changed();
 }
-
-/** What the history says of each word that is kept so. */
-const UNSEEN = 'not here';
 
 /** What is known of these, of what the caller may ask for: of what is not here, the owner's word that it is closed. */
 export async function closedUnseen(

@@ -237,12 +237,12 @@ async function withdrawOne(work: UplinkWork, api: CenterApi, { id, told }: Close
 /** Closed here, or never seen here, and the node above has not been told. */
 async function closedCopies(work: UplinkWork, { id, told }: Closed): Promise<CopyRow['center'][]> {
   const { db } = work.ledger;
-  const unseen = (await findSnapshot(db, id)) === null;
   const closed: CopyRow['center'][] = [];
   for (const { id: center } of work.centers) {
     const copy = await findCopy(db, id, center);
-    const isOpen = copy === null ? !unseen : copy.phase !== 'void' && !isDamagedHere(copy);
-    if (!isOpen && !(await hasHappened(db, id, 'voided', center, told))) closed.push(center);
+    const isClosed =
+      copy === null ? (await findSnapshot(db, id)) === null : copy.phase === 'void' || isDamagedHere(copy);
+    if (isClosed && !(await hasHappened(db, id, 'voided', center, told))) closed.push(center);
   }
   return closed;
 }
