@@ -90,7 +90,9 @@ class Round {
         const args = tool.restore(this.#repository(tool), target, this.#backups);
         const cwd = tool.restoresHere === true ? { cwd: target } : {};
         warm(this.#repository(tool));
-        if (args !== null) await this.#measure('restore', tool, args, async () => '', cwd);
+        if (args === null) return;
+        const cost = await this.#measure('restore', tool, args, async () => '', cwd);
+        if (cost !== null) await this.#sync(tool.name, cost, target);
       });
     }
   }
@@ -104,12 +106,17 @@ class Round {
     }
   }
 
-  /** What the machine's own copying costs, as it is and with making it durable, as a restore of lowtide does. */
-  async #copy(target: string): Promise<void> {
-    const copied = await measured('cp', ['-a', this.#place.tree, target]);
+  /** A restore, and what it then takes to have it on the disk: one of lowtide's has done that itself. */
+  async #sync(name: string, restored: Cost, target: string): Promise<void> {
     const synced = await measured('sync', ['-f', target]);
-    this.#report.add(this.#title, 'restore: cp -a', copied.cost);
-    this.#report.add(this.#title, 'restore: cp -a and sync', together(copied.cost, synced.cost));
+    this.#report.add(this.#title, `restore, until on the disk: ${name}`, together(restored, synced.cost));
+  }
+
+  /** What the machine's own copying costs. */
+  async #copy(target: string): Promise<void> {
+    const { cost } = await measured('cp', ['-a', this.#place.tree, target]);
+    this.#report.add(this.#title, 'restore: cp -a', cost);
+    await this.#sync('cp -a', cost, target);
   }
 
   #tools(): readonly Tool[] {
@@ -120,13 +127,14 @@ class Round {
     return join(this.#place.scratch, `repository-${name}`);
   }
 
+  /** @returns null if it gave no figure */
   async #measure(
     phase: string,
     tool: Tool,
     args: readonly string[],
     note: () => Promise<string>,
     cwd: { readonly cwd?: string } = {},
-  ): Promise<void> {
+  ): Promise<Cost | null> {
     const { timeoutMs } = this.#options;
     let done: Measured;
     try {
@@ -137,9 +145,10 @@ class Round {
       this.#lost.add(tool);
       const why = error instanceof Error ? error.message.split('\n')[0]! : String(error);
       this.#report.lost(this.#title, `${phase}: ${tool.name}`, why);
-      return;
+      return null;
     }
     this.#report.add(this.#title, `${phase}: ${tool.name}`, done.cost, await note());
+    return done.cost;
   }
 }
 

@@ -102,7 +102,7 @@ async function page(): Promise<string> {
   const sets = values.sets === undefined ? '' : ` --sets ${values.sets}`;
   const fresh = values.fresh ? ' --fresh' : '';
   const targets = values.fresh
-    ? 'Each restore goes onto a new ext4 in a file, in which no name was ever deleted.'
+    ? 'Each restore goes onto a new ext4 in a file, past the page cache of the disk that it is on; no name was ever deleted there.'
     : 'Restores go onto the same disk.';
   return `# What it costs
 
