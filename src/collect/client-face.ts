@@ -39,7 +39,7 @@ import { receiveBlocks } from './receiving.ts';
 import { receiveOffer } from './reception.ts';
 import { welcome } from './sessions.ts';
 import { makeRoom, takeStock } from './taking-stock.ts';
-import { withdrawSnapshot } from './withdrawing.ts';
+import { closeStranded, withdrawSnapshot } from './withdrawing.ts';
 
 /**
  * What a collector offers to one client. Whatever it is asked, it answers about this client's own things only; a relay's
@@ -67,7 +67,10 @@ export class ClientFace implements CenterApi {
     await this.#refusePeer();
     const request = { manifest, keyring, wishes, address: this.#address };
     const { signed, kind } = await receiveOffer(parts, this.#client, request);
-    if (kind === 'behind') this.#collector.queue.drop(signed.id);
+    if (kind === 'behind') {
+      this.#collector.queue.drop(signed.id);
+      await closeStranded(parts, this.#client, signed.id);
+    }
     await this.#collector.meet(this.#client);
     const offer = kind === 'queued' ? await queuedOffer(parts, signed.id) : null;
     // New wishes count at once, also while it is being sent (S42).

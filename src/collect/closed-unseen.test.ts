@@ -42,6 +42,39 @@ describe("an owner's word that a snapshot is closed which never came here (proto
     );
   });
 
+  it('closes what comes here after all if its base is not here, and cannot come', async () => {
+    const kit = await CollectKit.make();
+    const ann = await kit.client('ann');
+    const base = await ann.snapshot();
+    const late = await ann.snapshot({ sequence: 2, base });
+    const record = ann.voidRecord(late.id);
+    await ann.api.withdraw(late.id, record, []);
+    const [state] = await ann.offer(late);
+    assert.deepEqual([state!.phase, state!.code], ['void', 'voided']);
+    const { rows } = await ann.api.copies({ snapshots: [late.id] });
+    assert.deepEqual(
+      rows.map(({ phase, closing }) => ({ phase, closing: [...closing!] })),
+      [{ phase: 'void', closing: [...record] }],
+    );
+  });
+
+  it('closes what came here after all when its base is closed, too', async () => {
+    const kit = await CollectKit.make();
+    const ann = await kit.client('ann');
+    const base = await ann.snapshot();
+    const late = await ann.snapshot({ sequence: 2, base });
+    await ann.api.withdraw(late.id, ann.voidRecord(late.id), []);
+    await ann.offer(base);
+    const [state] = await ann.offer(late);
+    assert.equal(state!.phase, 'waiting');
+    await ann.api.withdraw(base.id, ann.voidRecord(base.id), []);
+    const { rows } = await ann.api.copies({ snapshots: [base.id, late.id] });
+    assert.deepEqual(
+      rows.map(({ phase }) => phase),
+      ['void', 'void'],
+    );
+  });
+
   it("counts only if it is the owner's own, and a thousand times", async () => {
     const kit = await CollectKit.make();
     const [ann, ben] = [await kit.client('ann'), await kit.client('ben')];

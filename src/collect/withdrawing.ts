@@ -12,7 +12,7 @@ import type { CenterId, ClientId, SnapshotId } from '../model/ids.ts';
 import { closeUnseen } from './closed-unseen.ts';
 import { isClosed, ownCopy } from './own-copy.ts';
 import type { CollectorParts } from './parts.ts';
-import { keepVoid } from './voids.ts';
+import { keepVoid, keptVoid } from './voids.ts';
 
 /**
  * Closes a snapshot that its owner says can never be collected at the centers that the record names; with `centers`, at
@@ -56,7 +56,18 @@ export async function withdrawSnapshot(
   if (closed.length === 0) return [];
   await depot.unpin(id);
   world.monitor.event({ kind: 'voided', snapshot: id, code: signed.reason });
+  for (const leaning of closed.filter((each) => each !== id)) await closeStranded(parts, caller, leaning);
   return closed;
+}
+
+/**
+ * If its owner had closed it here before it came, it is closed now that its base is not here and will not come: by that
+ * word, whoever has brought it may let go of it (protocol R24).
+ */
+export async function closeStranded(parts: CollectorParts, caller: ClientId, id: SnapshotId): Promise<void> {
+  const kept = await keptVoid(parts.depot, id);
+  if (kept === null || !closesAt(kept.voidRecord, parts.center.id)) return;
+  await withdrawSnapshot(parts, caller, id, { record: kept.bytes, centers: [] });
 }
 
 interface Closing {

@@ -171,7 +171,7 @@ export class RelayNights {
     this.#quiet = true;
     for (const { from, to } of this.country.hops) this.country.fleet.network.join(from, to);
     await this.#runAndAudit(LAST_BACKUP);
-    for (const agent of this.country.agents) agent.jobs = [];
+    await this.#endBackups();
     await this.#runAndAudit(this.#hardship.until);
     await this.simulation.finish(this.#hardship.end());
     let [open, until] = [Infinity, 0];
@@ -181,6 +181,16 @@ export class RelayNights {
       if (left < open) [open, until] = [left, now + END_MS];
       if (left === 0 || now >= until) return;
       await this.#runAndAudit(now + AUDIT_MS);
+      await this.#endBackups();
+    }
+  }
+
+  /** Only when the last part of a backup has come is what could not be collected before it closed. */
+  async #endBackups(): Promise<void> {
+    for (const agent of this.country.agents) {
+      if (agent.running === null) continue;
+      const [newest] = await this.simulation.finish(listSnapshots(agent.running.parts.ledger.db));
+      if (newest?.complete !== 0) agent.jobs = [];
     }
   }
 
